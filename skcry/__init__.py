@@ -1,0 +1,22 @@
+"""skcry: detect infant crying in long recordings with scikit-learn estimators."""
+
+import lazy_loader
+
+__version__ = "0.1.0"
+
+# Loaded on first use: `import skcry` stays quick, and torch, skorch and librosa load when they are needed.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["datasets", "events", "features", "io", "nn", "signal"],
+    submod_attrs={
+        "detector": ["CryDetector"],
+        "features.mel": ["MelSpectrogram"],
+        "features.stats": ["StatFeatures"],
+        "nn.alexnet": ["AlexNet"],
+        "nn.classifier": ["AlexNetClassifier"],
+        "pipeline": ["make_cry_pipeline"],
+        "signal.denoise": ["Denoise"],
+        "signal.highpass": ["HighPassFilter"],
+        "windows": ["Windower", "Windows"],
+    },
+)

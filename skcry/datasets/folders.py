@@ -1,0 +1,274 @@
+"""Recordings with annotations in a folder, and clips with labels in a table."""
+
+import os
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import Interval, validate_params
+
+from ..events import as_annotations
+from ..io import read_annotations
+from ..io.audio import load_recording
+
+# What libsndfile reads of what recorders and phones write.
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
+GROUPS_FILE = "groups.csv"
+_SR = [Interval(Integral, 1, None, closed="left")]
+
+
+def _raise_all(faults, what):
+    """Raise one error that lists everything wrong."""
+    if faults:
+        n = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
+        raise ValueError("\n- ".join([f"{what} cannot be loaded, {n}:", *faults]))
+
+
+def _by_stem(paths):
+    stems = {}
+    for path in sorted(paths):
+        stems.setdefault(path.stem, []).append(path)
+    return stems
+
+
+def _read_table(path):
+    """Read a CSV file with named columns, as text; only empty fields count as missing."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file. Check the path.")
+    try:
+        return pd.read_csv(
+            path,
+            dtype=str,
+            index_col=False,
+            keep_default_na=False,
+            na_values=[""],
+            skipinitialspace=True,
+            encoding="utf-8-sig",
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name} cannot be read as CSV ({error}). Save it as CSV in UTF-8.") from None
+
+
+def _check_columns(table, needed, name):
+    missing = [column for column in needed if column not in table]
+    if missing:
+        raise ValueError(
+            f"{name} has no column {', '.join(map(repr, missing))}; its columns are {list(table.columns)}. Rename "
+            "them, or say which to use."
+        )
+
+
+def _load_groups(path, names, faults):
+    """Group of each recording from a table of files and groups; what is wrong with it is added to ``faults``."""
+    try:
+        table = _read_table(path)
+        _check_columns(table, ["file", "group"], path.name)
+    except ValueError as error:
+        faults.append(str(error))
+        return None
+    for file in table["file"][table["file"].duplicated()].dropna().unique():
+        faults.append(f"{path.name} lists {file!r} more than once. Keep one row.")
+    for file in sorted(set(table["file"].dropna()) - set(names)):
+        faults.append(f"{path.name} lists {file!r}, which is no recording in the folder. Correct the name or drop it.")
+    groups = table.dropna().drop_duplicates("file").set_index("file")["group"]
+    for name in names:
+        if name not in groups:
+            faults.append(f"{path.name} has no group for {name!r}. Add a row file,group, or delete {path.name}.")
+    return np.array(groups.reindex(names).tolist())
+
+
+def _as_array(column):
+    """Column as an array, of integers where its texts all are."""
+    values = np.array(column.tolist())
+    if values.dtype.kind == "U" and all(value.lstrip("-").isdecimal() for value in values):
+        return values.astype(int)
+    return values
+
+
+@validate_params({"folder": [str, os.PathLike], "sr": _SR}, prefer_skip_nested_validation=True)
+def load_annotated(folder, sr=16000):
+    r"""Load a folder of recordings, each with its annotations in a CSV file of the same name.
+
+    ``day1.wav`` goes with ``day1.csv``. Hidden files and files of other kinds are ignored.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder with audio files (wav, flac, ogg, opus, mp3, aif, aiff, w64, caf, au) and, for each, a CSV file as
+        :func:`skcry.io.read_annotations` reads it: ``start,end,label``, in seconds. An empty CSV file says that
+        nothing was heard. Where a file ``groups.csv`` with columns ``file,group`` exists, it names the infant in each
+        recording.
+    sr : int, default=16000
+        Rate in Hz to resample to.
+
+    Returns
+    -------
+    data : Bunch
+        recordings : list of ndarray of float32 of shape (n_timepoints,)
+            Sound at ``sr``, sorted by file name.
+        annotations : list of DataFrame of shape (n_annotations, 3)
+            Columns ``onset, offset`` (seconds) and ``label``.
+        names : list of str
+            File names of the recordings.
+        groups : ndarray of shape (n_recordings,)
+            From ``groups.csv`` (str), else 0, 1, 2, ...: each recording is a group of its own.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        If anything in it is wrong; the message lists all of it. Files without partner, two audio files of one name,
+        unreadable audio, malformed lines, annotations that end before they start or after the recording.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import soundfile
+    >>> from skcry.datasets import load_annotated
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(Path(folder, "day1.wav"), np.zeros(16000 * 10), 16000)
+    ...     _ = Path(folder, "day1.csv").write_text("start,end,label\n2.0,4.5,cry\n")
+    ...     data = load_annotated(folder)
+    >>> data.names, data.recordings[0].shape
+    (['day1.wav'], (160000,))
+    >>> data.annotations[0]
+       onset  offset label
+    0    2.0     4.5   cry
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder}: no such folder. Check the path.")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, not a folder. Pass the folder that it is in.")
+    files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    audio = _by_stem(path for path in files if path.suffix.lower() in AUDIO_SUFFIXES)
+    tables = _by_stem(path for path in files if path.suffix.lower() == ".csv" and path.name != GROUPS_FILE)
+    if not audio and not tables:
+        raise ValueError(f"{folder} holds no audio file. Looked for {', '.join(AUDIO_SUFFIXES)}.")
+
+    faults, recordings, annotations, names = [], [], [], []
+    for stem in sorted({*audio, *tables}):
+        sounds, texts = audio.get(stem, []), tables.get(stem, [])
+        duration = None
+        for same in (sounds, texts):
+            if len(same) > 1:
+                both = ", ".join(path.name for path in same)
+                faults.append(f"{both}: {len(same)} files of one name. Keep one, or rename the others.")
+        if not texts:
+            faults.append(f"{sounds[0].name} has no {stem}.csv. Add one, an empty one where nothing was heard.")
+        if not sounds:
+            faults.append(
+                f"{texts[0].name} has no audio file {stem}.wav (or .flac, ...). Add it, or move the CSV away."
+            )
+        if len(sounds) == 1:
+            names.append(sounds[0].name)
+            try:
+                recordings.append(load_recording(sounds[0], sr, sounds[0].name))
+                duration = len(recordings[-1]) / sr
+            except (OSError, ValueError) as error:
+                faults.append(str(error))
+        for path in texts:
+            try:
+                annotations.append(as_annotations(read_annotations(path), duration=duration, name=path.name))
+            except (OSError, ValueError) as error:
+                faults.append(str(error))
+    groups = np.arange(len(names))
+    if (folder / GROUPS_FILE).exists():
+        groups = _load_groups(folder / GROUPS_FILE, names, faults)
+    _raise_all(faults, folder)
+    return Bunch(recordings=recordings, annotations=annotations, names=names, groups=groups)
+
+
+@validate_params(
+    {
+        "table": [str, os.PathLike, pd.DataFrame],
+        "sr": _SR,
+        "file": [str],
+        "label": [str],
+        "group": [str, None],
+        "folder": [str, os.PathLike, None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_clips(table, sr=16000, *, file="file", label="label", group="group", folder=None):
+    """Load short clips, each with one label, from a table of files.
+
+    Parameters
+    ----------
+    table : str, path-like or DataFrame
+        CSV file, or the table itself, with a row per clip.
+    sr : int, default=16000
+        Rate in Hz to resample to.
+    file, label : str, default="file" and "label"
+        Columns which name the audio files and their labels.
+    group : str or None, default="group"
+        Column which names the infant, or the recording that a clip was cut from; clips of one group must not be on
+        both sides of a split. None means that every clip is a group of its own.
+    folder : str, path-like or None, default=None
+        Folder that the file names start from. None means the folder of the CSV file; for a DataFrame, the current one.
+
+    Returns
+    -------
+    data : Bunch
+        recordings : list of ndarray of float32 of shape (n_timepoints,)
+            Sound at ``sr``, in the order of the table.
+        labels : ndarray of shape (n_clips,)
+            Integers where all labels are, else as they are in the table.
+        groups : ndarray of shape (n_clips,)
+            As they are in the table; 0, 1, 2, ... with ``group=None``.
+        names : list of str
+            The files as the table names them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such CSV file.
+    ValueError
+        If a column is missing, or clips are: the message lists all of them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import soundfile
+    >>> from skcry.datasets import load_clips
+    >>> table = pd.DataFrame({"file": ["a.wav", "b.wav"], "label": [1, 0], "infant": ["Ada", "Ben"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in table["file"]:
+    ...         soundfile.write(Path(folder, name), np.zeros(16000), 16000)
+    ...     data = load_clips(table, group="infant", folder=folder)
+    >>> data.labels, data.groups
+    (array([1, 0]), array(['Ada', 'Ben'], dtype='<U3'))
+    """
+    name = "The table"
+    if not isinstance(table, pd.DataFrame):
+        name, folder = Path(table).name, Path(table).parent if folder is None else folder
+        table = _read_table(Path(table))
+    _check_columns(table, [column for column in (file, label, group) if column is not None], name)
+    if len(table) == 0:
+        raise ValueError(f"{name} has no rows. Add one per clip.")
+    faults, recordings = [], []
+    for row, path in enumerate(table[file]):
+        place = f"{name}, row {row + 1}"
+        for column in (file, label, group):
+            if column is not None and pd.isna(table[column].iloc[row]):
+                faults.append(f"{place}: no {column!r}. Fill it in or drop the row.")
+        if not pd.isna(path):
+            try:
+                recordings.append(load_recording(Path(folder or ".", path), sr, str(path)))
+            except (OSError, ValueError) as error:
+                faults.append(f"{place}: {error}")
+    _raise_all(faults, name)
+    return Bunch(
+        recordings=recordings,
+        labels=_as_array(table[label]),
+        groups=np.arange(len(table)) if group is None else np.array(table[group].tolist()),
+        names=[str(path) for path in table[file]],
+    )

@@ -1,0 +1,390 @@
+"""Synthetic recordings of crying infants, for tests, examples and documentation: no network, no licence.
+
+They are made to be as unfair as days at home are. Cries come at any level, near or through a wall; speech, laughter,
+music, alarms, bangs and rain are often louder and lie in the same frequencies, so that a threshold on the energy does
+not find the cries while their shape in time and frequency does. Nothing here replaces a test on real recordings.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from scipy.signal import butter, oaconvolve, sosfilt
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, validate_params
+
+TABLE_LENGTH = 4096  # timepoints of one stored period; rounding to them leaves noise 60 dB below the tone
+ALWAYS_BOTH = 20.0  # seconds from which on a recording holds both crying and something else
+
+
+# Building blocks: arrays of n timepoints
+
+
+def _wander(n, rate, sr, rng):
+    """Random curve with ``rate`` independent normal values per second, straight in between."""
+    values = rng.standard_normal(int(n * rate / sr) + 3)
+    return np.interp(np.arange(n) * (rate / sr), np.arange(len(values)), values)
+
+
+def _tone(f0, slope, sr):
+    """Harmonics of a gliding fundamental ``f0`` (Hz), which fall by ``slope`` dB per octave, all below Nyquist."""
+    n_harmonics = int(np.clip(0.48 * sr / f0.max(), 1, TABLE_LENGTH // 4))
+    spectrum = np.zeros(TABLE_LENGTH // 2 + 1, dtype=complex)
+    spectrum[1 : n_harmonics + 1] = -1j * np.arange(1.0, n_harmonics + 1) ** (slope / (20 * np.log10(2)))
+    period = np.fft.irfft(spectrum)
+    return period[(np.cumsum(f0) * (TABLE_LENGTH / sr)).astype(np.int64) % TABLE_LENGTH]
+
+
+def _resonate(y, formants, sr, bandwidth=0.12):
+    """Shape by a cascade of resonances at ``formants`` (Hz), each with a bandwidth relative to its frequency."""
+    formants = np.asarray([f for f in formants if f < 0.45 * sr])
+    radius = np.exp(-np.pi * bandwidth * formants / sr)
+    sos = np.zeros((len(formants), 6))
+    sos[:, 3], sos[:, 4], sos[:, 5] = 1, -2 * radius * np.cos(2 * np.pi * formants / sr), radius**2
+    sos[:, 0] = sos[:, 3:].sum(axis=1)  # gain 1 at 0 Hz
+    return sosfilt(sos, y)
+
+
+def _noise(n, low, high, sr, rng):
+    """Noise between two frequencies in Hz."""
+    high = min(high, 0.45 * sr)
+    return sosfilt(butter(1, [min(low, high / 2), high], "bandpass", fs=sr, output="sos"), rng.standard_normal(n))
+
+
+def _fade(y, seconds, sr):
+    """Fade in and out, in place."""
+    n = min(int(seconds * sr), len(y) // 2)
+    ramp = np.sin(np.linspace(0, np.pi / 2, n)) ** 2
+    y[:n] *= ramp
+    y[len(y) - n :] *= ramp[::-1]
+    return y
+
+
+def _at_level(y, decibels):
+    """Scale to a root mean square, in dB relative to full scale."""
+    return y * (10 ** (decibels / 20) / (np.sqrt(np.mean(y**2)) + 1e-12))
+
+
+def _steps(n, shortest, longest, sr, rng):
+    """Divide n timepoints into steps of random length: for each timepoint its step, and the seconds since it began."""
+    lengths = (rng.uniform(shortest, longest, int(n / sr / shortest) + 1) * sr).astype(int)
+    step = np.repeat(np.arange(len(lengths)), lengths)[:n]
+    since = np.arange(n) - (np.cumsum(lengths) - lengths)[step]
+    return step, since / sr
+
+
+# What is heard beside the cries: functions of (n, sr, rng)
+
+
+def _speech(n, sr, rng, f0=None, size=1.0):
+    """Voice with syllables, pauses between phrases and hisses; ``size`` scales the formants up from an adult's."""
+    f0 = rng.uniform(100, 250) if f0 is None else f0
+    step, since = _steps(n, 0.12, 0.32, sr, rng)
+    loud = rng.uniform(0.3, 1, step[-1] + 1) * (rng.random(step[-1] + 1) > 0.18)
+    syllables = loud[step] * np.minimum(since / 0.03, np.exp(-np.maximum(since - 0.1, 0) / 0.06)).clip(0, 1)
+    voice = _tone(f0 * 2 ** (0.2 * _wander(n, 2.5, sr, rng).clip(-3, 3)), -9, sr)
+    open_mouth = _resonate(voice, size * np.array([750, 1250, 2600]), sr)
+    closed_mouth = _resonate(voice, size * np.array([320, 2100, 2900]), sr)
+    mix = np.clip(0.5 + 0.6 * _wander(n, 5, sr, rng), 0, 1)
+    hiss = _noise(n, 3000, 7000, sr, rng) * (since < 0.07) * (rng.random(step[-1] + 1) < 0.3)[step]
+    voice = syllables * (mix * open_mouth / open_mouth.std() + (1 - mix) * closed_mouth / closed_mouth.std())
+    return voice + 0.5 * hiss
+
+
+def _babble(n, sr, rng):
+    """Several people who speak at once."""
+    return sum(_at_level(_speech(n, sr, rng), -3 * i) for i in range(3))
+
+
+def _child(n, sr, rng):
+    """Child who talks, in the pitch of the cries."""
+    return _speech(n, sr, rng, f0=rng.uniform(260, 420), size=1.35)
+
+
+def _laughter(n, sr, rng):
+    """Series of short voiced puffs, four to six a second, that fall in pitch."""
+    rate = rng.uniform(4, 6)
+    phase = np.arange(n) * (rate / sr)
+    since_breath = phase % rng.integers(5, 10)
+    puff = np.exp(-(((phase % 1) - 0.35) ** 2) / 0.02) * (since_breath > 1) * np.exp(-since_breath / 10)
+    f0 = rng.uniform(220, 480) * 2 ** (0.25 * np.sin(2 * np.pi * phase) - 0.06 * since_breath)
+    voice = _resonate(_tone(f0, -9, sr), rng.uniform(1, 1.3) * np.array([800, 1500, 2800]), sr)
+    return puff * (voice / voice.std() + 0.4 * _noise(n, 800, 4000, sr, rng))
+
+
+def _music(n, sr, rng):
+    """Melody of held or plucked notes on a major scale, with an accompanying voice."""
+    scale = rng.uniform(200, 400) * 2 ** (np.array([0, 2, 4, 5, 7, 9, 11, 12, 14]) / 12)
+    decay, slope = rng.uniform(0.2, 3), rng.uniform(-18, -6)
+    y = np.zeros(n)
+    for octave, gain in ((1, 1.0), (0.5, 0.6)):
+        step, since = _steps(n, 0.2 / octave, 0.6 / octave, sr, rng)
+        notes = np.abs(np.cumsum(rng.integers(-2, 3, step[-1] + 1)) + 4) % len(scale)
+        vibrato = 1 + 0.006 * np.sin(2 * np.pi * 5.5 * np.arange(n) / sr)
+        pluck = np.minimum(since / 0.02, np.exp(-since / decay))
+        y += gain * pluck * _tone(octave * scale[notes][step] * vibrato, slope, sr)
+    return y
+
+
+def _alarm(n, sr, rng):
+    """Beeps of one or two alternating pitches."""
+    t = np.arange(n) / sr
+    period, (first, second) = rng.uniform(0.15, 0.8), rng.uniform(450, 2500, 2)
+    f0 = np.where((t // period) % 2 < rng.integers(1, 3), first, second)
+    return _tone(f0, rng.uniform(-18, -6), sr) * (t % period < rng.uniform(0.4, 0.95) * period)
+
+
+def _bangs(n, sr, rng):
+    """Doors, toys and dishes: bursts that ring and die away."""
+    strokes = np.where(rng.random(n) < rng.uniform(1, 4) / sr, rng.uniform(0.1, 1, n), 0)
+    strokes[rng.integers(n)] = 1
+    t = np.arange(int(0.4 * sr)) / sr
+    ring = np.sin(2 * np.pi * rng.uniform(150, 2500) * t) + rng.uniform(0.5, 3) * rng.standard_normal(len(t))
+    return oaconvolve(strokes, ring * np.exp(-t / rng.uniform(0.01, 0.08)))[:n]
+
+
+def _rain(n, sr, rng):
+    """Rain, taps, vacuum cleaners, cloth on the microphone: noise that swells."""
+    low = rng.choice([80, 400, 1000])
+    return _noise(n, low, low * rng.uniform(4, 12), sr, rng) * 10 ** (0.3 * _wander(n, 1, sr, rng))
+
+
+OTHER_SOUNDS = (_speech, _babble, _child, _laughter, _music, _alarm, _bangs, _rain)
+
+
+def _bed(n, sr, rng, home):
+    """Make what never stops: mains hum and the rumble and hiss of the room."""
+    hum = _tone(np.full(n, home["mains"]), home["hum_slope"], sr)
+    rumble = _noise(n, 40, home["rumble"], sr, rng) * 10 ** (0.1 * _wander(n, 0.3, sr, rng))
+    return _at_level(hum, home["hum_level"]) + _at_level(rumble, -44) + _at_level(rng.standard_normal(n), -65)
+
+
+# Crying
+
+
+def _infant(rng):
+    """Voice and home of one infant: what all of the infant's recordings share."""
+    return {
+        # Mean F0 400-600 Hz in healthy infants, first formants near 1100 and 3300 Hz (LaGasse et al. 2005).
+        "f0": rng.uniform(370, 560),
+        "formants": np.array([1100, 3300, 5500]) * rng.normal(1, 0.12, 3).clip(0.75, 1.3),
+        "slope": rng.uniform(-9, -1),
+        "hoarse": rng.beta(1, 3),
+        "jitter": rng.uniform(0.003, 0.012),
+        "mains": rng.choice([50.0, 60.0]),
+        "hum_slope": rng.uniform(-15, -5),
+        "hum_level": rng.uniform(-60, -32),
+        "rumble": rng.uniform(150, 900),
+        "reverberation": rng.uniform(0.2, 0.8),
+        "other_sounds": rng.dirichlet(np.full(len(OTHER_SOUNDS), 2.0)),
+    }
+
+
+def _expiration(n, infant, sr, rng):
+    """One cry: melody, voice or hoarse voice, and now and then hyperphonation."""
+    t = np.linspace(0, 1, n)
+    # Melody arcs as in Wermke & Mende (2009), in octaves: mostly one that rises and falls, some with two.
+    arc = rng.choice(
+        [np.sin(np.pi * t ** rng.uniform(0.5, 1.2)), np.sin(2 * np.pi * t) ** 2, 1 - t, np.zeros(n)],
+        p=[0.6, 0.15, 0.15, 0.1],
+    )
+    octaves = rng.normal(-0.1, 0.12) + rng.uniform(0.1, 0.6) * arc - rng.uniform(0, 0.4) * t**4
+    f0 = infant["f0"] * 2 ** (octaves + 0.03 * _wander(n, 8, sr, rng))
+    if rng.random() < 0.07:  # a sudden shift to 1000-2000 Hz (LaGasse et al. 2005)
+        f0 = np.where(t > rng.uniform(0, 0.6), f0 * rng.uniform(2, 2.6), f0)
+    f0 *= 1 + infant["jitter"] * _wander(n, 150, sr, rng).clip(-3, 3)
+    voice = _tone(f0, infant["slope"], sr)
+    hoarse = rng.random() < infant["hoarse"]
+    if hoarse:  # every other period weaker, and noise: subharmonics and turbulence
+        voice *= 1 + 0.5 * np.sin(np.pi * np.cumsum(f0) / sr)
+    noise = rng.standard_normal(n) * (0.4 * _wander(n, 3, sr, rng).clip(0.1, 2) if hoarse else 0.02)
+    opening = infant["formants"] * rng.normal(1, 0.12)
+    y = _resonate(voice / voice.std() + noise, opening, sr) * (1 + 0.1 * _wander(n, 60, sr, rng))
+    return _at_level(_fade(y * (0.6 + np.sin(np.pi * t**0.7)), 0.05, sr), rng.normal(0, 2.5))
+
+
+def _breath(n, infant, sr, rng):
+    """Pause with the inspiration in it: noisy and weak, sometimes voiced and high."""
+    y = np.zeros(n)
+    part = y[int(0.2 * n) : int(0.85 * n)]
+    if len(part):
+        part += _fade(_noise(len(part), 1000, 5000, sr, rng), 0.03, sr)
+        if rng.random() < 0.25:
+            part += 0.3 * _fade(_tone(np.full(len(part), 1.5 * infant["f0"]), -12, sr), 0.03, sr)
+    return _at_level(y, rng.uniform(-30, -14))
+
+
+def _bout(n, infant, sr, rng):
+    """Cries of 0.4-2 s with breaths in between; the first and the last sound is a cry."""
+    seconds = []
+    while sum(seconds) < n / sr:
+        seconds += [rng.uniform(0.2, 0.6)] * bool(seconds) + [np.clip(rng.lognormal(-0.1, 0.4), 0.4, 2.0)]
+    if len(seconds) > 1 and sum(seconds) * sum(seconds[:-2]) > (n / sr) ** 2:  # one cry less fits better
+        seconds = seconds[:-2]
+    edges = np.round(np.cumsum([0, *seconds]) * n / sum(seconds)).astype(int)
+    parts = [(_breath if i % 2 else _expiration)(edges[i + 1] - edges[i], infant, sr, rng) for i in range(len(seconds))]
+    return np.concatenate(parts) * 10 ** (0.15 * _wander(n, 0.3, sr, rng).clip(-2, 2))
+
+
+def _through_the_room(y, seconds, distance, sr, rng):
+    """Add reverberation which lasts ``seconds``; distance from 0 to 1 gives it weight and takes the treble."""
+    t = np.arange(int(0.6 * seconds * sr)) / sr
+    response = rng.standard_normal(len(t)) * np.exp(-6.9 * t / seconds)  # 60 dB after `seconds`
+    response *= distance / np.sqrt(np.sum(response**2))
+    response[0] = 1
+    y = oaconvolve(y, response)
+    if distance < 0.3:
+        return y
+    return sosfilt(butter(1, min(4000 * (1.2 - distance), 0.45 * sr), fs=sr, output="sos"), y)
+
+
+# Recordings
+
+
+def _plan_bouts(number, duration, cry_fraction, rng):
+    """Onsets and offsets of the bouts of one recording, in seconds: array of shape (n_bouts, 2)."""
+    share = cry_fraction * rng.uniform(0.7, 1.3)
+    if duration >= ALWAYS_BOTH:
+        crying = np.clip(share * duration, 2, duration - 2)
+        n_bouts = max(1, round(crying / rng.uniform(5, 15)))
+    else:
+        # Too short for both at a natural length: some recordings cry for most of the time, the others not at all.
+        # Rounding up rather than drawing lots keeps the proportion, and the first always cries.
+        crying, n_bouts = max(0.6, cry_fraction) * duration, 1
+        chance = cry_fraction / max(0.6, cry_fraction)
+        if np.ceil((number + 1) * chance) == np.ceil(number * chance):
+            n_bouts = 0
+    if cry_fraction == 0 or n_bouts == 0:
+        return np.empty((0, 2))
+    lengths, gaps = rng.uniform(0.4, 1.6, n_bouts), rng.uniform(0.4, 1.6, n_bouts + 1)
+    lengths, gaps = lengths * crying / lengths.sum(), gaps * (duration - crying) / gaps.sum()
+    onsets = np.cumsum(gaps[:-1]) + np.cumsum(lengths) - lengths
+    return np.round(np.column_stack([onsets, onsets + lengths]), 3)
+
+
+def _add(y, sound, start):
+    """Add a sound from a timepoint on; what reaches past the end is cut."""
+    part = y[start : start + len(sound)]
+    part += sound[: len(part)]
+
+
+def _make_recording(duration, bouts, infant, sr, rng):
+    """One recording: the room, other sounds, the cries, and dropouts of the recorder."""
+    n = round(duration * sr)
+    y = _bed(n, sr, rng, infant)
+    for _ in range(2):
+        t = rng.uniform(0, 2)
+        while t < duration:
+            length = rng.uniform(1, 7)
+            overlaps = ((bouts[:, 0] < t + length) & (bouts[:, 1] > t)).any()
+            if not overlaps or rng.random() < 0.2:
+                make_sound = rng.choice(np.array(OTHER_SOUNDS, dtype=object), p=infant["other_sounds"])
+                sound = _fade(make_sound(int(length * sr), sr, rng), rng.uniform(0.02, 0.5), sr)
+                _add(y, _at_level(sound, rng.uniform(-40, -8) - 12 * overlaps), int(t * sr))
+            t += length + rng.exponential(2.0)
+    for onset, offset in bouts:
+        start = round(onset * sr)
+        cry = _bout(max(1, round(offset * sr) - start), infant, sr, rng)
+        distance = rng.uniform(0, 0.25) if rng.random() < 0.65 else rng.uniform(0.4, 1)
+        cry = _through_the_room(cry, infant["reverberation"], distance, sr, rng)
+        _add(y, _at_level(cry, rng.uniform(-28, -8) - 6 * distance), start)
+    edges = np.concatenate([[0], bouts.ravel(), [duration]])
+    for onset, offset in edges.reshape(-1, 2):
+        if rng.random() < 0.25:
+            length = min(rng.uniform(1, 4), (offset - onset) / 2)
+            start = rng.uniform(onset + 0.2 * length, offset - 1.2 * length)
+            y[int(start * sr) : int((start + length) * sr)] = 0
+    # A peak below full scale: nothing clips, and recorders differ in gain.
+    return (y * (10 ** (rng.uniform(-18, -0.5) / 20) / np.abs(y).max())).astype(np.float32)
+
+
+@validate_params(
+    {
+        "n_recordings": [Interval(Integral, 1, None, closed="left")],
+        "duration": [Interval(Real, 1, None, closed="left")],
+        "n_infants": [Interval(Integral, 1, None, closed="left"), None],
+        "sr": [Interval(Integral, 8000, None, closed="left")],
+        "cry_fraction": [Interval(Real, 0, 1, closed="left")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_cry_recordings(
+    n_recordings=12, duration=60.0, *, n_infants=None, sr=16000, cry_fraction=0.25, random_state=None
+):
+    """Make recordings of several infants at home, with the times at which they cry.
+
+    Cries come in bouts: expirations of 0.4-2 s with a rising and falling melody around the infant's own pitch, some
+    hoarse or hyperphonated, and breaths in between; near or distant, at levels 20 dB apart. Around them are hum,
+    speech, a child's voice, laughter, music, alarms, bangs, noise that swells, and stretches of digital silence. Other
+    sounds are often louder than the cries.
+
+    Parameters
+    ----------
+    n_recordings : int, default=12
+        Number of recordings.
+    duration : float, default=60.0
+        Length of each in seconds, at least 1.
+    n_infants : int or None, default=None
+        Number of infants, who take turns. Each has a voice, room and surroundings of its own. None means that
+        every two successive recordings are of one infant.
+    sr : int, default=16000
+        Sampling rate in Hz, at least 8000.
+    cry_fraction : float, default=0.25
+        Share of the time that is crying, on average over the recordings; 0 means none. In homes it is far less;
+        a quarter keeps small examples balanced enough to learn from.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same recordings every time. Recording ``i`` is the same however many follow it, as long as
+        ``n_infants`` is.
+
+    Returns
+    -------
+    recordings : list of ndarray of float32 of shape (n_timepoints,)
+        Sound in [-1, 1].
+    annotations : list of DataFrame of shape (n_bouts, 3)
+        Columns ``onset, offset`` in seconds and ``label``, always "cry". A row is one bout, from its first cry to the
+        end of its last. From 20 s on, every recording holds at least 2 s of crying and 2 s without; shorter ones cry
+        for most of the time or not at all (the first always does).
+    groups : ndarray of int of shape (n_recordings,)
+        The infant in each recording.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or there are more infants than recordings.
+
+    References
+    ----------
+    .. [1] L. L. LaGasse, A. R. Neal & B. M. Lester (2005). Assessment of infant cry: acoustic cry analysis and
+       parental perception. Mental Retardation and Developmental Disabilities Research Reviews, 11(1), 83-93.
+       (Pitch, formants, hyperphonation.)
+    .. [2] K. Wermke & W. Mende (2009). Musical elements in human infants' cries: in the beginning is the melody.
+       Musicae Scientiae, 13(2 suppl), 151-175. (Melody arcs.)
+
+    Examples
+    --------
+    >>> from skcry.datasets import make_cry_recordings
+    >>> recordings, annotations, groups = make_cry_recordings(4, duration=30, random_state=0)
+    >>> recordings[0].shape, recordings[0].dtype
+    ((480000,), dtype('float32'))
+    >>> list(annotations[0].columns)
+    ['onset', 'offset', 'label']
+    >>> groups
+    array([0, 0, 1, 1])
+    """
+    if n_infants is not None and n_infants > n_recordings:
+        raise ValueError(
+            f"n_infants={n_infants} must be at most n_recordings={n_recordings}. Ask for fewer infants, or for more "
+            "recordings."
+        )
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    number = np.arange(n_recordings)
+    groups = number // 2 if n_infants is None else number % n_infants
+    infants = [_infant(np.random.default_rng([seed, 0, i])) for i in range(groups.max() + 1)]
+    recordings, annotations = [], []
+    for i in number:
+        rng = np.random.default_rng([seed, 1, i])
+        bouts = _plan_bouts(i, duration, cry_fraction, rng)
+        recordings.append(_make_recording(duration, bouts, infants[groups[i]], sr, rng))
+        annotations.append(pd.DataFrame(bouts, columns=["onset", "offset"]).assign(label="cry"))
+    return recordings, annotations, groups

@@ -1,0 +1,528 @@
+"""From recordings to seconds and events of crying: one estimator."""
+
+import numbers
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, has_fit_parameter
+
+from .decoding import best_f1_threshold, recording_score, second_scores
+from .events import LabelMap, classify, find_events
+from .pipeline import make_cry_pipeline
+from .windows import Windower, as_recordings
+
+BATCH_DURATION = 600.0  # seconds of sound that go through the estimator together
+EPSILON = 1e-12  # keeps log-odds finite
+
+
+def _holds_labels(y):
+    """Whether ``y`` is one label per recording, rather than one table of annotations."""
+    if hasattr(y, "__array__"):
+        y = np.asarray(y)
+        if y.dtype != object:
+            return y.ndim < 3
+    first = y[0]
+    return isinstance(first, str) or not hasattr(first, "__len__")
+
+
+def _fit_windows(estimator, windows, labels):
+    """Fit a clone, telling it the groups where it asks for them."""
+    asks = isinstance(estimator, BaseSearchCV) or has_fit_parameter(estimator, "groups")
+    return clone(estimator).fit(windows, labels, **({"groups": windows.groups} if asks else {}))
+
+
+def _raw_scores(estimator, windows):
+    """Scores on the whole real line: shape (n_windows, 1) for two classes, else (n_windows, n_classes)."""
+    if hasattr(estimator, "decision_function"):
+        scores = np.asarray(estimator.decision_function(windows), dtype=np.float64)
+        return scores[:, None] if scores.ndim == 1 else scores
+    scores = np.log(np.maximum(estimator.predict_proba(windows), EPSILON))
+    return scores[:, 1:] - scores[:, :1] if scores.shape[1] == 2 else scores
+
+
+class CryDetector(ClassifierMixin, BaseEstimator):
+    """Detect crying in recordings.
+
+    Cuts recordings into windows, lets an estimator score them, pools the scores into seconds, and seconds into events.
+    Its rows are recordings: ``predict`` says for each whether it contains crying, :meth:`timeline` when, second by
+    second, and :meth:`detect` from when to when.
+
+    Parameters
+    ----------
+    estimator : classifier or None, default=None
+        Classifies windows; may itself be a ``GridSearchCV``. None means :func:`make_cry_pipeline`. To reach parameters
+        in a search (``estimator__classify__C``), pass it explicitly.
+    windower : Windower or None, default=None
+        Cuts the recordings. None means ``Windower()``.
+    positive : str, tuple of str or None, default=("cry",)
+        Labels that count as crying. None keeps every label as a class of its own name; :meth:`timeline` then has a
+        column of probabilities per class.
+    negative : str, tuple of str or None, default=None
+        Labels that do not count as crying. None means whatever is not positive; with names given, a label in neither
+        is an error. See :class:`skcry.events.LabelMap`.
+    min_overlap : float, default=0.5
+        Share of a window, or of a second, that crying must cover for it to count as crying.
+    mixed : {"keep", "drop"}, default="keep"
+        Whether windows that hold more than one class are trained on.
+    threshold : float or "cv", default="cv"
+        Score from which a second counts as crying. "cv" cross-validates the estimator by group on the training data,
+        calibrates the scores to probabilities, and takes the threshold of best F1: over seconds where ``y`` holds
+        annotations, over recordings where it holds labels. With a number the estimator is fitted once, and scores are
+        its own probabilities, or the logistic function of its ``decision_function``, uncalibrated. More than two
+        classes need none.
+    cv : int or cross-validation splitter, default=3
+        Splits for ``threshold="cv"``, by group. An int means ``StratifiedGroupKFold`` of so many splits.
+    merge_gap : float, default=5.0
+        Gaps of at most so many seconds within crying are closed (Yao et al., 2022).
+    min_duration : float, default=5.0
+        Events shorter than so many seconds are then dropped. See :func:`skcry.events.find_events` for the edges.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the default estimator and of the splits.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        0 and 1 for annotations, else the labels as given.
+    estimator_ : classifier
+        Fitted on all windows.
+    windower_ : Windower
+        Fitted windower.
+    threshold_ : float
+        Score from which a second counts as crying.
+    calibrator_ : LogisticRegression or None
+        Turns pooled scores into probabilities.
+    n_features_in_ : int
+        Number of timepoints, where the recordings came as a 2-D array.
+
+    Notes
+    -----
+    The score of a recording is the highest threshold at which :meth:`detect` would still find an event in it, so
+    ``predict`` and ``detect`` never disagree.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcry import CryDetector, StatFeatures
+    >>> from skcry.datasets import make_cry_recordings
+    >>> recordings, annotations, infants = make_cry_recordings(4, duration=30, random_state=0)
+    >>> fast = make_pipeline(StatFeatures(), StandardScaler(), LogisticRegression())
+    >>> detector = CryDetector(fast, threshold=0.5).fit(recordings, annotations, groups=infants)
+    >>> detector.timeline(recordings[:1]).shape
+    (30, 2)
+    """
+
+    _parameter_constraints = {
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "windower": [Windower, None],
+        "positive": [str, tuple, list, None],
+        "negative": [str, tuple, list, None],
+        "min_overlap": [Interval(numbers.Real, 0, 1, closed="right")],
+        "mixed": [StrOptions({"keep", "drop"})],
+        "threshold": [Interval(numbers.Real, 0, 1, closed="both"), StrOptions({"cv"})],
+        "cv": [Interval(numbers.Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
+        "merge_gap": [Interval(numbers.Real, 0, None, closed="left")],
+        "min_duration": [Interval(numbers.Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        windower=None,
+        positive=("cry",),
+        negative=None,
+        min_overlap=0.5,
+        mixed="keep",
+        threshold="cv",
+        cv=3,
+        merge_gap=5.0,
+        min_duration=5.0,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.windower = windower
+        self.positive = positive
+        self.negative = negative
+        self.min_overlap = min_overlap
+        self.mixed = mixed
+        self.threshold = threshold
+        self.cv = cv
+        self.merge_gap = merge_gap
+        self.min_duration = min_duration
+        self.random_state = random_state
+
+    # Fitting
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, groups=None):
+        """Fit on annotated or labelled recordings.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings, see :class:`Windower`.
+        y : list of DataFrame or of list of tuples, or array-like of shape (n_recordings,)
+            Annotations of each recording (onset, offset, label; see :func:`skcry.events.as_annotations`), or one label
+            per recording, which all of its windows then bear.
+        groups : array-like of shape (n_recordings,) or None, default=None
+            Who was recorded. Nobody is on both sides of a split: neither for the threshold, nor for early stopping, nor
+            in a search within. None means that every recording is a group of its own.
+
+        Returns
+        -------
+        CryDetector
+
+        Raises
+        ------
+        ValueError
+            If recordings or annotations are faulty, there is a single class, or there are fewer groups than splits.
+        """
+        X = as_recordings(X)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        check_consistent_length(X, y, groups)
+        scoring = ("decision_function", "predict_proba")
+        if self.estimator is not None and not any(hasattr(self.estimator, name) for name in scoring):
+            raise ValueError(
+                f"estimator={self.estimator!r} gives no scores: it needs decision_function or predict_proba. Wrap it in "
+                "CalibratedClassifierCV, or choose another."
+            )
+        label_map = LabelMap(self.positive, self.negative)
+        self._strong = not _holds_labels(y)
+        if not self._strong:
+            y = column_or_1d(y, warn=True)
+            check_classification_targets(y)
+        self.windower_ = clone(self.windower) if self.windower is not None else Windower()
+        windows = self.windower_.fit_transform(X, groups=groups)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.windower_, name):
+                setattr(self, name, getattr(self.windower_, name))
+        keep = np.ones(len(windows), dtype=bool)
+        if self._strong:
+            labels = windows.label(y, self.min_overlap, positive=self.positive, negative=self.negative)
+            names = [f"annotations of {name}" for name in windows.names]
+            truth = [
+                self._second_truth(annotations, length / windows.sr, label_map, name)
+                for annotations, length, name in zip(y, windows.lengths, names, strict=True)
+            ]
+            if self.mixed == "drop":
+                keep = ~windows.mixed(y, positive=self.positive, negative=self.negative)
+        else:
+            labels = y[windows.recording]
+            truth = [np.full(-(-length // windows.sr), label) for label, length in zip(y, windows.lengths, strict=True)]
+        self.classes_ = np.unique(labels[keep])
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"Training needs at least 2 classes, but all {keep.sum()} windows bear the one label "
+                f"{self.classes_.tolist()} (1 class). Add recordings of the other class, or check positive="
+                f"{self.positive!r} against the labels."
+            )
+        self.positive_index_ = self._find_positive(label_map)
+        self._uninteresting = label_map.uninteresting
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
+        self.calibrator_, self.threshold_ = None, 0.5
+        if self.threshold == "cv":
+            self._calibrate(estimator, windows, labels, keep, truth, seed)
+        else:
+            self.threshold_ = float(self.threshold)
+        self.estimator_ = _fit_windows(estimator, windows[keep], labels[keep])
+        return self
+
+    def _find_positive(self, label_map):
+        if len(self.classes_) > 2:
+            return None
+        named = [i for i, name in enumerate(self.classes_) if str(name) in (label_map.positive or ())]
+        return named[0] if len(named) == 1 else 1
+
+    def _second_truth(self, annotations, duration, label_map, name):
+        onset = np.arange(int(np.ceil(duration)), dtype=float)
+        return classify(
+            annotations, label_map, onset, onset + 1, min_overlap=self.min_overlap, duration=duration, name=name
+        )[0]
+
+    def _calibrate(self, estimator, windows, labels, keep, truth, seed):
+        """Learn calibration and threshold from scores of recordings whose group was left out."""
+        scored = []  # (recording, scores of its seconds)
+        for train, test in self._split(windows, labels, keep, seed):
+            fitted = _fit_windows(estimator, windows[train], labels[train])
+            scored.extend(self._pool(fitted, windows[test]))
+        pooled = np.concatenate([scores for _, scores in scored])
+        known = np.concatenate([truth[number] for number, _ in scored])
+        heard = np.isin(known, self.classes_)
+        # Mild regularisation keeps the slope finite where classes separate, as Platt's prior does.
+        calibrator = LogisticRegression(C=100.0, max_iter=1000).fit(pooled[heard], known[heard])
+        if self.positive_index_ is None:
+            self.calibrator_ = calibrator
+            return
+        if calibrator.coef_[0, 0] > 0:
+            self.calibrator_ = calibrator
+        else:
+            warnings.warn(
+                "The estimator did not score crying above the rest on recordings left out of training, so its scores "
+                "stay uncalibrated. Pass more recordings, or look at the annotations.",
+                stacklevel=3,
+            )
+        score = [self._probabilities(scores)[:, self.positive_index_] for _, scores in scored]
+        if self._strong:
+            score = np.concatenate(score)
+        else:
+            durations = [windows.lengths[number] / windows.sr for number, _ in scored]
+            score = np.array([self._recording_score(*pair) for pair in zip(score, durations, strict=True)])
+            known = np.array([truth[number][0] for number, _ in scored])
+        self.threshold_ = best_f1_threshold(known == self.classes_[self.positive_index_], score)
+
+    def _split(self, windows, labels, keep, seed):
+        """Yield rows to train on and rows to score, whole groups at a time."""
+        n_groups = len(np.unique(windows.groups))
+        splitter = self.cv
+        if isinstance(self.cv, numbers.Integral):
+            if n_groups < self.cv:
+                raise ValueError(
+                    f"Fewer groups than splits: threshold='cv' with cv={self.cv} needs at least {self.cv} recordings "
+                    f"(or infants, where groups are given), got {n_groups}. Pass more recordings, lower cv, or give "
+                    "threshold=0.5."
+                )
+            splitter = StratifiedGroupKFold(self.cv, shuffle=True, random_state=seed)
+        for train, test in splitter.split(windows, labels, windows.groups):
+            shared = np.intersect1d(windows.groups[train], windows.groups[test])
+            if len(shared):
+                raise ValueError(
+                    f"cv={self.cv} puts group {shared[0]!r} on both sides of a split. Use a splitter that keeps groups "
+                    "together, such as GroupKFold."
+                )
+            train = train[keep[train]]
+            if len(np.unique(labels[train])) < len(self.classes_):
+                raise ValueError(
+                    f"cv={self.cv}: leaving out {np.unique(windows.groups[test]).tolist()} leaves "
+                    f"{len(np.unique(labels[train]))} of {len(self.classes_)} classes to train on. Lower cv, pass more "
+                    "recordings, or give threshold=0.5."
+                )
+            yield train, test
+
+    # Scoring
+
+    def _pool(self, estimator, windows):
+        """Score windows; return for each recording in them its number and the scores of its seconds."""
+        scores = _raw_scores(estimator, windows)
+        for number in np.unique(windows.recording):
+            rows = windows.recording == number
+            yield (
+                number,
+                second_scores(
+                    scores[rows], windows.start[rows], windows.n_timepoints, windows.lengths[number], windows.sr
+                ),
+            )
+
+    def _probabilities(self, scores):
+        if self.calibrator_ is not None:
+            return self.calibrator_.predict_proba(scores)
+        if scores.shape[1] == 1:
+            return np.hstack([expit(-scores), expit(scores)])
+        return softmax(scores, axis=1)
+
+    def _recording_score(self, probabilities, duration):
+        return recording_score(
+            probabilities, merge_gap=self.merge_gap, min_duration=self.min_duration, duration=duration
+        )
+
+    def _seconds(self, X):
+        """Yield duration in seconds and probabilities, shape (n_seconds, n_classes), of each recording in turn."""
+        check_is_fitted(self, "estimator_")
+        for batch in self._batches(as_recordings(X)):
+            windows = self.windower_.transform(batch)
+            for number, scores in self._pool(self.estimator_, windows):
+                yield windows.lengths[number] / windows.sr, self._probabilities(scores)
+
+    def _batches(self, X):
+        """Cut recordings into batches: short arrays together, files and long arrays one by one."""
+        limit = BATCH_DURATION * self.windower_.sr
+        sizes = [X.shape[1]] * len(X) if hasattr(X, "shape") else [len(x) if np.ndim(x) else limit for x in X]
+        first, total = 0, 0
+        for last, size in enumerate(sizes):
+            size = max(size, self.windower_.window_length_)
+            if last > first and total + size > limit:
+                yield X.iloc[first:last] if hasattr(X, "iloc") else X[first:last]
+                first, total = last, 0
+            total += size
+        yield X.iloc[first:] if hasattr(X, "iloc") else X[first:]
+
+    def timeline(self, X):
+        """Score every second.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings.
+
+        Returns
+        -------
+        DataFrame of shape (n_seconds, 2)
+            Indexed by recording (its place in ``X``) and second, with columns ``score`` (from 0 to 1) and ``cry``
+            (bool, ``score >= threshold_``). With more than two classes: a column of probabilities per class, and
+            ``label``, the most probable one.
+        """
+        tables = []
+        for number, (_, probabilities) in enumerate(self._seconds(X)):
+            index = pd.MultiIndex.from_product([[number], range(len(probabilities))], names=["recording", "second"])
+            if self.positive_index_ is not None:
+                score = probabilities[:, self.positive_index_]
+                columns = {"score": score, "cry": score >= self.threshold_}
+            else:
+                columns = {str(name): probabilities[:, i] for i, name in enumerate(self.classes_)}
+                columns["label"] = self.classes_[probabilities.argmax(axis=1)]
+            tables.append(pd.DataFrame(columns, index=index))
+        return pd.concat(tables)
+
+    def detect(self, X):
+        """Find the events.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings.
+
+        Returns
+        -------
+        DataFrame of shape (n_events, 4)
+            Columns ``recording`` (its place in ``X``), ``onset`` and ``offset`` in seconds, and ``score``, the mean
+            over the event's seconds. With more than two classes also ``label``; background is no event.
+        """
+        rows = []
+        for number, (duration, probabilities) in enumerate(self._seconds(X)):
+            if self.positive_index_ is not None:
+                score = probabilities[:, self.positive_index_]
+                found = [(None, score, score >= self.threshold_)]
+            else:
+                winner = probabilities.argmax(axis=1)
+                found = [
+                    (name, probabilities[:, i], winner == i)
+                    for i, name in enumerate(self.classes_)
+                    if name not in self._uninteresting
+                ]
+            for name, score, active in found:
+                events = find_events(
+                    active, merge_gap=self.merge_gap, min_duration=self.min_duration, duration=duration
+                )
+                for onset, offset in events:
+                    mean = score[int(onset) : int(np.ceil(offset))].mean()
+                    rows.append((number, onset, offset, mean, name))
+        table = pd.DataFrame(rows, columns=["recording", "onset", "offset", "score", "label"])
+        table = table.astype({"recording": int, "onset": float, "offset": float, "score": float})
+        table = table.sort_values(["recording", "onset"], kind="stable", ignore_index=True)
+        return table.drop(columns="label") if self.positive_index_ is not None else table
+
+    def decision_function(self, X):
+        """Score each recording: log-odds of crying, zero at the threshold.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings.
+
+        Returns
+        -------
+        ndarray of shape (n_recordings,), or (n_recordings, n_classes) for more than two classes
+            Positive where ``classes_[1]`` is predicted; for more classes, logarithms of mean probabilities.
+        """
+        check_is_fitted(self, "estimator_")
+        if self.positive_index_ is None:
+            return np.log(np.maximum(self.predict_proba(X), EPSILON))
+        score = np.clip(self.predict_proba(X)[:, self.positive_index_], EPSILON, 1 - EPSILON)
+        odds = logit(score) - logit(np.clip(self.threshold_, EPSILON, 1 - EPSILON))
+        return odds if self.positive_index_ == 1 else -odds
+
+    def predict_proba(self, X):
+        """Score each recording in probabilities.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings.
+
+        Returns
+        -------
+        ndarray of shape (n_recordings, n_classes)
+            For crying, the highest threshold at which the recording still holds an event; for more than two classes,
+            the mean over its seconds.
+        """
+        rows = []
+        for duration, probabilities in self._seconds(X):
+            if self.positive_index_ is None:
+                rows.append(probabilities.mean(axis=0))
+                continue
+            score = self._recording_score(probabilities[:, self.positive_index_], duration)
+            rows.append((score, 1 - score) if self.positive_index_ == 0 else (1 - score, score))
+        return np.array(rows)
+
+    def predict(self, X):
+        """Predict the class of each recording: whether it contains crying.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings.
+
+        Returns
+        -------
+        ndarray of shape (n_recordings,)
+        """
+        check_is_fitted(self, "estimator_")
+        probabilities = self.predict_proba(X)
+        if self.positive_index_ is None:
+            return self.classes_[probabilities.argmax(axis=1)]
+        crying = probabilities[:, self.positive_index_] >= self.threshold_
+        return self.classes_[np.where(crying, self.positive_index_, 1 - self.positive_index_)]
+
+    def score(self, X, y):
+        """Compare with the truth.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings.
+        y : list of DataFrame or of list of tuples, or array-like of shape (n_recordings,)
+            Annotations, or one label per recording.
+
+        Returns
+        -------
+        float
+            Average precision over the seconds for annotations (its mean over the classes where there are more than
+            two), accuracy for labels.
+
+        Raises
+        ------
+        ValueError
+            If no second of the annotations is positive: average precision then has no meaning.
+        """
+        check_is_fitted(self, "estimator_")
+        check_consistent_length(X, y)
+        if _holds_labels(y):
+            return float(np.mean(self.predict(X) == column_or_1d(y)))
+        label_map = LabelMap(self.positive, self.negative)
+        truth, scores = [], []
+        for number, (duration, probabilities) in enumerate(self._seconds(X)):
+            truth.append(self._second_truth(y[number], duration, label_map, f"annotations of recordings[{number}]"))
+            scores.append(probabilities)
+        truth, scores = np.concatenate(truth), np.concatenate(scores)
+        wanted = [self.positive_index_] if self.positive_index_ is not None else range(len(self.classes_))
+        present = [i for i in wanted if (truth == self.classes_[i]).any()]
+        if not present:
+            raise ValueError(
+                f"No second of these {len(y)} recordings is annotated as crying (labels {self.positive!r}), so average "
+                "precision is undefined. Score on recordings that hold some."
+            )
+        return float(np.mean([average_precision_score(truth == self.classes_[i], scores[:, i]) for i in present]))

@@ -1,0 +1,321 @@
+"""Annotations in, seconds and events out.
+
+An *annotation* says when something was heard: onset and offset in seconds and a label. This module reads the forms
+that users bring (:func:`as_annotations`), maps their label names to classes in one place (:class:`LabelMap`), measures
+how much of a stretch of time each class covers (:func:`coverage`), and turns decisions per second back into events
+(:func:`find_events`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+# Annotation tools round to milliseconds and audio encoders pad by some ten of them: that much past the end of a
+# recording is rounding, more is a mistake.
+END_TOLERANCE = 0.1
+# Two tools rarely agree on a boundary to better than this; a shorter overlap is no contradiction.
+OVERLAP_TOLERANCE = 1e-3
+
+COLUMN_NAMES = {"start": "onset", "end": "offset", "begin": "onset", "stop": "offset"}
+
+
+def as_annotations(annotations, *, duration=None, name="annotations"):
+    """Bring one recording's annotations into one form, and check them.
+
+    Parameters
+    ----------
+    annotations : DataFrame or sequence of tuples
+        Columns ``onset, offset, label`` (``start, end, label`` will do), or tuples ``(onset, offset)`` or
+        ``(onset, offset, label)``; times in seconds. A missing label means "cry". An empty sequence says that nothing
+        was heard.
+    duration : float or None, default=None
+        Length of the recording in seconds. None skips that check.
+    name : str, default="annotations"
+        What error messages call these annotations.
+
+    Returns
+    -------
+    DataFrame of shape (n_annotations, 3)
+        Columns ``onset, offset`` (float, seconds) and ``label`` (str), sorted by onset.
+
+    Raises
+    ------
+    TypeError
+        If the annotations have another form.
+    ValueError
+        If a time is not finite or negative, an annotation ends before it starts, or it lies outside the recording.
+
+    Examples
+    --------
+    >>> from skcry.events import as_annotations
+    >>> as_annotations([(2.0, 4.5), (7.0, 9.0, "fuss")])
+       onset  offset label
+    0    2.0     4.5   cry
+    1    7.0     9.0  fuss
+    """
+    if isinstance(annotations, pd.DataFrame):
+        table = annotations.rename(columns=COLUMN_NAMES)
+        if not {"onset", "offset"} <= set(table.columns):
+            raise ValueError(
+                f"{name}: the columns are {list(annotations.columns)}, but 'onset' and 'offset' (or 'start' and 'end') "
+                "are needed, and 'label' where labels differ. Rename the columns."
+            )
+        table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]]
+    else:
+        if isinstance(annotations, str) or not hasattr(annotations, "__len__"):
+            raise TypeError(
+                f"{name}: got {annotations!r}, but annotations are a DataFrame with columns onset, offset, label "
+                "or a list of (onset, offset, label) tuples, times in seconds."
+            )
+        rows = []
+        for row in annotations:
+            if isinstance(row, str) or not hasattr(row, "__len__") or len(row) not in (2, 3):
+                raise TypeError(f"{name}: {row!r} is not an (onset, offset) or (onset, offset, label) tuple.")
+            rows.append((row[0], row[1], row[2] if len(row) == 3 else "cry"))
+        table = pd.DataFrame(rows, columns=["onset", "offset", "label"])
+    try:
+        table = table.astype({"onset": float, "offset": float, "label": str})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: onset and offset must be numbers, in seconds ({error}).") from None
+
+    def refuse(faulty, reason):
+        if faulty.any():
+            row = table[faulty].iloc[0]
+            raise ValueError(
+                f"{name}: '{row.label}' from {row.onset:g} s to {row.offset:g} s {reason} "
+                f"({int(faulty.sum())} of {len(table)} annotations)."
+            )
+
+    refuse(~np.isfinite(table[["onset", "offset"]]).all(axis=1), "has a time that is missing or infinite; fill it in")
+    refuse(table["offset"] < table["onset"], "ends before it starts; swap the times or drop the row")
+    refuse(table["onset"] < 0, "starts before the recording, at a negative time; correct the offset between the clocks")
+    if duration is not None:
+        refuse(
+            table["offset"] > duration + END_TOLERANCE,
+            f"ends after the recording, which lasts {duration:g} s; check that the annotations belong to it",
+        )
+        table[["onset", "offset"]] = table[["onset", "offset"]].clip(upper=duration)
+    # A point in time covers nothing and would only confuse the search for contradictions.
+    table = table[table["offset"] > table["onset"]]
+    return table.sort_values(["onset", "offset"], kind="stable", ignore_index=True)
+
+
+def _as_names(names):
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The one place where label names become classes.
+
+    Parameters
+    ----------
+    positive : str, tuple of str or None, default=("cry",)
+        Labels that count as crying: the classes are then 0 and 1. None keeps every label as a class of its own name.
+    negative : str, tuple of str or None, default=None
+        Labels that do not. None means whatever is not positive; with names given, a label in neither is an error. With
+        ``positive=None`` these are the names of "nothing of interest": the first of them names unlabelled time
+        ("background" when None), and none of them is reported as an event.
+    """
+
+    positive: tuple | None = ("cry",)
+    negative: tuple | None = None
+
+    def __post_init__(self):
+        for side in ("positive", "negative"):
+            if getattr(self, side) is not None:
+                object.__setattr__(self, side, _as_names(getattr(self, side)))
+        if self.positive is not None and not self.positive:
+            raise ValueError("positive=() names no label. Name at least one, or pass None to keep every label.")
+        both = set(self.positive or ()) & set(self.negative or ())
+        if both:
+            raise ValueError(f"{sorted(both)} stand in positive and in negative. Keep each label on one side.")
+
+    @property
+    def background(self):
+        """Class of the time that no annotation covers."""
+        if self.positive is not None:
+            return 0
+        return self.negative[0] if self.negative else "background"
+
+    @property
+    def uninteresting(self):
+        """Set of the classes that are never reported as events."""
+        return {0} if self.positive is not None else {self.background, *(self.negative or ())}
+
+    def __call__(self, labels, name="annotations"):
+        """Map label names, one by one, to a list of classes."""
+        labels = [str(label) for label in labels]
+        if self.positive is None:
+            return labels
+        if self.negative is not None:
+            unknown = sorted(set(labels) - set(self.positive) - set(self.negative))
+            if unknown:
+                raise ValueError(
+                    f"{name}: label {unknown[0]!r} is neither in positive={self.positive} nor in "
+                    f"negative={self.negative}. Add it to one of them, or pass negative=None to let everything that "
+                    f"is not positive count as negative. Unknown labels: {unknown}."
+                )
+        return [int(label in self.positive) for label in labels]
+
+
+def class_intervals(annotations, label_map, *, duration=None, name="annotations"):
+    """Disjoint intervals of each class, from one recording's annotations.
+
+    Parameters
+    ----------
+    annotations : DataFrame or sequence of tuples
+        See :func:`as_annotations`.
+    label_map : LabelMap
+        Labels to classes.
+    duration : float or None, default=None
+        Length of the recording in seconds.
+    name : str, default="annotations"
+        What error messages call these annotations.
+
+    Returns
+    -------
+    dict
+        Class -> ndarray of shape (n_intervals, 2), onset and offset in seconds, sorted and merged.
+
+    Raises
+    ------
+    ValueError
+        If annotations of different classes overlap, or as :func:`as_annotations` raises.
+    """
+    table = as_annotations(annotations, duration=duration, name=name)
+    table["class"] = label_map(table["label"], name)
+    last = {}
+    for row in table.itertuples():
+        for other, seen in last.items():
+            if other != row[4] and seen.offset - row.onset > OVERLAP_TOLERANCE:
+                raise ValueError(
+                    f"{name}: '{row.label}' from {row.onset:g} s to {row.offset:g} s contradicts '{seen.label}' from "
+                    f"{seen.onset:g} s to {seen.offset:g} s. Correct one of them; where other sounds may overlap "
+                    "crying, keep only the rows that are labelled as crying."
+                )
+        if row[4] not in last or row.offset > last[row[4]].offset:
+            last[row[4]] = row
+    return {key: merge(rows[["onset", "offset"]].to_numpy()) for key, rows in table.groupby("class")}
+
+
+def merge(intervals, gap=0.0):
+    """Merge sorted intervals that overlap, touch, or lie at most ``gap`` seconds apart."""
+    merged = []
+    for onset, offset in intervals:
+        if merged and onset - merged[-1][1] <= gap:
+            merged[-1][1] = max(offset, merged[-1][1])
+        else:
+            merged.append([onset, offset])
+    return np.array(merged, dtype=float).reshape(-1, 2)
+
+
+def coverage(intervals, onset, offset):
+    """Seconds of each stretch ``onset`` to ``offset`` that disjoint, sorted ``intervals`` cover.
+
+    Parameters
+    ----------
+    intervals : ndarray of shape (n_intervals, 2)
+        Onsets and offsets in seconds.
+    onset, offset : array-like of shape (n_stretches,)
+        Edges in seconds.
+
+    Returns
+    -------
+    ndarray of shape (n_stretches,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcry.events import coverage
+    >>> coverage(np.array([[1.0, 3.0]]), [0, 2, 5], [2, 4, 6])
+    array([1., 1., 0.])
+    """
+    onset, offset = np.asarray(onset, dtype=float), np.asarray(offset, dtype=float)
+    if len(intervals) == 0:
+        return np.zeros(onset.shape)
+    covered = np.concatenate([[0.0], np.cumsum(intervals[:, 1] - intervals[:, 0])])
+    # Time covered up to t grows along the intervals and rests between them, so linear interpolation is exact.
+    knots = intervals.ravel()
+    heights = np.repeat(covered, 2)[1:-1]
+    return np.interp(offset, knots, heights) - np.interp(onset, knots, heights)
+
+
+def classify(annotations, label_map, onset, offset, *, min_overlap=0.5, duration=None, name="annotations"):
+    """Class of each stretch of time.
+
+    Parameters
+    ----------
+    annotations : DataFrame or sequence of tuples
+        See :func:`as_annotations`.
+    label_map : LabelMap
+        Labels to classes.
+    onset, offset : array-like of shape (n_stretches,)
+        Edges in seconds.
+    min_overlap : float, default=0.5
+        A stretch belongs to a class that covers at least this share of it; where several do, to the one that covers
+        most, and where none does, to the background.
+    duration : float or None, default=None
+        Length of the recording in seconds; what lies behind it counts for neither side.
+    name : str, default="annotations"
+        What error messages call these annotations.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_stretches,)
+    mixed : ndarray of bool of shape (n_stretches,)
+        Whether a stretch holds more than one class (unlabelled time is background).
+    """
+    onset = np.asarray(onset, dtype=float)
+    offset = np.minimum(offset, np.inf if duration is None else duration)
+    length = offset - onset
+    intervals = class_intervals(annotations, label_map, duration=duration, name=name)
+    keys = sorted(key for key in intervals if key != label_map.background)
+    covered = np.array([coverage(intervals[key], onset, offset) for key in keys]).reshape(len(keys), len(onset))
+    share = covered / np.maximum(length, np.finfo(float).tiny)
+    # Overlaps of exactly the asked share count, whatever binary fractions make of them.
+    share[share < min_overlap - 1e-9] = 0
+    choices = np.array([label_map.background, *keys])
+    chosen = choices[np.concatenate([np.full((1, len(onset)), 1e-12), share]).argmax(axis=0)]
+    rest = length - covered.sum(axis=0)
+    mixed = (np.vstack([covered, rest]) > OVERLAP_TOLERANCE).sum(axis=0) > 1
+    return chosen, mixed
+
+
+def find_events(active, *, merge_gap=5.0, min_duration=5.0, duration=None):
+    """Turn decisions per second into events.
+
+    First gaps of at most ``merge_gap`` seconds between active seconds are closed, then events shorter than
+    ``min_duration`` are dropped. The edges of the recording are no exception: silence before the first or after the
+    last active second is no gap and is never filled, and an event that begins with the recording or ends with it is as
+    long as it is heard. Only where the whole recording is shorter than ``min_duration``, an event that fills it stays.
+
+    Parameters
+    ----------
+    active : array-like of bool of shape (n_seconds,)
+        Whether each second is active.
+    merge_gap : float, default=5.0
+        Longest gap that is closed, in seconds (published for this task by Yao et al., 2022).
+    min_duration : float, default=5.0
+        Shortest event that is kept, in seconds. Published code drops events "up to 5 s"; here one of exactly 5 s
+        stays, so that a clip of one window can hold an event.
+    duration : float or None, default=None
+        Length of the recording in seconds, when its last second is not whole.
+
+    Returns
+    -------
+    ndarray of shape (n_events, 2)
+        Onset and offset in seconds.
+
+    Examples
+    --------
+    >>> from skcry.events import find_events
+    >>> find_events([1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1], merge_gap=2, min_duration=3)
+    array([[0., 7.]])
+    """
+    active = np.asarray(active, dtype=bool)
+    duration = float(len(active) if duration is None else duration)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
+    events = merge(np.minimum(edges.reshape(-1, 2), duration), merge_gap)
+    return events[events[:, 1] - events[:, 0] >= min(min_duration, duration) - 1e-9]

@@ -1,0 +1,6 @@
+"""Sound in, numbers out."""
+
+from .mel import MelSpectrogram
+from .stats import StatFeatures
+
+__all__ = ["MelSpectrogram", "StatFeatures"]

@@ -1,0 +1,200 @@
+"""Mel spectrograms in decibels, computed once per recording and scaled per window."""
+
+import numbers
+from functools import partial
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ..windows import SoundTransformer, Windows, apply
+
+BLOCK_FRAMES = 2048  # frames transformed at a time: some 20 MiB at the default setting
+AMIN = 1e-10  # least power, as in librosa.power_to_db
+
+
+def mel_decibels(y, *, mel_basis, n_fft, hop_length):
+    """Mel power in dB re 1 of frames that lie wholly inside the sound.
+
+    Parameters
+    ----------
+    y : ndarray of shape (..., n_timepoints)
+        Sound; shorter than a frame, it is completed with zeros.
+    mel_basis : ndarray of shape (n_mels, 1 + n_fft // 2)
+        Mel weights.
+    n_fft, hop_length : int
+        Length of a frame and step between frames, in timepoints.
+
+    Returns
+    -------
+    ndarray of shape (..., n_mels, n_frames)
+        ``n_frames = max(1, 1 + (n_timepoints - n_fft) // hop_length)``.
+    """
+    import librosa
+
+    missing = max(0, n_fft - y.shape[-1])
+    if missing:
+        y = np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, missing)])
+    n_frames = 1 + (y.shape[-1] - n_fft) // hop_length
+    out = np.empty((*y.shape[:-1], len(mel_basis), n_frames), dtype=y.dtype)
+    n_rows = max(1, int(np.prod(y.shape[:-1])))
+    step = max(1, BLOCK_FRAMES // n_rows)
+    for first in range(0, n_frames, step):
+        last = min(first + step, n_frames)
+        sound = y[..., first * hop_length : (last - 1) * hop_length + n_fft]
+        spectrum = librosa.stft(sound, n_fft=n_fft, hop_length=hop_length, center=False)
+        power = mel_basis @ (spectrum.real**2 + spectrum.imag**2)
+        out[..., first:last] = 10 * np.log10(np.maximum(power, AMIN))
+    return out
+
+
+def relative_decibels(X, *, top_db):
+    """Shift each window so that its loudest value is 0 dB, and clip it ``top_db`` below."""
+    X = X - X.max(axis=(-2, -1), keepdims=True)
+    return X if top_db is None else np.maximum(X, -X.dtype.type(top_db))
+
+
+def referred_decibels(X, *, ref_db, top_db):
+    """Refer all windows to one fixed level, and clip each ``top_db`` below its own maximum."""
+    X = X - X.dtype.type(ref_db)
+    if top_db is None:
+        return X
+    return np.maximum(X, X.max(axis=(-2, -1), keepdims=True) - X.dtype.type(top_db))
+
+
+class MelSpectrogram(SoundTransformer):
+    """Turn each window into a mel-scaled spectrogram in decibels.
+
+    Parameters
+    ----------
+    n_fft : int, default=1024
+        Length of a frame in timepoints (64 ms at 16 kHz).
+    hop_length : int, default=400
+        Step between frames in timepoints (25 ms at 16 kHz).
+    n_mels : int, default=225
+        Number of mel bands, as published for this task (Yao et al., 2022).
+    fmin : float, default=0.0
+        Lower edge of the mel bank in Hz.
+    fmax : float or None, default=None
+        Upper edge of the mel bank in Hz. None means ``sr / 2``.
+    top_db : float or None, default=80.0
+        Values further than this below the maximum of their window are clipped. None clips nothing.
+    ref : "window" or float, default="window"
+        Power that becomes 0 dB: the maximum of each window, so that a value depends neither on the recorder's gain nor
+        on the rest of the day; or a fixed power.
+    sr : int or None, default=None
+        Sampling rate in Hz. None takes the rate of the windows, and 16000 for bare arrays.
+
+    Attributes
+    ----------
+    mel_basis_ : ndarray of shape (n_mels, 1 + n_fft // 2)
+        Mel weights built in ``fit``.
+    n_frames_ : int
+        Number of frames of a window.
+    sr_ : int
+        Sampling rate in Hz.
+
+    Notes
+    -----
+    Frames lie wholly inside their window (``center=False`` in librosa's words), so a window has the same spectrogram
+    alone and inside its recording. The published geometry is ``Windower(sr=22050)`` with ``MelSpectrogram(n_fft=980,
+    hop_length=490)``: 225 bands x 224 frames, from which :class:`AlexNet` makes the same 256 values as from 225 x 225.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcry import MelSpectrogram
+    >>> X = np.random.default_rng(0).normal(size=(2, 5 * 16000))
+    >>> MelSpectrogram().fit_transform(X).shape
+    (2, 225, 198)
+    """
+
+    _parameter_constraints = {
+        "n_fft": [Interval(numbers.Integral, 1, None, closed="left")],
+        "hop_length": [Interval(numbers.Integral, 1, None, closed="left")],
+        "n_mels": [Interval(numbers.Integral, 1, None, closed="left")],
+        "fmin": [Interval(numbers.Real, 0, None, closed="left")],
+        "fmax": [Interval(numbers.Real, 0, None, closed="neither"), None],
+        "top_db": [Interval(numbers.Real, 0, None, closed="neither"), None],
+        "ref": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"window"})],
+        "sr": [Interval(numbers.Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(
+        self, n_fft=1024, hop_length=400, n_mels=225, *, fmin=0.0, fmax=None, top_db=80.0, ref="window", sr=None
+    ):
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.n_mels = n_mels
+        self.fmin = fmin
+        self.fmax = fmax
+        self.top_db = top_db
+        self.ref = ref
+        self.sr = sr
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Build the mel bank for the rate of ``X``.
+
+        Parameters
+        ----------
+        X : Windows or array-like of shape (n_windows, n_timepoints)
+            Sound.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        MelSpectrogram
+
+        Raises
+        ------
+        ValueError
+            If the band edges do not fit the rate.
+        """
+        import librosa
+
+        X = self._validate_sound(X, reset=True)
+        fmax = self.sr_ / 2 if self.fmax is None else self.fmax
+        if not self.fmin < fmax <= self.sr_ / 2:
+            raise ValueError(
+                f"fmin={self.fmin} Hz < fmax={fmax} Hz <= sr / 2 = {self.sr_ / 2} Hz must hold. Move the band edges or "
+                "pass the true sr."
+            )
+        self.mel_basis_ = librosa.filters.mel(
+            sr=self.sr_, n_fft=self.n_fft, n_mels=self.n_mels, fmin=self.fmin, fmax=fmax
+        )
+        self.n_frames_ = 1 + max(0, X.shape[1] - self.n_fft) // self.hop_length
+        return self
+
+    def transform(self, X):
+        """Compute the spectrogram of each recording, or clip by clip.
+
+        Parameters
+        ----------
+        X : Windows or array-like of shape (n_windows, n_timepoints)
+            Sound.
+
+        Returns
+        -------
+        Windows or ndarray of shape (n_windows, n_mels, n_frames)
+            Decibels, in the dtype of ``X``. From ``Windows`` come ``Windows``, which share their frames and hold no
+            copy per window.
+        """
+        check_is_fitted(self)
+        X = self._validate_sound(X, reset=False)
+        function = partial(
+            mel_decibels, mel_basis=self.mel_basis_.astype(X.dtype), n_fft=self.n_fft, hop_length=self.hop_length
+        )
+        spectrogram = apply(X, function, frame_length=self.n_fft, hop_length=self.hop_length)
+        if self.ref == "window":
+            scale = partial(relative_decibels, top_db=self.top_db)
+        else:
+            scale = partial(referred_decibels, ref_db=10 * np.log10(self.ref), top_db=self.top_db)
+        return spectrogram.each(scale) if isinstance(X, Windows) else scale(spectrogram)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

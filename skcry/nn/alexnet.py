@@ -1,0 +1,105 @@
+"""AlexNet as published for infant-cry detection (Yao, Micheletti, Johnson, Thomaz and de Barbaro, 2022).
+
+Layer names are those of the published code, so that its weights load with ``load_state_dict``.
+"""
+
+import torch.nn.functional as F
+from torch import nn
+
+MIN_SIZE = 195  # the least input, bands and frames, that leaves one value after the last pooling
+
+
+def _after_convolutions(size):
+    """Size along one axis after all convolutions and poolings."""
+    size = (size - 11) // 4 + 1
+    size = (size - 3) // 2 + 1
+    size = (size - 4 - 3) // 2 + 1
+    return (size - 6 - 3) // 2 + 1
+
+
+class AlexNet(nn.Module):
+    """Five convolutions and four linear layers over a spectrogram, each followed by batch norm.
+
+    Parameters
+    ----------
+    n_mels, n_frames : int, default=225
+        Size of a spectrogram. Below 195 it is completed by repeating its edges.
+    n_classes : int, default=2
+        Number of classes.
+    width : float, default=1.0
+        Factor on the number of channels of every layer; 1 is the published network of 25.7 million parameters.
+    dropout : float, default=0.5
+        Share of the values dropped after each hidden linear layer, in training only.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcry import AlexNet
+    >>> net = AlexNet(width=0.125).eval()
+    >>> net(torch.zeros(3, 1, 225, 225)).shape, net.embed(torch.zeros(3, 1, 225, 225)).shape
+    (torch.Size([3, 2]), torch.Size([3, 125]))
+    """
+
+    def __init__(self, n_mels=225, n_frames=225, n_classes=2, *, width=1.0, dropout=0.5):
+        super().__init__()
+        c1, c2, c3, c4, c5, f1, f2, f3 = (max(1, round(width * n)) for n in (96, 256, 384, 384, 256, 4096, 4096, 1000))
+        self.padding = (max(0, MIN_SIZE - n_mels), max(0, MIN_SIZE - n_frames))
+        height, length = (_after_convolutions(max(MIN_SIZE, size)) for size in (n_mels, n_frames))
+        self.conv1, self.bn1 = nn.Conv2d(1, c1, 11, stride=4), nn.BatchNorm2d(c1)
+        self.conv2, self.bn2 = nn.Conv2d(c1, c2, 5), nn.BatchNorm2d(c2)
+        self.conv3, self.bn3 = nn.Conv2d(c2, c3, 3), nn.BatchNorm2d(c3)
+        self.conv4, self.bn4 = nn.Conv2d(c3, c4, 3), nn.BatchNorm2d(c4)
+        self.conv5, self.bn5 = nn.Conv2d(c4, c5, 3), nn.BatchNorm2d(c5)
+        self.pool = nn.MaxPool2d(3, stride=2)
+        self.fc1, self.fc_bn1 = nn.Linear(c5 * height * length, f1), nn.BatchNorm1d(f1)
+        self.fc2, self.fc_bn2 = nn.Linear(f1, f2), nn.BatchNorm1d(f2)
+        self.fc3, self.fc_bn3 = nn.Linear(f2, f3), nn.BatchNorm1d(f3)
+        self.dropout = nn.Dropout(dropout)
+        self.fc_final = nn.Linear(f3, n_classes)
+
+    @property
+    def n_embedding(self):
+        """Number of values of an embedding, int."""
+        return self.fc3.out_features
+
+    def embed(self, x):
+        """Compute the output of the last hidden layer, after its ReLU.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_windows, 1, n_mels, n_frames)
+            Standardised spectrograms.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_embedding)
+        """
+        if any(self.padding):
+            bands, frames = self.padding
+            x = F.pad(x, (frames // 2, frames - frames // 2, bands // 2, bands - bands // 2), mode="replicate")
+        x = self.pool(F.relu(self.bn1(self.conv1(x))))
+        x = self.pool(F.relu(self.bn2(self.conv2(x))))
+        x = F.relu(self.bn3(self.conv3(x)))
+        x = F.relu(self.bn4(self.conv4(x)))
+        x = self.pool(F.relu(self.bn5(self.conv5(x))))
+        x = self.dropout(F.relu(self.fc_bn1(self.fc1(x.flatten(1)))))
+        x = self.dropout(F.relu(self.fc_bn2(self.fc2(x))))
+        return F.relu(self.fc_bn3(self.fc3(x)))
+
+    def classify(self, embedding):
+        """Turn embeddings, shape (n_windows, n_embedding), into logits, shape (n_windows, n_classes)."""
+        return self.fc_final(self.dropout(embedding))
+
+    def forward(self, x):
+        """Compute the logits.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_windows, 1, n_mels, n_frames)
+            Standardised spectrograms.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_classes)
+        """
+        return self.classify(self.embed(x))

@@ -1,0 +1,593 @@
+"""A row of ``X`` is a window of sound.
+
+Overlapping windows turn one recording into many rows, and each second of sound would be filtered, transformed and
+stored once per window that it lies in. :class:`Windows` is an array-like whose rows are windows, but which holds whole
+recordings: indexing it copies no sound, and :meth:`Windows.map` computes once per recording. :class:`Windower` makes
+them, :class:`SoundTransformer` is what takes them.
+"""
+
+import numbers
+import operator
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_n_features, check_is_fitted, validate_data
+
+from .events import LabelMap, classify
+from .io.audio import as_floating, load_recording, name_of
+
+DEFAULT_SR = 16000  # what the field's worn recorders give; resampling up adds nothing
+
+
+class Windows:
+    """Windows of recordings: an array-like of shape (n_windows, n_timepoints).
+
+    Users get it from :class:`Windower`. It supports ``len``, ``shape``, ``ndim``, ``dtype``, iteration,
+    ``np.asarray`` and every way of indexing rows (``X[i]``, ``X[index_array]``, ``X[mask]``, ``X[a:b]``,
+    ``X[index, ...]``); an integer gives one window as an array, everything else gives ``Windows`` over the same
+    recordings, without a copy. A pickle carries only the recordings that its rows come from.
+
+    Parameters
+    ----------
+    tracks : sequence of ndarray of shape (..., n_columns)
+        One array per recording, time last; leading axes and dtype alike.
+    recording : array-like of int of shape (n_windows,)
+        Which recording each window lies in.
+    start : array-like of int of shape (n_windows,)
+        Where each window starts, in audio timepoints.
+    n_timepoints : int
+        Length of a window in audio timepoints.
+    sr : int
+        Sampling rate of the audio in Hz.
+    lengths : array-like of int of shape (n_recordings,) or None, default=None
+        Length of each recording in audio timepoints, before any padding. None means the lengths of the tracks.
+    groups : array-like of shape (n_recordings,) or None, default=None
+        Who was recorded. None means that every recording is a group of its own.
+    names : sequence of str or None, default=None
+        What messages call each recording.
+
+    Attributes
+    ----------
+    recording, start : ndarray of int of shape (n_windows,)
+        As above, one value per row.
+    groups : ndarray of shape (n_windows,)
+        Group of each row, for ``cv.split(X, y, X.groups)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcry import Windower
+    >>> X = Windower().fit_transform([np.zeros(16000 * 8), np.zeros(16000 * 6)])
+    >>> X
+    <Windows: 6 of 5 s from 2 recordings, shape (6, 80000), float64, sr=16000 Hz>
+    >>> X[X.recording == 1].times
+       recording  start  end
+    0          1    0.0  5.0
+    1          1    1.0  6.0
+    """
+
+    def __init__(self, tracks, recording, start, n_timepoints, *, sr, lengths=None, groups=None, names=None):
+        self._tracks = tuple(_frozen(track) for track in tracks)
+        self.recording = np.asarray(recording, dtype=np.intp)
+        self.start = np.asarray(start, dtype=np.int64)
+        self.n_timepoints = operator.index(n_timepoints)
+        self.sr = sr
+        self.lengths = np.array([t.shape[-1] for t in self._tracks] if lengths is None else lengths, dtype=np.int64)
+        self.names = tuple(names if names is not None else (f"recordings[{i}]" for i in range(len(self.lengths))))
+        groups = np.arange(len(self.lengths)) if groups is None else np.asarray(groups)
+        if groups.shape != self.lengths.shape:
+            raise ValueError(
+                f"groups has shape {groups.shape}, but there are {len(self.lengths)} recordings. Pass one group per "
+                "recording."
+            )
+        self.groups = groups[self.recording]
+        # Where the rows' values lie: the same as above until a map needs windows that start between its frames.
+        self._track = self.recording
+        self._column = self.start
+        self._n_columns = self.n_timepoints
+        self._finish = None
+        self._check()
+
+    def _check(self):
+        if self.recording.shape != self.start.shape or self.start.ndim != 1:
+            raise ValueError(f"recording {self.recording.shape} and start {self.start.shape} must be 1-D and alike.")
+        if self.n_timepoints < 1:
+            raise ValueError(f"n_timepoints={self.n_timepoints} must be at least 1.")
+        shapes = {(track.shape[:-1], track.dtype) for track in self._tracks}
+        if len(shapes) != 1:
+            raise ValueError(f"tracks must agree in leading axes and dtype, got {sorted(map(str, shapes))}.")
+        sizes = np.array([track.shape[-1] for track in self._tracks])
+        if len(self) and ((self.recording < 0) | (self.recording >= len(sizes))).any():
+            raise ValueError(f"recording numbers must lie between 0 and {len(sizes) - 1}.")
+        wrong = (self._column < 0) | (self._column + self._n_columns > sizes[self._track])
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise ValueError(
+                f"Window {row} spans timepoints {self.start[row]} to {self.start[row] + self.n_timepoints}, but its "
+                f"recording has {sizes[self._track[row]]}. Let a Windower place (and pad) the windows."
+            )
+
+    def _replace(self, **changes):
+        """Return a shallow copy with some attributes replaced; all sound stays shared."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__, **changes)
+        return new
+
+    # What an array has
+
+    def __len__(self):
+        return len(self.start)
+
+    @property
+    def _any_track(self):
+        return next(track for track in self._tracks if track is not None)
+
+    def _used_tracks(self):
+        """Numbers of the tracks that the rows lie in; without rows one of them, which knows shape and dtype."""
+        return set(np.unique(self._track).tolist()) or {next(n for n, t in enumerate(self._tracks) if t is not None)}
+
+    @property
+    def shape(self):
+        """Tuple: ``(n_windows, n_timepoints)``, or with the leading axes of mapped tracks in between."""
+        return (len(self), *self._any_track.shape[:-1], self._n_columns)
+
+    @property
+    def ndim(self):
+        """Number of axes: 2 for sound, 3 for spectrograms."""
+        return len(self.shape)
+
+    @property
+    def dtype(self):
+        """Dtype of the values."""
+        return self._any_track.dtype
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple):
+            if len(key) == 0 or any(part is not Ellipsis for part in key[1:]) or key[0] is Ellipsis:
+                raise IndexError("Windows index rows only, as in X[rows] or X[rows, ...]; use np.asarray(X) for more.")
+            key = key[0]
+        if isinstance(key, numbers.Integral) and not isinstance(key, (bool, np.bool_)):
+            return np.asarray(self[[key]])[0]
+        rows = np.arange(len(self))[key if isinstance(key, slice) else _as_index(key)]
+        fields = ("recording", "start", "groups", "_track", "_column")
+        return self._replace(**{field: getattr(self, field)[rows] for field in fields})
+
+    def __iter__(self):
+        return (self[row] for row in range(len(self)))
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("Windows cannot become an array without a copy.")
+        out = np.empty(self.shape, dtype=self.dtype)
+        for number in np.unique(self._track):
+            rows = np.flatnonzero(self._track == number)
+            views = np.lib.stride_tricks.sliding_window_view(self._tracks[number], self._n_columns, axis=-1)
+            out[rows] = np.moveaxis(views[..., self._column[rows], :], -2, 0)
+        if self._finish is not None and len(self):
+            out = self._finish(out)
+        return out if dtype is None else out.astype(dtype, copy=False)
+
+    def __getstate__(self):
+        used = self._used_tracks()
+        tracks = tuple(track if number in used else None for number, track in enumerate(self._tracks))
+        return {**self.__dict__, "_tracks": tracks}
+
+    def __setstate__(self, state):
+        tracks = tuple(None if track is None else _frozen(track) for track in state["_tracks"])
+        self.__dict__.update(state, _tracks=tracks)
+
+    def __repr__(self):
+        n_recordings = len(np.unique(self.recording))
+        return (
+            f"<Windows: {len(self)} of {self.n_timepoints / self.sr:g} s from {n_recordings} "
+            f"recording{'' if n_recordings == 1 else 's'}, shape {self.shape}, {self.dtype}, sr={self.sr} Hz>"
+        )
+
+    # What only windows have
+
+    @property
+    def times(self):
+        """DataFrame of shape (n_windows, 3): recording, and start and end in seconds."""
+        start = self.start / self.sr
+        return pd.DataFrame({"recording": self.recording, "start": start, "end": start + self.n_timepoints / self.sr})
+
+    def map(self, function, *, frame_length=1, hop_length=1):
+        """Apply a function to each recording once; return windows over the results.
+
+        A window of the result holds the columns computed from that window's sound alone. Where windows do not start on
+        a frame, or are shorter than one, no such columns exist in the whole recording; the function is then applied to
+        each window by itself: slower, and the same numbers.
+
+        Parameters
+        ----------
+        function : callable
+            Takes an array of shape (..., n_columns) and returns one of shape (..., n_frames), time last, where
+            ``n_frames = max(1, 1 + (n_columns - frame_length) // hop_length)``.
+        frame_length : int, default=1
+            Number of columns that a column of the result is computed from.
+        hop_length : int, default=1
+            Number of columns from one column of the result to the next.
+
+        Returns
+        -------
+        Windows
+        """
+        aligned = self._n_columns >= frame_length and not (self._column % hop_length).any()
+        if len(self) and (self._finish is not None or not aligned):
+            # Batches of about 10 minutes at the default rate bound the memory of the copies.
+            size = max(1, 600 * DEFAULT_SR // self._n_columns)
+            results = [function(np.asarray(self[rows])) for rows in gen_batches(len(self), size)]
+            tracks = tuple(_frozen(track) for result in results for track in result)
+            place = np.arange(len(self))
+            return self._replace(
+                _tracks=tracks, _track=place, _column=0 * place, _n_columns=tracks[0].shape[-1], _finish=None
+            )
+        used = self._used_tracks()
+        tracks = tuple(_frozen(function(track)) if n in used else None for n, track in enumerate(self._tracks))
+        n_columns = 1 + (self._n_columns - frame_length) // hop_length
+        return self._replace(_tracks=tracks, _column=self._column // hop_length, _n_columns=n_columns)
+
+    def each(self, function):
+        """Have a function applied to the windows, batch by batch, whenever they are read.
+
+        Parameters
+        ----------
+        function : callable
+            Takes and returns an array of the shape of the windows, (n_windows, ..., n_columns), row by row.
+
+        Returns
+        -------
+        Windows
+        """
+        if self._finish is not None:
+            raise ValueError("These windows already carry a function of their own; combine both into one.")
+        return self._replace(_finish=function)
+
+    def label(self, annotations, min_overlap=0.5, *, positive=("cry",), negative=None):
+        """Label each window from the annotations of the recordings.
+
+        Parameters
+        ----------
+        annotations : sequence of length n_recordings
+            For each recording a DataFrame or list of tuples, see :func:`skcry.events.as_annotations`.
+        min_overlap : float, default=0.5
+            A window is labelled with what covers at least this share of it (of the part inside the recording).
+        positive, negative : str, tuple of str or None
+            See :class:`skcry.events.LabelMap`.
+
+        Returns
+        -------
+        ndarray of shape (n_windows,)
+            0 and 1, or the names of the labels when ``positive=None``.
+
+        Raises
+        ------
+        ValueError
+            If annotations are faulty, contradict each other or do not fit the recordings.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skcry import Windower
+        >>> X = Windower().fit_transform([np.zeros(16000 * 8)])
+        >>> X.label([[(0.0, 3.5, "cry")]])
+        array([1, 1, 0, 0])
+        """
+        return self._classify(annotations, min_overlap, positive, negative)[0]
+
+    def mixed(self, annotations, *, positive=("cry",), negative=None):
+        """Find the windows that hold more than one class, say to train on the clear ones: ``X[~X.mixed(annotations)]``.
+
+        Parameters
+        ----------
+        annotations : sequence of length n_recordings
+            See :meth:`label`.
+        positive, negative : str, tuple of str or None
+            See :class:`skcry.events.LabelMap`. Unlabelled time is a class of its own.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_windows,)
+        """
+        return self._classify(annotations, 0.5, positive, negative)[1]
+
+    def _classify(self, annotations, min_overlap, positive, negative):
+        if not isinstance(min_overlap, numbers.Real) or not 0 < min_overlap <= 1:
+            raise ValueError(f"min_overlap={min_overlap!r} must be a share above 0 and up to 1.")
+        if not hasattr(annotations, "__len__") or isinstance(annotations, (str, pd.DataFrame)):
+            raise TypeError(
+                f"annotations must be a list with one table per recording, got {type(annotations).__name__}."
+            )
+        if len(annotations) != len(self.lengths):
+            raise ValueError(
+                f"Got annotations of {len(annotations)} recordings, but the windows come from {len(self.lengths)}. "
+                "Pass one table per recording, an empty one where nothing was heard."
+            )
+        label_map = LabelMap(positive, negative)
+        parts, order = [], []
+        for number in np.unique(self.recording):
+            rows = np.flatnonzero(self.recording == number)
+            onset = self.start[rows] / self.sr
+            duration, name = self.lengths[number] / self.sr, f"annotations of {self.names[number]}"
+            parts.append(
+                classify(
+                    annotations[number],
+                    label_map,
+                    onset,
+                    onset + self.n_timepoints / self.sr,
+                    min_overlap=min_overlap,
+                    duration=duration,
+                    name=name,
+                )  # fmt: skip
+            )
+            order.append(rows)
+        order = np.argsort(np.concatenate(order, dtype=int)) if order else []
+        chosen = np.concatenate([part[0] for part in parts])[order] if parts else np.empty(0, dtype=int)
+        mixed = np.concatenate([part[1] for part in parts])[order] if parts else np.empty(0, dtype=bool)
+        return chosen, mixed
+
+
+def _frozen(track):
+    """Return a read-only view: windows share their tracks, so nobody may write into them."""
+    track = np.asarray(track)
+    view = track.view()
+    view.flags.writeable = False
+    return view
+
+
+def _as_index(key):
+    key = np.asarray(key)
+    if key.size == 0 and key.dtype != bool:
+        key = key.astype(np.intp)
+    return key.reshape(-1) if key.ndim == 0 and key.dtype != bool else key
+
+
+class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Cut recordings into overlapping windows.
+
+    Parameters
+    ----------
+    window_duration : float, default=5.0
+        Length of a window in seconds. Five seconds hold a few cries with the breaths between them and are the
+        published choice for this task (Yao et al., 2022).
+    hop_duration : float, default=1.0
+        Step from one window to the next in seconds.
+    sr : int, default=16000
+        Sampling rate in Hz: audio files are resampled to it, arrays are taken to have it.
+    last : {"pad", "drop"}, default="pad"
+        What becomes of a tail that fills no window: completed with zeros, or dropped. A recording shorter than one
+        window is padded in either case, never lost.
+
+    Attributes
+    ----------
+    window_length_, hop_length_ : int
+        Both durations in timepoints.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcry import Windower
+    >>> Windower(hop_duration=2.5).fit_transform([np.zeros(16000 * 11)]).times
+       recording  start   end
+    0          0    0.0   5.0
+    1          0    2.5   7.5
+    2          0    5.0  10.0
+    3          0    7.5  12.5
+    """
+
+    _parameter_constraints = {
+        "window_duration": [Interval(numbers.Real, 0, None, closed="neither")],
+        "hop_duration": [Interval(numbers.Real, 0, None, closed="neither")],
+        "sr": [Interval(numbers.Integral, 1, None, closed="left")],
+        "last": [StrOptions({"pad", "drop"})],
+    }
+
+    def __init__(self, window_duration=5.0, hop_duration=1.0, *, sr=DEFAULT_SR, last="pad"):
+        self.window_duration = window_duration
+        self.hop_duration = hop_duration
+        self.sr = sr
+        self.last = last
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Check the parameters; nothing is learned from the recordings.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings: 1-D arrays of any lengths, audio files, or the rows of a 2-D array.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        Windower
+        """
+        X = as_recordings(X)
+        if hasattr(X, "shape"):
+            for i, row in enumerate(validate_data(self, X, reset=True, dtype="numeric", ensure_all_finite=False)):
+                load_recording(row, self.sr, name_of(row, i))
+        for name in ("window", "hop"):
+            duration = getattr(self, f"{name}_duration")
+            length = round(duration * self.sr)
+            if length < 1:
+                raise ValueError(
+                    f"{name}_duration={duration} s is shorter than one timepoint at sr={self.sr} Hz. Use at least "
+                    f"{1 / self.sr:g} s."
+                )
+            setattr(self, f"{name}_length_", length)
+        return self
+
+    def fit_transform(self, X, y=None, groups=None):
+        """Fit, and cut the same recordings. See :meth:`transform`.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings.
+        y : None
+            Ignored.
+        groups : array-like of shape (n_recordings,) or None, default=None
+            Who was recorded.
+
+        Returns
+        -------
+        Windows of shape (n_windows, n_timepoints)
+        """
+        return self.fit(X, y).transform(X, groups=groups)
+
+    def transform(self, X, groups=None):
+        """Cut recordings into windows.
+
+        Parameters
+        ----------
+        X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+            Recordings: 1-D arrays of any lengths at the rate ``sr``, audio files (resampled to ``sr``, mixed down to
+            mono), or the rows of a 2-D array. Integer PCM is scaled to [-1, 1].
+        groups : array-like of shape (n_recordings,) or None, default=None
+            Who was recorded; windows of one group must not straddle training and test data. None means that every
+            recording is a group of its own.
+
+        Returns
+        -------
+        Windows of shape (n_windows, n_timepoints)
+
+        Raises
+        ------
+        ValueError
+            If a recording is empty, not mono, or holds NaN or infinite values.
+        OSError
+            If a file is missing or no audio.
+        """
+        check_is_fitted(self, "window_length_")
+        X = as_recordings(X)
+        if hasattr(X, "shape"):
+            X = validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False)
+        tracks = [load_recording(item, self.sr, name_of(item, i)) for i, item in enumerate(X)]
+        common = np.result_type(*{track.dtype for track in tracks})
+        starts, lengths = [], [len(track) for track in tracks]
+        for i, track in enumerate(tracks):
+            beyond = max(0, len(track) - self.window_length_) / self.hop_length_
+            n_windows = 1 + int(np.ceil(beyond) if self.last == "pad" else beyond)
+            starts.append(np.arange(n_windows) * self.hop_length_)
+            missing = starts[-1][-1] + self.window_length_ - len(track)
+            tracks[i] = np.pad(track, (0, max(0, missing))).astype(common, copy=False)
+        return Windows(
+            tracks,
+            np.repeat(np.arange(len(tracks)), [len(start) for start in starts]),
+            np.concatenate(starts),
+            self.window_length_,
+            sr=self.sr,
+            lengths=lengths,
+            groups=groups,
+            names=[name_of(item, i) for i, item in enumerate(X)],
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = True
+        return tags
+
+
+class SoundTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Base of the transformers that take sound: checks their input and settles their rate.
+
+    A subclass has a parameter ``sr``: None takes the rate from ``Windows`` and 16 kHz for bare arrays.
+    """
+
+    def _validate_sound(self, X, *, reset):
+        """Return ``X`` as ``Windows`` of sound or as a 2-D array of float, one clip per row; set or check ``sr_``."""
+        name = type(self).__name__
+        if isinstance(X, Windows):
+            if X.ndim != 2:
+                raise ValueError(
+                    f"{name} takes windows of sound, shape (n_windows, n_timepoints), but got shape {X.shape}. Place "
+                    "it before the spectrogram."
+                )
+            _check_n_features(self, X, reset=reset)
+        else:
+            check_clips(X)
+            X = validate_data(self, as_floating(X), reset=reset, dtype=(np.float64, np.float32))
+        if reset:
+            self.sr_ = self._choose_sr(X)
+        elif isinstance(X, Windows) and X.sr != self.sr_:
+            raise ValueError(f"{name} was fitted at sr={self.sr_} Hz, but these windows have sr={X.sr} Hz. Resample.")
+        return X
+
+    def _choose_sr(self, X):
+        sr = getattr(X, "sr", None)
+        if sr is not None and self.sr is not None and sr != self.sr:
+            raise ValueError(
+                f"sr={self.sr} Hz contradicts the windows' sr={sr} Hz. Leave sr=None to take the windows' rate, or set "
+                "the rate where the windows are made: Windower(sr=...)."
+            )
+        return sr or self.sr or DEFAULT_SR
+
+    def set_output(self, *, transform=None):
+        """Do nothing: sound and spectrograms stay arrays or ``Windows``, since they are no tables.
+
+        Parameters
+        ----------
+        transform : object
+            Ignored.
+
+        Returns
+        -------
+        SoundTransformer
+        """
+        return self
+
+
+def apply(X, function, *, frame_length=1, hop_length=1):
+    """Apply a function over time to recordings of ``Windows`` or to all clips of an array. See :meth:`Windows.map`."""
+    if isinstance(X, Windows):
+        return X.map(function, frame_length=frame_length, hop_length=hop_length)
+    return function(X)
+
+
+def check_clips(X):
+    """Refuse a 2-D array that is one stereo recording rather than many clips."""
+    shape = getattr(X, "shape", ())
+    # Half a second at the default rate is no plausible number of clips of eight timepoints or fewer.
+    if len(shape) == 2 and shape[1] <= 8 and shape[0] >= DEFAULT_SR // 2:
+        raise ValueError(
+            f"X has shape {tuple(shape)}: {shape[0]} clips of {shape[1]} timepoints. It looks like one recording of "
+            f"{shape[1]} channels, channels last. Mix it down and pass one row: X.mean(axis=1)[np.newaxis]."
+        )
+
+
+def as_recordings(X):
+    """Return ``X`` as a list of recordings or a 2-D table of them, checked as far as that goes without reading any."""
+    if isinstance(X, Windows):
+        raise TypeError("X already is Windows; a Windower takes recordings: a list of 1-D arrays or audio files.")
+    if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
+        raise TypeError(f"X={str(X)!r} is one file. Recordings come as a list: pass [{str(X)!r}].")
+    if hasattr(X, "toarray"):
+        raise TypeError("Sparse input is not supported: recordings are dense. Use X.toarray().")
+    if hasattr(X, "__array__") and not hasattr(X, "shape"):
+        X = np.asarray(X)
+    if not hasattr(X, "__len__"):
+        raise TypeError(f"X must be a list of recordings or a 2-D array of them, got {type(X).__name__}.")
+    if len(X) == 0:
+        raise ValueError("X holds no recording: found array with 0 sample(s), but a minimum of 1 is required.")
+    shape = getattr(X, "shape", None)
+    if shape is None or (len(shape) == 1 and np.asarray(X).dtype.kind in "OUS"):
+        X = list(X)
+        if all(isinstance(x, (list, tuple)) for x in X) and len({len(x) for x in X}) == 1:
+            return as_recordings(np.asarray(X))
+        if all(isinstance(x, numbers.Number) for x in X[:10]):
+            raise ValueError(
+                "Expected 2D array or a list of recordings, got a list of numbers. Reshape your data: for a single "
+                "recording pass a list of one 1-D array, [x]."
+            )
+        return X
+    if len(shape) != 2:
+        raise ValueError(
+            f"Expected 2D array of shape (n_recordings, n_timepoints), got {len(shape)}D array of shape "
+            f"{tuple(shape)}. Reshape your data: for a single recording pass a list of one 1-D array, [x]."
+        )
+    check_clips(X)
+    return X

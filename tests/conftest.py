@@ -1,0 +1,43 @@
+"""Small sounds for all tests; the shared recordings for those marked ``real``."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def sr():
+    return 16000
+
+
+@pytest.fixture
+def chirps(rng, sr):
+    """Four recordings of 8 to 11 s: harmonic chirps over faint noise, loud in the second half of each."""
+    recordings = []
+    for duration in (8, 9, 10, 11):
+        t = np.arange(duration * sr) / sr
+        phase = 2 * np.pi * np.cumsum(450 + 50 * np.sin(2 * np.pi * t)) / sr
+        voice = sum(np.sin(k * phase) / k for k in range(1, 6)) * (t > duration / 2)
+        recordings.append((0.2 * voice + 0.01 * rng.normal(size=t.size)).astype(np.float32))
+    return recordings
+
+
+@pytest.fixture
+def chirp_annotations(chirps, sr):
+    return [[(len(y) / sr / 2, len(y) / sr, "cry")] for y in chirps]
+
+
+@pytest.fixture
+def shared():
+    """Folder of the shared recordings and golden values."""
+    folder = Path(os.environ.get("SKCRY_DATA", Path(__file__).parents[2] / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip("no shared data at ../shared or $SKCRY_DATA")
+    return folder

@@ -1,0 +1,157 @@
+"""Folders of annotated recordings and tables of clips: what comes out, and every fault at once."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from numpy.testing import assert_array_equal
+
+from skcry.datasets import load_annotated, load_clips
+
+
+@pytest.fixture
+def folder(tmp_path, rng, sr):
+    """Two recordings of 2 s and 3 s with annotations."""
+    for name, seconds in (("b.flac", 3), ("a.WAV", 2)):
+        soundfile.write(tmp_path / name, 0.1 * rng.standard_normal(seconds * sr), sr)
+    (tmp_path / "a.csv").write_text("")
+    (tmp_path / "b.csv").write_text("start,end,label\n0.5,1.5,cry\n")
+    return tmp_path
+
+
+def test_load_annotated(folder, sr):
+    data = load_annotated(folder)
+    assert data.names == ["a.WAV", "b.flac"]
+    assert [len(y) for y in data.recordings] == [2 * sr, 3 * sr]
+    assert {y.dtype for y in data.recordings} == {np.dtype(np.float32)}
+    assert [len(table) for table in data.annotations] == [0, 1]
+    assert data.annotations[1].iloc[0].tolist() == [0.5, 1.5, "cry"]
+    assert_array_equal(data.groups, [0, 1])
+
+
+def test_load_annotated_resamples(folder):
+    assert [len(y) for y in load_annotated(str(folder), sr=8000).recordings] == [16000, 24000]
+
+
+def test_hidden_and_other_files_are_ignored(folder):
+    for name in (".DS_Store", "._a.wav", "._a.csv", "README.txt"):
+        (folder / name).write_bytes(b"\x00\x01")
+    (folder / "more.wav").mkdir()
+    assert len(load_annotated(folder).names) == 2
+
+
+def test_groups_file(folder):
+    (folder / "groups.csv").write_text("file,group\nb.flac,002\na.WAV,001\n")
+    assert load_annotated(folder).groups.tolist() == ["001", "002"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,group\nb.flac,1\n", "no group for 'a.WAV'. Add a row"),
+        ("file,group\na.WAV,\nb.flac,1\n", "no group for 'a.WAV'. Add a row"),
+        ("file,group\na.WAV,1\nb.flac,1\nc.wav,2\n", "'c.wav', which is no recording"),
+        ("file,group\na.WAV,1\nb.flac,1\na.WAV,2\n", "'a.WAV' more than once"),
+        ("name,group\na.WAV,1\n", r"no column 'file'; its columns are \['name', 'group'\]"),
+        ("", "groups.csv cannot be read"),
+    ],
+)
+def test_faulty_groups_file(folder, text, message):
+    (folder / "groups.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_annotated(folder)
+
+
+def test_every_fault_of_a_folder_in_one_error(folder, sr):
+    soundfile.write(folder / "b.wav", np.zeros(sr), sr)
+    soundfile.write(folder / "c.wav", np.zeros(sr), sr)
+    soundfile.write(folder / "d.wav", np.zeros(sr), sr)
+    soundfile.write(folder / "f.wav", np.zeros(0), sr)
+    soundfile.write(folder / "g.wav", np.zeros(sr), sr)
+    (folder / "d.csv").write_text("0.2,7.5,cry\n")
+    (folder / "e.csv").write_text("1,2,cry\nx,3,cry\n")
+    (folder / "f.csv").write_text("")
+    (folder / "g.csv").write_text("0.9,0.2,cry\n")
+    (folder / "h.mp3").write_bytes(b"no sound at all")
+    (folder / "h.csv").write_text("")
+    with pytest.raises(ValueError, match="cannot be loaded, 8 faults") as error:
+        load_annotated(folder)
+    message = str(error.value)
+    for part in (
+        "b.flac, b.wav: 2 files of one name. Keep one",
+        "c.wav has no c.csv. Add one, an empty one where nothing was heard",
+        "d.csv: 'cry' from 0.2 s to 7.5 s ends after the recording, which lasts 1 s",
+        "e.csv has no audio file e.wav",
+        "e.csv, line 2: 'x,3,cry'",
+        "f.wav is empty",
+        "g.csv: 'cry' from 0.9 s to 0.2 s ends before it starts",
+        "h.mp3 cannot be read as audio",
+    ):
+        assert part in message
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="holds no audio file"):
+        load_annotated(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        load_annotated(tmp_path / "nowhere")
+    (tmp_path / "a.csv").write_text("")
+    with pytest.raises(NotADirectoryError, match="is a file, not a folder"):
+        load_annotated(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="'sr' parameter"):
+        load_annotated(tmp_path, sr=0)
+
+
+@pytest.fixture
+def clips():
+    return pd.DataFrame({"file": ["b.flac", "a.WAV"], "label": [1, 0], "group": ["Ada", "Ben"]})
+
+
+def test_load_clips_from_csv_and_from_table(folder, clips, sr):
+    (folder / "clips").mkdir()
+    clips.to_csv(folder / "table.csv", index=False)
+    for data in (load_clips(folder / "table.csv"), load_clips(clips, folder=folder)):
+        assert [len(y) for y in data.recordings] == [3 * sr, 2 * sr]
+        assert data.labels.dtype.kind == "i"
+        assert data.labels.tolist() == [1, 0]
+        assert data.groups.tolist() == ["Ada", "Ben"]
+        assert data.names == ["b.flac", "a.WAV"]
+
+
+def test_load_clips_columns_by_name(folder, clips):
+    clips = clips.rename(columns={"file": "path", "label": "sound", "group": "infant"}).replace({0: "talk", 1: "cry"})
+    data = load_clips(clips, file="path", label="sound", group=None, folder=folder)
+    assert data.labels.tolist() == ["cry", "talk"]
+    assert data.groups.tolist() == [0, 1]
+
+
+def test_load_clips_missing_column(clips):
+    with pytest.raises(ValueError, match=r"no column 'source'; its columns are \['file', 'label', 'group'\]"):
+        load_clips(clips, group="source")
+
+
+def test_load_clips_every_fault_in_one_error(folder, clips):
+    clips.loc[2] = ["nowhere.wav", 1, "Cleo"]
+    clips.loc[3] = ["a.WAV", None, None]
+    clips.loc[4] = [None, 0, "Cleo"]
+    with pytest.raises(ValueError, match="4 faults") as error:
+        load_clips(clips, folder=folder)
+    for part in ("row 3: ", "nowhere.wav: no such file", "row 4: no 'label'", "row 4: no 'group'", "row 5: no 'file'"):
+        assert part in str(error.value)
+
+
+def test_load_clips_without_clips(tmp_path, clips):
+    with pytest.raises(ValueError, match="has no rows"):
+        load_clips(clips.iloc[:0])
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_clips(tmp_path / "clips.csv")
+
+
+@pytest.mark.real
+def test_real_recordings(shared):
+    data = load_annotated(shared / "data" / "soundscapes")
+    assert len(data.recordings) == 8
+    assert all(table["label"].eq("cry").any() for table in data.annotations)
+    data = load_clips(shared / "data" / "clips.csv", group="source")
+    assert len(data.recordings) == 615
+    assert data.labels.sum() == 89
