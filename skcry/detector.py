@@ -197,8 +197,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         scoring = ("decision_function", "predict_proba")
         if self.estimator is not None and not any(hasattr(self.estimator, name) for name in scoring):
             raise ValueError(
-                f"estimator={self.estimator!r} gives no scores: it needs decision_function or predict_proba. Wrap it in "
-                "CalibratedClassifierCV, or choose another."
+                f"estimator={self.estimator!r} gives no scores: it needs decision_function or predict_proba. Wrap it "
+                "in CalibratedClassifierCV, or choose another."
             )
         label_map = LabelMap(self.positive, self.negative)
         self._strong = not _holds_labels(y)

@@ -83,13 +83,13 @@ class Windows:
                 f"groups has shape {groups.shape}, but there are {len(self.lengths)} recordings. Pass one group per "
                 "recording."
             )
-        self.groups = groups[self.recording]
         # Where the rows' values lie: the same as above until a map needs windows that start between its frames.
         self._track = self.recording
         self._column = self.start
         self._n_columns = self.n_timepoints
         self._finish = None
         self._check()
+        self.groups = groups[self.recording]
 
     def _check(self):
         if self.recording.shape != self.start.shape or self.start.ndim != 1:
@@ -474,7 +474,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             n_windows = 1 + int(np.ceil(beyond) if self.last == "pad" else beyond)
             starts.append(np.arange(n_windows) * self.hop_length_)
             missing = starts[-1][-1] + self.window_length_ - len(track)
-            tracks[i] = np.pad(track, (0, max(0, missing))).astype(common, copy=False)
+            tracks[i] = (np.pad(track, (0, missing)) if missing > 0 else track).astype(common, copy=False)
         return Windows(
             tracks,
             np.repeat(np.arange(len(tracks)), [len(start) for start in starts]),
@@ -492,11 +492,15 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return tags
 
 
-class SoundTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class SoundTransformer(TransformerMixin, BaseEstimator):
     """Base of the transformers that take sound: checks their input and settles their rate.
 
     A subclass has a parameter ``sr``: None takes the rate from ``Windows`` and 16 kHz for bare arrays.
     """
+
+    def __init_subclass__(cls, auto_wrap_output_keys=None, **kwargs):
+        # scikit-learn would turn what `transform` returns into a table wherever set_config asks for tables.
+        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
 
     def _validate_sound(self, X, *, reset):
         """Return ``X`` as ``Windows`` of sound or as a 2-D array of float, one clip per row; set or check ``sr_``."""

@@ -1,8 +1,9 @@
 """Synthetic recordings of crying infants, for tests, examples and documentation: no network, no licence.
 
-They are made to be as unfair as days at home are. Cries come at any level, near or through a wall; speech, laughter,
-music, alarms, bangs and rain are often louder and lie in the same frequencies, so that a threshold on the energy does
-not find the cries while their shape in time and frequency does. Nothing here replaces a test on real recordings.
+They are made to be as unfair as days at home are. Cries come at any level, near or through a wall, and under other
+sounds; speech, song, sirens, cats and the infant's own cooing are often louder and share their pitch and rhythm, and no
+two recorders sound alike. A threshold on the energy does not find the cries, their shape in time and frequency finds
+most of them, and there is something left to learn. Nothing here replaces a test on real recordings.
 """
 
 from numbers import Integral, Real
@@ -14,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
 TABLE_LENGTH = 4096  # timepoints of one stored period; rounding to them leaves noise 60 dB below the tone
+LOWEST_SNR = -6.0  # dB between 350 and 3000 Hz, over a bout
 ALWAYS_BOTH = 20.0  # seconds from which on a recording holds both crying and something else
 
 
@@ -98,7 +100,7 @@ def _babble(n, sr, rng):
 
 def _child(n, sr, rng):
     """Child who talks, in the pitch of the cries."""
-    return _speech(n, sr, rng, f0=rng.uniform(260, 420), size=1.35)
+    return _speech(n, sr, rng, f0=rng.uniform(260, 520), size=rng.uniform(1.2, 1.5))
 
 
 def _laughter(n, sr, rng):
@@ -113,22 +115,26 @@ def _laughter(n, sr, rng):
 
 
 def _music(n, sr, rng):
-    """Melody of held or plucked notes on a major scale, with an accompanying voice."""
+    """Melody of held or plucked notes on a major scale with an accompanying voice, some of it sung."""
     scale = rng.uniform(200, 400) * 2 ** (np.array([0, 2, 4, 5, 7, 9, 11, 12, 14]) / 12)
     decay, slope = rng.uniform(0.2, 3), rng.uniform(-18, -6)
     y = np.zeros(n)
     for octave, gain in ((1, 1.0), (0.5, 0.6)):
         step, since = _steps(n, 0.2 / octave, 0.6 / octave, sr, rng)
         notes = np.abs(np.cumsum(rng.integers(-2, 3, step[-1] + 1)) + 4) % len(scale)
-        vibrato = 1 + 0.006 * np.sin(2 * np.pi * 5.5 * np.arange(n) / sr)
+        vibrato = 1 + rng.uniform(0, 0.02) * np.sin(2 * np.pi * 5.5 * np.arange(n) / sr)
         pluck = np.minimum(since / 0.02, np.exp(-since / decay))
         y += gain * pluck * _tone(octave * scale[notes][step] * vibrato, slope, sr)
-    return y
+    sung = rng.random() < 0.5
+    return _resonate(y, rng.uniform(0.8, 1.4) * np.array([800, 1400, 2800]), sr) if sung else y
 
 
 def _alarm(n, sr, rng):
-    """Beeps of one or two alternating pitches."""
+    """Beeps of one or two alternating pitches, or a siren or toy that glides between them."""
     t = np.arange(n) / sr
+    if rng.random() < 0.5:
+        glide = 0.5 - 0.5 * np.cos(2 * np.pi * t / rng.uniform(0.5, 3))
+        return _tone(rng.uniform(300, 700) * rng.uniform(1.2, 2.5) ** glide, rng.uniform(-12, -2), sr)
     period, (first, second) = rng.uniform(0.15, 0.8), rng.uniform(450, 2500, 2)
     f0 = np.where((t // period) % 2 < rng.integers(1, 3), first, second)
     return _tone(f0, rng.uniform(-18, -6), sr) * (t % period < rng.uniform(0.4, 0.95) * period)
@@ -149,7 +155,25 @@ def _rain(n, sr, rng):
     return _noise(n, low, low * rng.uniform(4, 12), sr, rng) * 10 ** (0.3 * _wander(n, 1, sr, rng))
 
 
-OTHER_SOUNDS = (_speech, _babble, _child, _laughter, _music, _alarm, _bangs, _rain)
+def _handling(n, sr, rng):
+    """Recorder that is worn or moved: thumps and cloth."""
+    rubs = 10 ** (0.6 * _wander(n, 6, sr, rng))
+    return rubs * (_noise(n, 30, 200, sr, rng) + rng.uniform(0, 0.5) * _noise(n, 500, 6000, sr, rng))
+
+
+def _cat(n, sr, rng):
+    """Series of calls of a cat, a gull, a toy or a child at play."""
+    voice = {
+        "f0": rng.uniform(300, 800),
+        "formants": np.array([1000, 2400, 4500]) * rng.uniform(0.6, 1.6, 3),
+        "slope": rng.uniform(-16, -2),
+        "hoarse": rng.beta(1, 3),
+        "jitter": rng.uniform(0.001, 0.01),
+    }
+    return _calls(n, voice, rng.uniform(0.3, 1.2), rng.uniform(0.2, 1.5), sr, rng)
+
+
+OTHER_SOUNDS = (_speech, _babble, _child, _laughter, _music, _alarm, _bangs, _rain, _handling, _cat)
 
 
 def _bed(n, sr, rng, home):
@@ -166,17 +190,17 @@ def _infant(rng):
     """Voice and home of one infant: what all of the infant's recordings share."""
     return {
         # Mean F0 400-600 Hz in healthy infants, first formants near 1100 and 3300 Hz (LaGasse et al. 2005).
-        "f0": rng.uniform(370, 560),
-        "formants": np.array([1100, 3300, 5500]) * rng.normal(1, 0.12, 3).clip(0.75, 1.3),
-        "slope": rng.uniform(-9, -1),
-        "hoarse": rng.beta(1, 3),
-        "jitter": rng.uniform(0.003, 0.012),
+        "f0": rng.uniform(330, 600),
+        "formants": np.array([1100, 3300, 5500]) * rng.normal(1, 0.2, 3).clip(0.65, 1.5),
+        "slope": rng.uniform(-14, 0),
+        "hoarse": rng.beta(0.7, 1.5),
+        "jitter": rng.uniform(0.002, 0.015),
         "mains": rng.choice([50.0, 60.0]),
         "hum_slope": rng.uniform(-15, -5),
         "hum_level": rng.uniform(-60, -32),
         "rumble": rng.uniform(150, 900),
         "reverberation": rng.uniform(0.2, 0.8),
-        "other_sounds": rng.dirichlet(np.full(len(OTHER_SOUNDS), 2.0)),
+        "other_sounds": rng.dirichlet(np.full(len(OTHER_SOUNDS) + 1, 1.0)),
     }
 
 
@@ -201,6 +225,22 @@ def _expiration(n, infant, sr, rng):
     opening = infant["formants"] * rng.normal(1, 0.12)
     y = _resonate(voice / voice.std() + noise, opening, sr) * (1 + 0.1 * _wander(n, 60, sr, rng))
     return _at_level(_fade(y * (0.6 + np.sin(np.pi * t**0.7)), 0.05, sr), rng.normal(0, 2.5))
+
+
+def _calls(n, voice, length, pause, sr, rng):
+    """Single sounds of a voice of about ``length`` seconds, and pauses of about ``pause`` seconds."""
+    y, start = np.zeros(n), 0
+    while start < n:
+        call = _expiration(int(length * rng.uniform(0.6, 1.5) * sr), voice, sr, rng)
+        _add(y, call, start)
+        start += len(call) + int(pause * rng.uniform(0.5, 2) * sr)
+    return y
+
+
+def _coo(n, infant, sr, rng):
+    """Infant who does not cry: coos, babbles and short whines, with pauses."""
+    voice = {**infant, "f0": infant["f0"] * rng.uniform(0.6, 1.1), "slope": infant["slope"] - rng.uniform(0, 8)}
+    return _calls(n, voice, rng.uniform(0.2, 0.7), rng.uniform(0.5, 2), sr, rng)
 
 
 def _breath(n, infant, sr, rng):
@@ -277,17 +317,31 @@ def _make_recording(duration, bouts, infant, sr, rng):
         while t < duration:
             length = rng.uniform(1, 7)
             overlaps = ((bouts[:, 0] < t + length) & (bouts[:, 1] > t)).any()
-            if not overlaps or rng.random() < 0.2:
-                make_sound = rng.choice(np.array(OTHER_SOUNDS, dtype=object), p=infant["other_sounds"])
-                sound = _fade(make_sound(int(length * sr), sr, rng), rng.uniform(0.02, 0.5), sr)
-                _add(y, _at_level(sound, rng.uniform(-40, -8) - 12 * overlaps), int(t * sr))
+            kind = rng.choice(len(OTHER_SOUNDS) + 1, p=infant["other_sounds"])
+            if not overlaps or rng.random() < 0.5 and kind < len(OTHER_SOUNDS):
+                n_sound = int(length * sr)
+                if kind < len(OTHER_SOUNDS):
+                    sound = OTHER_SOUNDS[kind](n_sound, sr, rng)
+                else:
+                    sound = _coo(n_sound, infant, sr, rng)
+                if rng.random() < 0.5:
+                    sound = _through_the_room(sound, infant["reverberation"], rng.uniform(0.2, 1), sr, rng)
+                sound = _fade(sound, rng.uniform(0.02, 0.5), sr)
+                _add(y, _at_level(sound, rng.uniform(-40, -8)), int(t * sr))
             t += length + rng.exponential(2.0)
+    cry_band = butter(2, [350, 3000], "bandpass", fs=sr, output="sos")
     for onset, offset in bouts:
         start = round(onset * sr)
         cry = _bout(max(1, round(offset * sr) - start), infant, sr, rng)
-        distance = rng.uniform(0, 0.25) if rng.random() < 0.65 else rng.uniform(0.4, 1)
+        n_cry = len(cry)
+        distance = rng.uniform(0, 1)
         cry = _through_the_room(cry, infant["reverberation"], distance, sr, rng)
-        _add(y, _at_level(cry, rng.uniform(-28, -8) - 6 * distance), start)
+        cry = _at_level(cry, rng.uniform(-30, -8) - 12 * distance)
+        # Someone heard what is annotated: where other sounds are loud, so is the cry, but for a few decibels.
+        in_band = [np.std(sosfilt(cry_band, part)) for part in (cry[:n_cry], y[start : start + n_cry])]
+        _add(y, cry * max(1, 10 ** (LOWEST_SNR / 20) * in_band[1] / in_band[0]), start)
+    band = [rng.uniform(20, 250), min(rng.uniform(2000, 8000), 0.45 * sr)]
+    y = sosfilt(butter(2, band, "bandpass", fs=sr, output="sos"), y)
     edges = np.concatenate([[0], bouts.ravel(), [duration]])
     for onset, offset in edges.reshape(-1, 2):
         if rng.random() < 0.25:

@@ -4,7 +4,7 @@ import numbers
 from functools import partial
 
 import numpy as np
-from sklearn.base import _fit_context
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -63,7 +63,7 @@ def referred_decibels(X, *, ref_db, top_db):
     return np.maximum(X, X.max(axis=(-2, -1), keepdims=True) - X.dtype.type(top_db))
 
 
-class MelSpectrogram(SoundTransformer):
+class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
     """Turn each window into a mel-scaled spectrogram in decibels.
 
     Parameters
@@ -165,6 +165,7 @@ class MelSpectrogram(SoundTransformer):
         self.mel_basis_ = librosa.filters.mel(
             sr=self.sr_, n_fft=self.n_fft, n_mels=self.n_mels, fmin=self.fmin, fmax=fmax
         )
+        self._n_features_out = self.n_mels
         self.n_frames_ = 1 + max(0, X.shape[1] - self.n_fft) // self.hop_length
         return self
 

@@ -35,7 +35,7 @@ PREDICT_BATCH = 64  # rows at a time: the activations of 64 windows take some 20
 
 def as_images(X, dtype=np.float32):
     """Bring rows of any shape into a tensor of shape (n_windows, 1, n_mels, n_frames); plain features become bands."""
-    X = np.asarray(X, dtype=dtype)
+    X = np.ascontiguousarray(X, dtype=dtype)
     return torch.as_tensor(X.reshape(len(X), 1, X.shape[1], -1))
 
 

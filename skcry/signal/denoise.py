@@ -4,7 +4,7 @@ import numbers
 from functools import partial
 
 import numpy as np
-from sklearn.base import _fit_context
+from sklearn.base import OneToOneFeatureMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -58,7 +58,7 @@ def reduce_noise(y, *, sr, **settings):
     return out
 
 
-class Denoise(SoundTransformer):
+class Denoise(OneToOneFeatureMixin, SoundTransformer):
     """Reduce steady noise by spectral gating, once per recording.
 
     Parameters

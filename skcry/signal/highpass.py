@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 from scipy import signal
-from sklearn.base import _fit_context
+from sklearn.base import OneToOneFeatureMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,7 +39,7 @@ def highpass(y, sos):
     return out
 
 
-class HighPassFilter(SoundTransformer):
+class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
     """Butterworth high-pass filter, once per recording.
 
     Parameters

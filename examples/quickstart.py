@@ -1,0 +1,186 @@
+"""
+From annotated recordings to a detector of crying
+=================================================
+
+Learns from annotated recordings when an infant cries, cross-validates and searches hyper-parameters without ever
+testing on an infant that it was trained on, pickles the best detector, reloads it in a new process, detects crying in
+recordings that were kept apart, and draws one of them.
+
+Run it as it is for synthetic recordings, or with ``--data FOLDER`` for your own: audio files, each with a CSV file of
+the same name and lines ``start,end,label`` (see ``skcry.datasets.load_annotated``). Results go to ``--out FOLDER``.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import soundfile
+from sklearn.metrics import average_precision_score, f1_score
+from sklearn.model_selection import GridSearchCV, GroupKFold
+
+from skcry import CryDetector, Windower, make_cry_pipeline
+from skcry.datasets import load_annotated, make_cry_recordings
+
+SR = 16000
+RELOAD = """
+import sys, joblib
+model, out, *paths = sys.argv[1:]
+detector = joblib.load(model)
+detector.timeline(paths).to_csv(out + "/timeline.csv")
+detector.detect(paths).to_csv(out + "/events.csv", index=False)
+"""
+
+# %%
+# Data: synthetic by default. Groups are infants, or recordings where nothing else is known.
+
+
+def load(folder, n_recordings, duration):
+    if folder is None:
+        return make_cry_recordings(n_recordings, duration, sr=SR, random_state=0)
+    data = load_annotated(folder, sr=SR)
+    return data.recordings, data.annotations, data.groups
+
+
+def keep_apart(groups, share=0.25):
+    """Rows to learn from, and rows of the last quarter of the groups."""
+    names = np.unique(groups)
+    if len(names) < 5:
+        sys.exit(f"{len(names)} infants (or recordings) are too few: one is kept apart and three folds need four more.")
+    apart = np.isin(groups, names[-max(1, int(share * len(names))) :])
+    return np.flatnonzero(~apart), np.flatnonzero(apart)
+
+
+def truth_per_second(annotations, recordings):
+    """Whether crying covers at least half of each second."""
+    parts = []
+    for table, y in zip(annotations, recordings, strict=True):
+        # The same windows and labels that everything else uses: here of one second each.
+        parts.append(Windower(1, 1, sr=SR).fit_transform([y]).label([table]))
+    return np.concatenate(parts)
+
+
+# %%
+# One estimator: windows, filter, spectrogram, network and statistics, SVC, threshold. The network is a narrow one, and
+# trained for a few epochs on every second window, so that all of this takes a coffee break. ``memory`` keeps what was
+# fitted, so that the search over the SVC trains each network once.
+
+
+def build(cache):
+    pipeline = make_cry_pipeline(memory=cache, random_state=0).set_params(
+        features__embedding__net__width=0.125,
+        features__embedding__net__max_epochs=8,
+    )
+    return CryDetector(pipeline, windower=Windower(hop_duration=2.0, sr=SR), cv=2, random_state=0)
+
+
+def search(recordings, annotations, groups, cache):
+    grid = {"estimator__classify__C": [0.1, 1.0, 10.0]}
+    return GridSearchCV(build(cache), grid, cv=GroupKFold(3), error_score="raise").fit(
+        recordings, annotations, groups=groups
+    )
+
+
+# %%
+# One picture: the sound, what the detector made of it, and the truth.
+
+
+def draw(y, table, timeline, events, threshold, path):
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+    except ImportError:
+        print("Picture    skipped: matplotlib is missing; pip install 'skcry[plot]'")
+        return
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 5), sharex=True, layout="constrained")
+    top.specgram(y, NFFT=1024, Fs=SR, noverlap=512, cmap="magma", vmin=-130)
+    top.set(ylabel="frequency (Hz)", ylim=(0, 5000), title="One recording that the detector never heard")
+    second = np.arange(len(timeline))
+    bottom.step(second, timeline["score"], where="post", color="black", label="score")
+    bottom.axhline(threshold, color="black", linestyle=":", label="threshold")
+    for i, row in enumerate(table[table["label"] == "cry"].itertuples()):
+        label = "truth" if i == 0 else None
+        bottom.axvspan(row.onset, row.offset, 0.92, 1.0, color="#0072B2", label=label)
+    for i, row in enumerate(events.itertuples()):
+        label = "detected" if i == 0 else None
+        bottom.axvspan(row.onset, row.offset, 0.83, 0.91, color="#E69F00", label=label)
+    bottom.set(xlabel="time (s)", ylabel="score", ylim=(0, 1.25), yticks=(0, 0.5, 1), xlim=(0, len(y) / SR))
+    bottom.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.25), frameon=False)
+    figure.savefig(path, dpi=120)
+    print(f"Picture    {path}")
+
+
+# %%
+# The main job.
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
+    parser.add_argument("--data", type=Path, help="folder of audio files and start,end,label CSV files")
+    parser.add_argument("--out", type=Path, default=Path("quickstart"), help="folder for the results")
+    parser.add_argument("--recordings", type=int, default=12, help="number of synthetic recordings")
+    parser.add_argument("--duration", type=float, default=60.0, help="length of each in seconds")
+    options = parser.parse_args()
+    began = time.perf_counter()
+
+    recordings, annotations, groups = load(options.data, options.recordings, options.duration)
+    learn, apart = keep_apart(groups)
+    truth = truth_per_second(annotations, recordings)
+    minutes = sum(map(len, recordings)) / SR / 60
+    print(
+        f"Data       {len(recordings)} recordings in {len(np.unique(groups))} groups, {minutes:.0f} minutes, "
+        f"{truth.mean():.0%} of seconds crying; {len(apart)} recordings kept apart"
+    )
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as cache:
+        found = search([recordings[i] for i in learn], [annotations[i] for i in learn], groups[learn], cache)
+    print("Search     average precision per second on left-out groups, mean and standard deviation of 3 folds")
+    results = found.cv_results_
+    for params, mean, deviation in zip(
+        results["params"], results["mean_test_score"], results["std_test_score"], strict=True
+    ):
+        print(f"             C={params['estimator__classify__C']:<5} {mean:.2f} +- {deviation:.2f}")
+    detector = found.best_estimator_.set_params(estimator__memory=None)
+
+    model = options.out / "detector.joblib"
+    joblib.dump(detector, model)
+    print(f"Model      {model}, {model.stat().st_size / 1e6:.1f} MB")
+
+    # Files, as in real life: a new process reads model and recordings, and writes seconds and events.
+    paths = []
+    for i in apart:
+        paths.append(options.out / f"recording_{i}.wav")
+        soundfile.write(paths[-1], recordings[i], SR, subtype="FLOAT")
+    subprocess.run([sys.executable, "-c", RELOAD, model, options.out, *paths], check=True)
+    timeline = pd.read_csv(options.out / "timeline.csv", index_col=["recording", "second"])
+    events = pd.read_csv(options.out / "events.csv")
+    here = detector.timeline([recordings[i] for i in apart])
+    difference = np.abs(timeline["score"] - here["score"]).max()
+    print(f"Reloaded   in a new process: scores differ by {difference:.0e} at most")
+
+    known = truth_per_second([annotations[i] for i in apart], [recordings[i] for i in apart])
+    print(
+        f"Kept apart average precision {average_precision_score(known, timeline['score']):.2f} "
+        f"(chance {known.mean():.2f}), F1 {f1_score(known, timeline['cry']):.2f} per second at the learned threshold "
+        f"{detector.threshold_:.2f}"
+    )
+    print(f"Events     {len(events)} in {len(apart)} recordings, the first of them:")
+    print(events.head().round(2).to_string(index=False))
+    first = events[events["recording"] == 0]
+    draw(
+        recordings[apart[0]], annotations[apart[0]], timeline.loc[0], first, detector.threshold_,
+        options.out / "detection.png",
+    )  # fmt: skip
+    print(f"Done       in {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from skcry import AlexNet
+
+# Layer by layer as published (Yao et al., 2022); weights trained with that code load by these names.
+PUBLISHED = {
+    "conv1.weight": (96, 1, 11, 11),
+    "conv2.weight": (256, 96, 5, 5),
+    "conv3.weight": (384, 256, 3, 3),
+    "conv4.weight": (384, 384, 3, 3),
+    "conv5.weight": (256, 384, 3, 3),
+    "bn1.weight": (96,),
+    "bn2.weight": (256,),
+    "bn3.weight": (384,),
+    "bn4.weight": (384,),
+    "bn5.weight": (256,),
+    "fc1.weight": (4096, 256),
+    "fc2.weight": (4096, 4096),
+    "fc3.weight": (1000, 4096),
+    "fc_bn1.weight": (4096,),
+    "fc_bn2.weight": (4096,),
+    "fc_bn3.weight": (1000,),
+    "fc_final.weight": (2, 1000),
+}
+
+
+def test_published_names_and_shapes():
+    net = AlexNet()
+    shapes = {name: tuple(p.shape) for name, p in net.named_parameters() if name.endswith("weight")}
+    assert shapes == PUBLISHED
+    assert sum(p.numel() for p in net.parameters()) == 25_678_090
+    assert AlexNet(225, 224).fc1.in_features == 256
+    AlexNet(225, 224).load_state_dict(net.state_dict())
+
+
+@pytest.mark.parametrize("size", [(225, 225), (40, 50), (1, 1), (195, 195), (128, 400), (10, 320)])
+def test_any_size_goes_in(size):
+    net = AlexNet(*size, n_classes=3, width=1 / 32).eval()
+    x = torch.randn(2, 1, *size)
+    assert net(x).shape == (2, 3)
+    assert net.embed(x).shape == (2, net.n_embedding)
+
+
+def test_embedding_is_what_the_last_layer_sees():
+    net = AlexNet(width=1 / 32).eval()
+    x = torch.randn(2, 1, 225, 225)
+    torch.testing.assert_close(net.fc_final(net.embed(x)), net(x))
+    assert (net.embed(x) >= 0).all()
+
+
+def test_dropout_is_silent_at_prediction():
+    net = AlexNet(40, 40, width=1 / 32).eval()
+    x = torch.randn(3, 1, 40, 40)
+    assert torch.equal(net(x), net(x))
+    net.train()
+    assert not torch.equal(net(x), net(x))

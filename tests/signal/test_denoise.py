@@ -1,0 +1,60 @@
+import warnings
+
+import noisereduce
+import numpy as np
+import pytest
+
+from skcry import Denoise, MelSpectrogram, Windower
+from skcry.signal import denoise
+
+
+@pytest.mark.parametrize("stationary", [True, False])
+@pytest.mark.parametrize("n", [50_000, 130_000])
+def test_gives_what_noisereduce_gives(rng, sr, stationary, n, monkeypatch):
+    monkeypatch.setattr(denoise, "CHUNK_SIZE", 60_000)
+    y = 0.1 * rng.normal(size=n) + 0.2 * np.sin(2 * np.pi * 500 * np.arange(n) / sr)
+    expected = noisereduce.reduce_noise(y, sr, stationary=stationary, chunk_size=60_000)
+    np.testing.assert_allclose(Denoise(stationary).fit_transform(y[np.newaxis])[0], expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("stationary", [True, False])
+def test_digital_silence_stays_finite(rng, sr, stationary):
+    y = np.stack([np.zeros(sr * 40), 0.1 * rng.normal(size=sr * 40), np.ones(sr * 40)])
+    y[1, sr * 5 :] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        X = Denoise(stationary).fit_transform(y)
+    assert np.isfinite(X).all()
+    assert abs(X[0]).max() < 1e-7
+    assert abs(X[1, sr * 6 :]).max() < 1e-7
+
+
+def test_noise_goes_and_a_voice_stays(rng, sr):
+    t = np.arange(4 * sr) / sr
+    voice = np.sin(2 * np.pi * 600 * t) * (np.abs(t - 2) < 0.3)
+    noise = 0.05 * rng.normal(size=t.size)
+    y = Denoise().fit_transform((voice + noise)[np.newaxis])[0]
+    assert y[:sr].std() < 0.5 * noise[:sr].std()
+    kept, cut = y[voice != 0].std() / voice[voice != 0].std(), y[:sr].std() / noise[:sr].std()
+    assert kept > 2 * cut
+
+
+def test_dtype_stays_and_windows_share_their_recording(rng, sr):
+    y = (0.1 * rng.normal(size=8 * sr)).astype(np.float32)
+    X = Denoise().fit_transform(Windower().fit_transform([y]))
+    assert X.dtype == np.float32
+    np.testing.assert_array_equal(X[1], Denoise().fit_transform(y[np.newaxis])[0, sr : 6 * sr])
+
+
+def test_smoothing_finer_than_the_frames(sr):
+    with pytest.raises(ValueError, match="time_mask_smooth_ms=50 must be at least 64"):
+        Denoise(n_fft=4096).fit(np.zeros((1, sr)))
+    with pytest.raises(ValueError, match="freq_mask_smooth_hz=500 must be at least 1000"):
+        Denoise(n_fft=32).fit(np.zeros((1, sr)))
+    Denoise(n_fft=4096, time_mask_smooth_ms=None).fit_transform(np.zeros((1, 100)))
+
+
+def test_not_after_the_spectrogram(sr):
+    X = MelSpectrogram().fit_transform(Windower().fit_transform([np.zeros(sr)]))
+    with pytest.raises(ValueError, match="takes windows of sound"):
+        Denoise().fit(X)

@@ -1,0 +1,78 @@
+"""Every public estimator against every one of scikit-learn's estimator checks."""
+
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import skcry
+from skcry import AlexNetClassifier, CryDetector, Denoise, HighPassFilter, MelSpectrogram, StatFeatures, Windower
+
+# The checks pass clips of 1 to 10 timepoints: one window each, which a plain classifier takes as features.
+NET = {"width": 1 / 16, "max_epochs": 10, "dropout": 0.1, "early_stopping": False, "random_state": 0}
+DETECTOR = {
+    "estimator": make_pipeline(FunctionTransformer(np.asarray), LogisticRegression()),
+    "windower": Windower(window_duration=10 / 16000, hop_duration=1 / 16000),
+    "threshold": 0.5,
+}
+# Estimator and the least number of checks, so that none vanishes behind a tag.
+INSTANCES = [
+    (HighPassFilter(), 46),
+    (Denoise(), 46),
+    (MelSpectrogram(n_mels=8), 46),
+    (StatFeatures(), 46),
+    (Windower(), 46),
+    (AlexNetClassifier(**NET), 61),
+    (CryDetector(**DETECTOR), 54),
+]
+
+
+def _checks():
+    for estimator, _ in INSTANCES:
+        for instance, check in estimator_checks_generator(estimator):
+            name = check.func.__name__ if hasattr(check, "func") else check.__name__
+            if name != "check_array_api_input":  # skipped by scikit-learn itself unless array API is switched on
+                yield pytest.param(instance, check, id=f"{type(estimator).__name__}-{name}")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("estimator", "check"), list(_checks()))
+def test_estimator_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(("estimator", "n_checks"), INSTANCES, ids=lambda value: type(value).__name__)
+def test_number_of_checks(estimator, n_checks):
+    names = [str(check) for _, check in estimator_checks_generator(estimator)]
+    assert len(names) - sum("array_api" in name for name in names) >= n_checks
+
+
+def test_table_is_complete():
+    public = {getattr(skcry, name) for name in skcry.__all__}
+    estimators = {one for one in public if inspect.isclass(one) and issubclass(one, BaseEstimator)}
+    assert estimators == {type(estimator) for estimator, _ in INSTANCES}
+
+
+@pytest.mark.parametrize("estimator", [estimator for estimator, _ in INSTANCES], ids=lambda one: type(one).__name__)
+def test_init_only_stores_and_every_parameter_is_validated(estimator):
+    assert set(estimator.get_params(deep=False)) == set(estimator._parameter_constraints)
+    params = type(estimator)().get_params(deep=False)
+    defaults = {name: parameter.default for name, parameter in inspect.signature(type(estimator)).parameters.items()}
+    assert params == defaults
+
+
+@pytest.mark.parametrize("estimator", [estimator for estimator, _ in INSTANCES], ids=lambda one: type(one).__name__)
+def test_public_methods_are_documented(estimator):
+    for name, member in inspect.getmembers(type(estimator), inspect.isfunction):
+        if name.startswith("_") or not member.__module__.startswith("skcry"):
+            continue
+        text = inspect.getdoc(member)
+        assert text, name
+        for parameter in inspect.signature(member).parameters:
+            assert parameter == "self" or f"{parameter} : " in text, (name, parameter)
+        assert "Returns\n-------" in text, name

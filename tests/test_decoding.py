@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from skcry.decoding import best_f1_threshold, recording_score, second_scores
+from skcry.events import find_events
+
+
+def test_a_second_is_the_mean_of_the_windows_that_cover_it():
+    sr, scores = 10, np.arange(4.0)[:, None]
+    start = np.arange(4) * 10
+    pooled = second_scores(scores, start, 30, 60, sr)
+    np.testing.assert_allclose(pooled[:, 0], [0, 0.5, 1, 2, 2.5, 3])
+
+
+def test_hops_that_are_no_seconds(rng):
+    sr, n, length = 100, 250, 1234
+    start = np.arange(0, length - n, 37)
+    scores = rng.normal(size=(len(start), 2))
+    pooled = second_scores(scores, start, n, length, sr)
+    assert pooled.shape == (13, 2)
+    for second, value in enumerate(pooled):
+        covers = (start < (second + 1) * sr) & (start + n > second * sr)
+        expected = scores[covers].mean(axis=0) if covers.any() else scores[-1]
+        np.testing.assert_allclose(value, expected)
+
+
+def test_recording_score_is_the_highest_threshold_with_an_event(rng):
+    for _ in range(50):
+        scores = rng.random(rng.integers(1, 60)).round(2)
+        settings = {"merge_gap": rng.integers(0, 4), "min_duration": rng.integers(0, 8), "duration": len(scores)}
+        best = recording_score(scores, **settings)
+        found = [level for level in np.unique(scores) if len(find_events(scores >= level, **settings))]
+        assert best == max(found)
+
+
+def test_best_threshold_has_the_best_f1(rng):
+    truth = rng.random(300) < 0.3
+    score = np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0, 1)
+    best = f1_score(truth, score >= best_f1_threshold(truth, score))
+    assert best == pytest.approx(max(f1_score(truth, score >= level) for level in score))

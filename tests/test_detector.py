@@ -1,0 +1,315 @@
+import subprocess
+import sys
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedGroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from skcry import CryDetector, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
+from skcry.datasets import make_cry_recordings
+
+
+def fast(classifier=None):
+    features = StatFeatures(["mfcc", "spectral_centroid"], ["mean", "std"], deltas=False)
+    return make_pipeline(HighPassFilter(), features, StandardScaler(), classifier or LogisticRegression())
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_cry_recordings(6, duration=40, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    recordings, annotations, infants = data
+    return CryDetector(fast(), random_state=0).fit(recordings, annotations, groups=infants)
+
+
+def test_timeline_has_every_second_of_every_recording(fitted, data, sr):
+    recordings = [data[0][0], data[0][1][: int(7.3 * sr)], data[0][2][: 2 * sr]]
+    timeline = fitted.timeline(recordings)
+    assert timeline.index.names == ["recording", "second"]
+    assert timeline.groupby("recording").size().tolist() == [40, 8, 2]
+    assert timeline["score"].between(0, 1).all()
+    np.testing.assert_array_equal(timeline["cry"], timeline["score"] >= fitted.threshold_)
+
+
+def test_score_is_the_average_precision_over_seconds(fitted, data):
+    recordings, annotations, _ = data
+    truth = np.zeros(40 * len(recordings), dtype=bool)
+    for number, table in enumerate(annotations):
+        for row in table.itertuples():
+            for second in range(40):
+                covered = min(row.offset, second + 1) - max(row.onset, second)
+                truth[40 * number + second] |= covered >= 0.5
+    expected = average_precision_score(truth, fitted.timeline(recordings)["score"])
+    assert fitted.score(recordings, annotations) == pytest.approx(expected)
+    assert expected > truth.mean() + 0.2
+
+
+def test_predict_and_detect_never_disagree(fitted, data):
+    recordings = [y[start : start + 16000 * 12] for y in data[0] for start in (0, 160000, 320000)]
+    events = fitted.detect(recordings)
+    assert set(np.flatnonzero(fitted.predict(recordings))) == set(events["recording"])
+    assert 0 < events["recording"].nunique() < len(recordings)
+    assert (events["offset"] > events["onset"]).all()
+    np.testing.assert_array_equal(fitted.decision_function(recordings) >= 0, fitted.predict(recordings) == 1)
+    np.testing.assert_allclose(fitted.predict_proba(recordings).sum(axis=1), 1)
+
+
+def test_events_follow_the_timeline(fitted, data):
+    recordings, _, _ = data
+    detector = fitted
+    events = detector.detect(recordings[:1])
+    cry = detector.timeline(recordings[:1])["cry"].to_numpy()
+    covered = np.zeros(40, dtype=bool)
+    for row in events.itertuples():
+        covered[int(row.onset) : int(row.offset)] = True
+        assert row.offset - row.onset >= detector.min_duration
+        assert cry[int(row.onset)]
+        assert cry[int(row.offset) - 1]
+    gaps = np.diff(np.flatnonzero(cry))
+    assert gaps.size
+    assert covered.sum() >= cry[covered].sum()
+
+
+def test_batches_of_recordings_make_no_difference(fitted, data, monkeypatch):
+    recordings, _, _ = data
+    together = fitted.timeline(recordings)
+    monkeypatch.setattr("skcry.detector.BATCH_DURATION", 1.0)
+    pd.testing.assert_frame_equal(fitted.timeline(recordings), together)
+    alone = pd.concat([fitted.timeline([y]) for y in recordings])
+    np.testing.assert_allclose(alone["score"], together["score"])
+    pd.testing.assert_frame_equal(fitted.timeline(np.stack(recordings)), together)
+    pd.testing.assert_frame_equal(fitted.timeline(tuple(recordings)), together)
+
+
+def test_files_give_what_arrays_give(fitted, data, tmp_path, sr):
+    for number, y in enumerate(data[0][:2]):
+        soundfile.write(tmp_path / f"{number}.wav", y, sr, subtype="FLOAT")
+    paths = sorted(tmp_path.glob("*.wav"))
+    pd.testing.assert_frame_equal(fitted.timeline(paths), fitted.timeline(data[0][:2]))
+
+
+def test_silence_short_and_stuck_recordings_get_an_answer(fitted, sr):
+    click = np.zeros(sr * 10)
+    click[50000] = 1
+    stuck = np.full(sr * 10, 0.7)
+    recordings = [np.zeros(sr * 10), click, stuck, np.zeros(1), np.ones(sr // 3)]
+    timeline = fitted.timeline(recordings)
+    assert np.isfinite(timeline["score"]).all()
+    assert timeline.groupby("recording").size().tolist() == [10, 10, 10, 1, 1]
+    assert list(fitted.detect([np.zeros(sr * 10)]).columns) == ["recording", "onset", "offset", "score"]
+    assert fitted.predict(recordings).shape == (5,)
+
+
+def test_threshold_is_learned_without_the_scored_group(data):
+    recordings, annotations, infants = data
+
+    class Spy(LogisticRegression):
+        def fit(self, X, y):
+            seen.append(len(y))
+            return super().fit(X, y)
+
+    seen = []
+    CryDetector(fast(Spy()), random_state=0).fit(recordings, annotations, groups=infants)
+    n_windows = 36
+    assert sorted(seen) == [4 * n_windows] * 3 + [6 * n_windows]  # one infant of two recordings left out each time
+    seen.clear()
+    detector = CryDetector(fast(Spy()), threshold=0.5).fit(recordings, annotations)
+    assert seen == [6 * n_windows]
+    assert detector.threshold_ == 0.5
+    assert detector.calibrator_ is None
+
+
+def test_given_threshold_keeps_the_estimators_probabilities(data, sr):
+    recordings, annotations, _ = data
+    detector = CryDetector(fast(), windower=Windower(1, 1), threshold=0.4).fit(recordings, annotations)
+    windows = Windower(1, 1).fit_transform(recordings[:1])
+    np.testing.assert_allclose(
+        detector.timeline(recordings[:1])["score"], detector.estimator_.predict_proba(windows)[:, 1], atol=1e-9
+    )
+
+
+def test_weak_labels(data, sr):
+    recordings, annotations, infants = data
+    clips, labels, groups = [], [], []
+    for y, table, infant in zip(recordings, annotations, infants, strict=True):
+        for onset in range(0, 40, 8):
+            covered = sum(max(0, min(r.offset, onset + 8) - max(r.onset, onset)) for r in table.itertuples())
+            if covered < 0.1 or covered > 5:
+                clips.append(y[onset * sr : (onset + 8) * sr])
+                labels.append("cry" if covered > 5 else "other")
+                groups.append(infant)
+    detector = CryDetector(fast(), random_state=0).fit(clips, labels, groups=groups)
+    assert detector.classes_.tolist() == ["cry", "other"]
+    assert detector.score(clips, labels) > 0.7
+    predicted = detector.predict(clips)
+    np.testing.assert_array_equal(predicted == "other", detector.decision_function(clips) > 0)
+    crying = detector.detect(clips)["recording"].unique()
+    assert set(np.flatnonzero(predicted == "cry")) == set(crying)
+    numbers = CryDetector(fast(), random_state=0).fit(clips, np.array(labels) == "cry", groups=groups)
+    np.testing.assert_array_equal(numbers.predict(clips), predicted == "cry")
+
+
+@pytest.mark.parametrize("scoring", ["f1", "average_precision", "accuracy", None])
+def test_string_scorers_on_recordings(data, sr, scoring):
+    recordings, annotations, infants = data
+    halves = [y[start : start + 20 * sr] for y in recordings for start in (0, 20 * sr)]
+    labels = [
+        int(sum(max(0, min(r.offset, s + 20) - max(r.onset, s)) for r in table.itertuples()) > 4)
+        for table in annotations
+        for s in (0, 20)
+    ]
+    assert 0 < sum(labels) < len(labels)
+    scores = cross_val_score(
+        CryDetector(fast(), threshold=0.5), halves, labels, groups=np.repeat(infants, 2), cv=GroupKFold(2),
+        scoring=scoring, error_score="raise",
+    )  # fmt: skip
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_several_classes_pass_by_name(data):
+    recordings, annotations, infants = data
+    named = [
+        table.assign(label=[["cry", "fuss"][(number + i) % 2] for i in range(len(table))])
+        for number, table in enumerate(annotations)
+    ]
+    detector = CryDetector(fast(), positive=None, negative="quiet", cv=2, random_state=0)
+    detector.fit(recordings, named, groups=infants)
+    assert detector.classes_.tolist() == ["cry", "fuss", "quiet"]
+    timeline = detector.timeline(recordings[:2])
+    assert timeline.columns.tolist() == ["cry", "fuss", "quiet", "label"]
+    np.testing.assert_allclose(timeline[["cry", "fuss", "quiet"]].sum(axis=1), 1)
+    assert set(detector.detect(recordings)["label"]) <= {"cry", "fuss"}
+    assert set(detector.predict(recordings)) <= {"cry", "fuss", "quiet"}
+    assert detector.decision_function(recordings).shape == (6, 3)
+    assert 0 < detector.score(recordings, named) <= 1
+
+
+def test_grid_search_over_recordings_with_nested_parameters(data, tmp_path):
+    recordings, annotations, infants = data
+    pipeline = make_cry_pipeline(random_state=0).set_params(
+        features__embedding__mel__n_mels=24,
+        features__embedding__net__width=1 / 32,
+        features__embedding__net__max_epochs=1,
+        features__embedding__net__early_stopping=False,
+        features__stats__features=["mfcc"],
+    )
+    grid = {
+        "windower__hop_duration": [1.0, 2.0],
+        "estimator__highpass__cutoff": [300],
+        "estimator__features__embedding__mel__n_fft": [512],
+        "estimator__features__embedding__net__lr": [1e-2],
+        "estimator__classify__C": [0.5],
+        "merge_gap": [2.0],
+    }
+    detector = CryDetector(pipeline, windower=Windower(), threshold=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        search = GridSearchCV(detector, grid, cv=GroupKFold(2), error_score="raise", n_jobs=2)
+        search.fit(recordings, annotations, groups=infants)
+    best = search.best_estimator_
+    assert best.estimator_[0].cutoff == 300
+    assert best.windower_.hop_duration in (1.0, 2.0)
+    joblib.dump((best, recordings[0]), tmp_path / "best.joblib")
+    code = (
+        f"import joblib; d, y = joblib.load({str(tmp_path / 'best.joblib')!r}); "
+        "print(d.timeline([y])['score'].tolist())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    np.testing.assert_allclose(eval(out.stdout), best.timeline(recordings[:1])["score"], atol=1e-6)
+
+
+def test_estimator_may_be_a_search(data):
+    recordings, annotations, infants = data
+    search = GridSearchCV(fast(SVC()), {"svc__C": [0.1, 1]}, cv=StratifiedGroupKFold(2), error_score="raise")
+    detector = CryDetector(search, threshold=0.5).fit(recordings, annotations, groups=infants)
+    assert detector.estimator_.best_params_["svc__C"] in (0.1, 1)
+
+
+def test_mixed_windows_can_be_dropped(data):
+    recordings, annotations, _ = data
+    class_counts = {}
+    for mixed in ("keep", "drop"):
+        detector = CryDetector(fast(_Counting()), mixed=mixed, threshold=0.5).fit(recordings, annotations)
+        class_counts[mixed] = detector.estimator_[-1].n_rows_
+    assert class_counts["drop"] < class_counts["keep"]
+
+
+class _Counting(LogisticRegression):
+    def fit(self, X, y):
+        self.n_rows_ = len(y)
+        return super().fit(X, y)
+
+
+def test_weird_labels_and_names(data):
+    recordings, annotations, _ = data
+    renamed = [table.assign(label="Schrei ä") for table in annotations]
+    detector = CryDetector(fast(), positive=("Schrei ä", "fuss"), threshold=0.5).fit(recordings, renamed)
+    plain = CryDetector(fast(), threshold=0.5).fit(recordings, annotations)
+    assert detector.score(recordings, renamed) == plain.score(recordings, annotations)
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "message"),
+    [
+        ({"y": [[]] * 6}, {}, "at least 2 classes, but all 216 windows bear the one label"),
+        ({"y": None}, {}, "requires y"),
+        ({"groups": [0, 0, 0, 1, 1, 1]}, {}, "Fewer groups than splits: threshold='cv' with cv=3"),
+        ({"y": [[(0, 5, "fuss")]] * 6}, {"negative": ("notcry",)}, "label 'fuss' is neither in positive"),
+        ({"y": [[(0, 50, "cry")]] * 6}, {}, "lasts 40 s"),
+        ({}, {"cv": KFold(3, shuffle=True)}, "on both sides of a split"),
+        ({}, {"estimator": LinearSVC, "threshold": 2}, "'threshold' parameter"),
+        ({"y": [1, 0, 1]}, {}, "inconsistent numbers of samples"),
+    ],
+)
+def test_faulty_input(data, changes, settings, message):
+    recordings, annotations, _ = data
+    arguments = {"X": recordings, "y": annotations, **changes}
+    with pytest.raises(ValueError, match=message):
+        CryDetector(**{"estimator": fast(), **settings}).fit(**arguments)
+
+
+def test_estimator_without_scores(data):
+    from sklearn.cluster import KMeans
+
+    with pytest.raises(ValueError, match="gives no scores"):
+        CryDetector(KMeans()).fit(*data[:2])
+
+
+def test_a_fold_without_crying_is_named(data):
+    recordings, annotations, _ = data
+    only_one = [annotations[0], [], [], [], [], []]
+    with pytest.raises(ValueError, match=r"leaving out \[.*\] leaves 1 of 2 classes"):
+        CryDetector(fast()).fit(recordings, only_one)
+
+
+def test_scoring_without_crying_is_an_error(fitted, data):
+    with pytest.raises(ValueError, match="average precision is undefined"):
+        fitted.score(data[0][:1], [[]])
+
+
+@pytest.mark.real
+def test_real_soundscapes(shared):
+    from skcry.datasets import load_annotated
+
+    data = load_annotated(shared / "data" / "soundscapes")
+    detector = CryDetector(
+        make_pipeline(HighPassFilter(), StatFeatures(), StandardScaler(), SVC(C=0.3)), random_state=0
+    )
+    detector.fit(data.recordings[:6], data.annotations[:6])
+    held_out = data.recordings[6:], data.annotations[6:]
+    positive_share = np.mean(
+        [table.loc[table.label == "cry"].eval("offset - onset").sum() / 300 for table in held_out[1]]
+    )
+    assert detector.score(*held_out) > positive_share + 0.15

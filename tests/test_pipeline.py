@@ -1,0 +1,146 @@
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from imblearn.pipeline import Pipeline
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+
+from skcry import AlexNetClassifier, Denoise, Windower, make_cry_pipeline
+
+SMALL = {
+    "features__embedding__mel__n_mels": 24,
+    "features__embedding__net__width": 1 / 32,
+    "features__embedding__net__max_epochs": 2,
+    "features__embedding__net__early_stopping": False,
+    "features__stats__features": ["mfcc", "zcr"],
+}
+
+
+def small(**settings):
+    return make_cry_pipeline(random_state=0, **settings).set_params(**SMALL)
+
+
+@pytest.fixture
+def windows(chirps, chirp_annotations):
+    X = Windower(hop_duration=0.5).fit_transform(chirps)
+    return X, X.label(chirp_annotations)
+
+
+@pytest.mark.parametrize("resample", ["smote", "under", "weight", None])
+def test_fits_and_predicts_windows_and_clips_alike(windows, resample):
+    X, y = windows
+    pipeline = small(resample=resample).fit(X, y)
+    assert pipeline.score(X, y) > 0.8
+    assert isinstance(pipeline, Pipeline)
+    assert isinstance(pipeline[-1], SVC)
+    np.testing.assert_array_equal(pipeline.decision_function(X), pipeline.decision_function(X))
+    np.testing.assert_allclose(pipeline.decision_function(X[3:5]), pipeline.decision_function(X)[3:5], atol=1e-4)
+    dense = pipeline.decision_function(np.asarray(X[X.start == 0]))
+    np.testing.assert_allclose(dense, pipeline.decision_function(X[X.start == 0]), atol=1e-4)
+
+
+def test_resampling_sees_features_of_training_rows_only(windows):
+    X, y = windows
+    balanced = make_cry_pipeline(random_state=0, classifier=KNeighborsClassifier(1)).set_params(**SMALL).fit(X, y)
+    counts = np.bincount(balanced[-1]._y)
+    assert counts[0] == counts[1] == np.bincount(y).max()
+    assert make_cry_pipeline(resample="weight")[-1].class_weight == "balanced"
+    assert make_cry_pipeline(resample=None).named_steps["resample"] == "passthrough"
+
+
+def test_every_step_is_reachable_and_replaceable(windows):
+    X, y = windows
+    pipeline = small()
+    for name in (
+        "highpass__cutoff",
+        "features__embedding__mel__n_fft",
+        "features__embedding__net__lr",
+        "features__stats__deltas",
+        "resample__k_neighbors",
+        "classify__gamma",
+    ):
+        assert name in pipeline.get_params()
+    pipeline.set_params(
+        denoise=Denoise(), features__stats="drop", highpass="passthrough", classify=LogisticRegression()
+    )
+    assert pipeline.fit(X, y).predict_proba(X).shape == (len(X), 2)
+    names = small().fit(X, y)[:-2].get_feature_names_out()
+    assert names[0] == "embedding__alexnetclassifier0"
+    assert "stats__mfcc_1__median" in names
+
+
+def test_weights_need_a_classifier_that_takes_them():
+    with pytest.raises(ValueError, match="KNeighborsClassifier has none"):
+        make_cry_pipeline(KNeighborsClassifier(), resample="weight")
+    with pytest.raises(ValueError, match="'resample' parameter"):
+        make_cry_pipeline(resample="over")
+
+
+def test_the_given_classifier_is_left_as_it_is():
+    given = SVC()
+    make_cry_pipeline(given, resample="weight")
+    assert given.class_weight is None
+
+
+def test_grid_search_on_windows_in_two_processes(windows, tmp_path):
+    X, y = windows
+    grid = {"classify__C": [0.1, 1], "highpass__cutoff": [300]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        warnings.simplefilter("error", FutureWarning)
+        search = GridSearchCV(
+            small(), grid, cv=StratifiedGroupKFold(2), scoring="average_precision", n_jobs=2, error_score="raise"
+        ).fit(X, y, groups=X.groups)
+    assert search.best_score_ > 0.5
+    joblib.dump(search.best_estimator_, tmp_path / "best.joblib")
+    again = joblib.load(tmp_path / "best.joblib")
+    np.testing.assert_array_equal(again.decision_function(X), search.decision_function(X))
+
+
+def test_memory_fits_the_network_once_per_split(windows, tmp_path, monkeypatch):
+    X, y = windows
+    fits = []
+    original = AlexNetClassifier.fit
+
+    def counting(self, *args, **kwargs):
+        fits.append(1)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(AlexNetClassifier, "fit", counting)
+    search = GridSearchCV(
+        small(memory=str(tmp_path)), {"classify__C": [0.1, 1, 10]}, cv=StratifiedGroupKFold(2), error_score="raise"
+    )
+    search.fit(X, y, groups=X.groups)
+    assert len(fits) == 3  # two splits and the final one
+    plain = small().set_params(**search.best_params_).fit(X, y)
+    np.testing.assert_allclose(search.decision_function(X), plain.decision_function(X), atol=1e-6)
+
+
+def test_recordings_never_straddle_the_networks_split(windows):
+    X, y = windows
+    pipeline = small().set_params(features__embedding__net__early_stopping=True)
+    net = clone(pipeline).set_params(features__embedding__net__patience=1).fit(X, y)
+    history = net.named_steps["features"].transformer_list[0][1][-1].history_
+    assert "valid_loss" in history[0]
+
+
+def test_cross_val_predict(windows):
+    X, y = windows
+    scores = cross_val_predict(small(), X, y, groups=X.groups, cv=StratifiedGroupKFold(2), method="decision_function")
+    assert scores.shape == y.shape
+
+
+def test_tables_asked_for_globally_leave_sound_alone(windows):
+    X, y = windows
+    with config_context(transform_output="pandas"):
+        pipeline = small(resample=None).fit(X, y)
+        table = pipeline[:-1].transform(X)
+    assert "stats__mfcc_1__median" in table.columns
+    np.testing.assert_allclose(small(resample=None).fit(X, y)[:-1].transform(X), table, atol=1e-5)
+    assert small(resample=None).set_output(transform="pandas").fit(X, y)[:-1].transform(X).shape == table.shape

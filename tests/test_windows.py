@@ -1,0 +1,335 @@
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict, train_test_split
+from sklearn.utils import _safe_indexing
+
+from skcry import MelSpectrogram, Windower, Windows
+
+
+@pytest.fixture
+def recordings(rng):
+    return [rng.normal(size=n) for n in (200, 157, 90, 30)]
+
+
+@pytest.fixture
+def X(recordings):
+    return Windower(0.5, 0.1, sr=100).fit_transform(recordings, groups=["a", "a", "b", "c"])
+
+
+def test_array_like(X, recordings):
+    assert X.shape == (len(X), 50)
+    assert X.ndim == 2
+    assert X.dtype == np.float64
+    dense = np.asarray(X)
+    row = 0
+    for number, y in enumerate(recordings):
+        padded = np.pad(y, (0, 60))
+        for start in X.start[X.recording == number]:
+            np.testing.assert_array_equal(dense[row], padded[start : start + 50])
+            row += 1
+    assert row == len(X)
+    assert np.asarray(X, dtype=np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        slice(2, 9),
+        slice(None, None, -1),
+        slice(5, 5),
+        [3, 1, 1, -1],
+        np.array([0, 7]),
+        np.array([], dtype=int),
+        [],
+        pd.Series([4, 2]),
+    ],
+)
+def test_indexing_rows(X, key):
+    rows = np.asarray(key, dtype=int) if not isinstance(key, slice) else key
+    part = X[key]
+    assert isinstance(part, Windows)
+    np.testing.assert_array_equal(np.asarray(part), np.asarray(X)[rows])
+    np.testing.assert_array_equal(part.groups, X.groups[rows])
+    np.testing.assert_array_equal(part.times, X.times.iloc[rows])
+
+
+def test_indexing_by_mask_integer_and_ellipsis(X):
+    mask = X.recording == 1
+    np.testing.assert_array_equal(np.asarray(X[mask]), np.asarray(X)[mask])
+    np.testing.assert_array_equal(np.asarray(X[mask.tolist()]), np.asarray(X)[mask])
+    np.testing.assert_array_equal(X[-1], np.asarray(X)[-1])
+    np.testing.assert_array_equal(X[np.int64(2)], np.asarray(X)[2])
+    np.testing.assert_array_equal(np.asarray(X[[1, 2], ...]), np.asarray(X)[[1, 2]])
+    np.testing.assert_array_equal(np.asarray(_safe_indexing(X, [4, 0])), np.asarray(X)[[4, 0]])
+    np.testing.assert_array_equal(np.stack(list(X)), np.asarray(X))
+    for faulty in (len(X), -len(X) - 1, [len(X)], np.ones(3, dtype=bool)):
+        with pytest.raises(IndexError):
+            X[faulty]
+    with pytest.raises(IndexError, match="index rows only"):
+        X[:, 0]
+    with pytest.raises(ValueError, match="without a copy"):
+        np.array(X, copy=False)
+
+
+def test_slicing_copies_no_sound(X, recordings):
+    part = X[10:20][[1, 2]]
+    assert all(np.shares_memory(a, b) for a, b in zip(part._tracks, X._tracks, strict=True))
+    assert np.shares_memory(X._tracks[0], recordings[0])  # fills its windows, so needed no padding
+
+
+def test_nobody_can_write_into_shared_sound(X):
+    with pytest.raises(ValueError, match="read-only"):
+        X._tracks[0][0] = 1
+
+
+def test_splits_like_an_array(X):
+    y = np.arange(len(X)) % 2
+    train, test, y_train, _ = train_test_split(X, y, random_state=0)
+    assert isinstance(train, Windows)
+    assert len(train) + len(test) == len(X)
+    assert len(y_train) == len(train)
+    for rows, others in StratifiedGroupKFold(3).split(X, y, X.groups):
+        assert not set(X.groups[rows]) & set(X.groups[others])
+
+
+def test_pickle_carries_only_its_recordings(X):
+    part = X[X.recording == 3]
+    assert len(pickle.dumps(part)) < len(pickle.dumps(X)) / 2
+    copy = pickle.loads(pickle.dumps(part))
+    np.testing.assert_array_equal(np.asarray(copy), np.asarray(part))
+    assert repr(copy) == repr(part)
+    assert len(pickle.loads(pickle.dumps(X[[]]))) == 0
+
+
+def test_joblib_hash_follows_content(X, recordings):
+    again = Windower(0.5, 0.1, sr=100).fit_transform([y.copy() for y in recordings], groups=["a", "a", "b", "c"])
+    assert joblib.hash(X) == joblib.hash(again)
+    assert joblib.hash(X[:5]) != joblib.hash(X[1:6])
+    recordings[0][3] += 1
+    changed = Windower(0.5, 0.1, sr=100).fit_transform(recordings, groups=["a", "a", "b", "c"])
+    assert joblib.hash(changed) != joblib.hash(again)
+
+
+def test_several_processes(X):
+    parts = np.array_split(np.arange(len(X)), 4)
+    # max_nbytes: the tracks travel as read-only memory maps.
+    arrays = joblib.Parallel(n_jobs=2, max_nbytes=100)(joblib.delayed(np.asarray)(X[rows]) for rows in parts)
+    np.testing.assert_array_equal(np.concatenate(arrays), np.asarray(X))
+
+
+def test_map_runs_once_per_recording(X):
+    seen = []
+
+    def double(y):
+        seen.append(y.shape)
+        return 2 * y
+
+    doubled = X[X.recording < 2].map(double)
+    assert seen == [(200,), (160,)]
+    np.testing.assert_array_equal(np.asarray(doubled), 2 * np.asarray(X[X.recording < 2]))
+
+
+@pytest.mark.parametrize(("frame_length", "hop_length"), [(10, 5), (7, 10), (10, 7), (60, 10), (3, 3)])
+def test_map_gives_a_window_what_it_gives_a_clip(X, frame_length, hop_length):
+    def frames(y):
+        y = np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, max(0, frame_length - y.shape[-1]))])
+        views = np.lib.stride_tricks.sliding_window_view(y, frame_length, axis=-1)[..., ::hop_length, :]
+        return np.stack([views.max(axis=-1), views.min(axis=-1)], axis=-2)
+
+    mapped = X.map(frames, frame_length=frame_length, hop_length=hop_length)
+    expected = frames(np.asarray(X))
+    assert mapped.shape == expected.shape
+    np.testing.assert_array_equal(np.asarray(mapped), expected)
+    again = mapped[3:].map(np.negative).each(lambda x: x - x[:, :1, :1])
+    np.testing.assert_array_equal(np.asarray(again), (-expected - -expected[:, :1, :1])[3:])
+    np.testing.assert_array_equal(np.asarray(again.map(np.abs)), np.abs(np.asarray(again)))
+    assert X[[]].map(frames, frame_length=frame_length, hop_length=hop_length).shape[0] == 0
+
+
+def test_times_come_from_integers():
+    X = Windower(5, 0.1, sr=22050).fit_transform([np.zeros(22050 * 600, dtype=np.float32)])
+    assert np.issubdtype(X.start.dtype, np.integer)
+    assert X.times["start"].iloc[-1] == X.start[-1] / 22050
+    assert (np.diff(X.start) == 2205).all()
+
+
+@pytest.mark.parametrize(
+    ("n", "last", "n_windows"),
+    [(80, "pad", 4), (81, "pad", 5), (89, "pad", 5), (89, "drop", 4), (50, "drop", 1), (20, "drop", 1), (20, "pad", 1)],
+)
+def test_tail(n, last, n_windows):
+    X = Windower(0.5, 0.1, sr=100, last=last).fit_transform([np.ones(n)])
+    assert len(X) == n_windows
+    if last == "pad":
+        assert (X.start + 50).max() >= n
+    assert np.asarray(X)[-1].sum() == min(50, n - X.start[-1])
+
+
+def test_windower_takes_arrays_lists_and_files(tmp_path, rng, sr):
+    y = rng.uniform(-0.5, 0.5, size=sr * 6)
+    path = tmp_path / "day one ä.wav"
+    soundfile.write(path, np.stack([y, -0.5 * y], axis=1), sr, subtype="FLOAT")
+    from_file = Windower().fit_transform([path, str(path)])
+    np.testing.assert_allclose(np.asarray(from_file[0]), y[: 5 * sr] / 4, atol=1e-6)
+    assert from_file.names == ("day one ä.wav",) * 2
+    rows = Windower().fit_transform(np.stack([y, y]))
+    ragged = Windower().fit_transform([y, y])
+    np.testing.assert_array_equal(np.asarray(rows), np.asarray(ragged))
+    array_of_objects = np.empty(2, dtype=object)
+    array_of_objects[:] = [y, y[:100]]
+    assert len(Windower().fit_transform(array_of_objects)) == 3
+
+
+def test_files_are_resampled(tmp_path, sr):
+    t = np.arange(44100 * 6) / 44100
+    soundfile.write(tmp_path / "tone.wav", 0.5 * np.sin(2 * np.pi * 500 * t), 44100)
+    X = Windower().fit_transform([tmp_path / "tone.wav"])
+    spectrum = np.abs(np.fft.rfft(X[0]))
+    assert X.sr == sr
+    assert spectrum.argmax() / 5 == 500
+
+
+def test_integer_audio_is_scaled():
+    for dtype, loud in (("int16", 32767), ("int32", 2**31 - 1), ("uint8", 255)):
+        X = Windower(1, 1, sr=100).fit_transform([np.full(100, loud, dtype=dtype)])
+        assert X.dtype == np.float32
+        assert X[0].max() == pytest.approx(1, abs=0.01)
+    assert abs(Windower(1, 1, sr=100).fit_transform([np.full(100, 128, dtype="uint8")])[0]).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([], "no recording"),
+        ([np.zeros(0)], r"recordings\[0\] is empty"),
+        (
+            [np.zeros(9), np.r_[np.zeros(160), np.nan]],
+            r"recordings\[1\] contains NaN or infinity: 1 of 161 .*\(0.01 s\)",
+        ),
+        ([np.array([np.inf])], "NaN or infinity"),
+        ([np.zeros((16000, 2))], r"looks like 2 channels; mix them down with x.mean\(axis=1\)"),
+        ([np.zeros((2, 16000))], r"x.mean\(axis=0\)"),
+        (np.zeros((160000, 2)), "one recording of 2 channels"),
+        (np.zeros(16000), "Expected 2D array .* list of one 1-D array"),
+        ([0.1, 0.2], "got a list of numbers"),
+        (np.zeros((2, 3, 4)), "Expected 2D array"),
+        ([np.array(["a", "b"])], "no sound"),
+        ([np.array(1.0)], "one-dimensional"),
+    ],
+)
+def test_faulty_recordings(X, message):
+    with pytest.raises(ValueError, match=message):
+        Windower().fit_transform(X)
+
+
+def test_faulty_kinds_of_input(tmp_path, X):
+    with pytest.raises(TypeError, match="is one file"):
+        Windower().fit_transform(str(tmp_path / "a.wav"))
+    with pytest.raises(TypeError, match="already is Windows"):
+        Windower().fit_transform(X)
+    with pytest.raises(FileNotFoundError, match=r"missing\.wav: no such file"):
+        Windower().fit_transform([tmp_path / "missing.wav"])
+    (tmp_path / "notes.wav").write_text("no sound at all")
+    with pytest.raises(OSError, match=r"notes\.wav cannot be read as audio"):
+        Windower().fit_transform([tmp_path / "notes.wav"])
+    with pytest.raises(IsADirectoryError, match="folder"):
+        Windower().fit_transform([tmp_path])
+    with pytest.raises(ValueError, match="groups has shape"):
+        Windower().fit_transform([np.zeros(10)] * 2, groups=[1])
+    with pytest.raises(ValueError, match="shorter than one timepoint"):
+        Windower(hop_duration=1e-9).fit([np.zeros(10)])
+
+
+def test_windows_must_lie_in_their_recording():
+    with pytest.raises(ValueError, match="Window 1 spans timepoints 60 to 110, but its recording has 100"):
+        Windows([np.zeros(100)], [0, 0], [0, 60], 50, sr=100)
+    with pytest.raises(ValueError, match="between 0 and 0"):
+        Windows([np.zeros(100)], [1], [0], 50, sr=100)
+
+
+def test_label_by_overlap():
+    X = Windower(2, 1, sr=10).fit_transform([np.zeros(60), np.zeros(15)])
+    np.testing.assert_array_equal(X.recording, [0, 0, 0, 0, 0, 1])
+    annotations = [[(1.0, 2.0, "cry"), (3.9, 5.0, "cry"), (2.0, 2.9, "noise")], [(0, 0.75, "cry")]]
+    # The last window holds half a second of padding: its half is 0.75 s.
+    np.testing.assert_array_equal(X.label(annotations), [1, 1, 0, 1, 1, 1])
+    np.testing.assert_array_equal(X.label(annotations, 0.6), [0, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(X.label([annotations[0], []]), [1, 1, 0, 1, 1, 0])
+    np.testing.assert_array_equal(X.label(annotations, positive=("noise", "cry")), [1, 1, 1, 1, 1, 1])
+    assert X[::-1].label(annotations).tolist() == X.label(annotations)[::-1].tolist()
+
+
+def test_label_keeps_names_and_finds_mixed_windows():
+    X = Windower(1, 1, sr=10).fit_transform([np.zeros(50)])
+    annotations = [pd.DataFrame({"start": [0, 1.6, 3], "end": [1, 3, 4], "label": ["cry", "fuss", "cry"]})]
+    names = X.label(annotations, positive=None, negative="quiet")
+    assert names.tolist() == ["cry", "quiet", "fuss", "cry", "quiet"]
+    assert X.mixed(annotations).tolist() == [False, False, False, False, False]
+    assert X.mixed(annotations, positive=("cry", "fuss")).tolist() == [False, True, False, False, False]
+    clear = X[~X.mixed(annotations, positive=None)]
+    assert clear.start.tolist() == [0, 20, 30, 40]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "message"),
+    [
+        ([[(3, 2, "cry")]], r"'cry' from 3 s to 2 s ends before it starts"),
+        ([[(-1, 2, "cry")]], "negative time"),
+        ([[(1, 7, "cry")]], "ends after the recording, which lasts 5 s"),
+        ([[(0, np.nan, "cry")]], "missing or infinite"),
+        ([[("a", 2, "cry")]], "must be numbers"),
+        ([[(0, 2, "cry"), (1, 3, "notcry")]], "'notcry' from 1 s to 3 s contradicts 'cry' from 0 s to 2 s"),
+        ([[(0, 5, "notcry"), (1, 2, "notcry"), (3, 4, "cry")]], "contradicts 'notcry' from 0 s to 5 s"),
+        ([[], []], "annotations of 2 recordings, but the windows come from 1"),
+        ([pd.DataFrame({"from": [1], "to": [2]})], "Rename the columns"),
+    ],
+)
+def test_faulty_annotations(annotations, message):
+    X = Windower(1, 1, sr=10).fit_transform([np.zeros(50)])
+    with pytest.raises(ValueError, match=message):
+        X.label(annotations)
+
+
+def test_label_in_neither_list_is_shown():
+    X = Windower(1, 1, sr=10).fit_transform([np.zeros(50)])
+    with pytest.raises(
+        ValueError, match=r"label 'cough' is neither in positive=\('cry',\) nor in negative=\('notcry',\)"
+    ):
+        X.label([[(0, 1, "cry"), (2, 3, "cough")]], negative="notcry")
+    with pytest.raises(ValueError, match="stand in positive and in negative"):
+        X.label([[]], positive="cry", negative=["cry"])
+    with pytest.raises(TypeError, match="one table per recording"):
+        X.label(pd.DataFrame({"onset": [], "offset": []}))
+    with pytest.raises(TypeError, match="not an .onset, offset"):
+        X.label([[1, 2, 3]])
+    with pytest.raises(ValueError, match="min_overlap=0"):
+        X.label([[]], 0)
+
+
+def test_cross_val_predict_in_two_processes(chirps, chirp_annotations):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    from skcry import StatFeatures
+
+    X = Windower().fit_transform(chirps)
+    y = X.label(chirp_annotations)
+    estimator = make_pipeline(StatFeatures(["energy", "mfcc"]), LogisticRegression(max_iter=2000))
+    scores = [
+        cross_val_predict(
+            estimator, X, y, groups=X.groups, cv=StratifiedGroupKFold(2), method="decision_function", n_jobs=n_jobs
+        )
+        for n_jobs in (1, 2)
+    ]
+    np.testing.assert_allclose(*scores)
+
+
+def test_repr_is_short(X):
+    assert repr(X[X.recording == 0]) == "<Windows: 16 of 0.5 s from 1 recording, shape (16, 50), float64, sr=100 Hz>"
+    spectrogram = MelSpectrogram(16, 10, 4).fit_transform(X)
+    assert len(repr(spectrogram)) < 120
