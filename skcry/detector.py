@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from .decoding import best_f1_threshold, recording_score, second_scores
 from .events import LabelMap, classify, find_events
+from .io.audio import as_recordings
 from .pipeline import make_cry_pipeline
-from .windows import Windower, as_recordings
+from .windows import Windower
 
 BATCH_DURATION = 600.0  # seconds of sound that go through the estimator together
 EPSILON = 1e-12  # keeps log-odds finite

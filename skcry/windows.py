@@ -3,7 +3,7 @@
 Overlapping windows turn one recording into many rows, and each second of sound would be filtered, transformed and
 stored once per window that it lies in. :class:`Windows` is an array-like whose rows are windows, but which holds whole
 recordings: indexing it copies no sound, and :meth:`Windows.map` computes once per recording. :class:`Windower` makes
-them, :class:`SoundTransformer` is what takes them.
+them, :class:`skcry.sound.SoundTransformer` is what takes them.
 """
 
 import numbers
@@ -14,12 +14,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_n_features, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .events import LabelMap, classify
-from .io.audio import as_floating, load_recording, name_of
-
-DEFAULT_SR = 16000  # what the field's worn recorders give; resampling up adds nothing
+from .io.audio import DEFAULT_SR, as_recordings, load_recording, name_of
 
 
 class Windows:
@@ -149,6 +147,8 @@ class Windows:
             if len(key) == 0 or any(part is not Ellipsis for part in key[1:]) or key[0] is Ellipsis:
                 raise IndexError("Windows index rows only, as in X[rows] or X[rows, ...]; use np.asarray(X) for more.")
             key = key[0]
+        if key is Ellipsis:
+            return self
         if isinstance(key, numbers.Integral) and not isinstance(key, (bool, np.bool_)):
             return np.asarray(self[[key]])[0]
         rows = np.arange(len(self))[key if isinstance(key, slice) else _as_index(key)]
@@ -406,7 +406,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         -------
         Windower
         """
-        X = as_recordings(X)
+        X = self._recordings(X)
         if hasattr(X, "shape"):
             for i, row in enumerate(validate_data(self, X, reset=True, dtype="numeric", ensure_all_finite=False)):
                 load_recording(row, self.sr, name_of(row, i))
@@ -463,7 +463,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             If a file is missing or no audio.
         """
         check_is_fitted(self, "window_length_")
-        X = as_recordings(X)
+        X = self._recordings(X)
         if hasattr(X, "shape"):
             X = validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False)
         tracks = [load_recording(item, self.sr, name_of(item, i)) for i, item in enumerate(X)]
@@ -486,112 +486,13 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             names=[name_of(item, i) for i, item in enumerate(X)],
         )
 
+    @staticmethod
+    def _recordings(X):
+        if isinstance(X, Windows):
+            raise TypeError("X already is Windows; a Windower takes recordings: a list of 1-D arrays or audio files.")
+        return as_recordings(X)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = True
         return tags
-
-
-class SoundTransformer(TransformerMixin, BaseEstimator):
-    """Base of the transformers that take sound: checks their input and settles their rate.
-
-    A subclass has a parameter ``sr``: None takes the rate from ``Windows`` and 16 kHz for bare arrays.
-    """
-
-    def __init_subclass__(cls, auto_wrap_output_keys=None, **kwargs):
-        # scikit-learn would turn what `transform` returns into a table wherever set_config asks for tables.
-        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
-
-    def _validate_sound(self, X, *, reset):
-        """Return ``X`` as ``Windows`` of sound or as a 2-D array of float, one clip per row; set or check ``sr_``."""
-        name = type(self).__name__
-        if isinstance(X, Windows):
-            if X.ndim != 2:
-                raise ValueError(
-                    f"{name} takes windows of sound, shape (n_windows, n_timepoints), but got shape {X.shape}. Place "
-                    "it before the spectrogram."
-                )
-            _check_n_features(self, X, reset=reset)
-        else:
-            check_clips(X)
-            X = validate_data(self, as_floating(X), reset=reset, dtype=(np.float64, np.float32))
-        if reset:
-            self.sr_ = self._choose_sr(X)
-        elif isinstance(X, Windows) and X.sr != self.sr_:
-            raise ValueError(f"{name} was fitted at sr={self.sr_} Hz, but these windows have sr={X.sr} Hz. Resample.")
-        return X
-
-    def _choose_sr(self, X):
-        sr = getattr(X, "sr", None)
-        if sr is not None and self.sr is not None and sr != self.sr:
-            raise ValueError(
-                f"sr={self.sr} Hz contradicts the windows' sr={sr} Hz. Leave sr=None to take the windows' rate, or set "
-                "the rate where the windows are made: Windower(sr=...)."
-            )
-        return sr or self.sr or DEFAULT_SR
-
-    def set_output(self, *, transform=None):
-        """Do nothing: sound and spectrograms stay arrays or ``Windows``, since they are no tables.
-
-        Parameters
-        ----------
-        transform : object
-            Ignored.
-
-        Returns
-        -------
-        SoundTransformer
-        """
-        return self
-
-
-def apply(X, function, *, frame_length=1, hop_length=1):
-    """Apply a function over time to recordings of ``Windows`` or to all clips of an array. See :meth:`Windows.map`."""
-    if isinstance(X, Windows):
-        return X.map(function, frame_length=frame_length, hop_length=hop_length)
-    return function(X)
-
-
-def check_clips(X):
-    """Refuse a 2-D array that is one stereo recording rather than many clips."""
-    shape = getattr(X, "shape", ())
-    # Half a second at the default rate is no plausible number of clips of eight timepoints or fewer.
-    if len(shape) == 2 and shape[1] <= 8 and shape[0] >= DEFAULT_SR // 2:
-        raise ValueError(
-            f"X has shape {tuple(shape)}: {shape[0]} clips of {shape[1]} timepoints. It looks like one recording of "
-            f"{shape[1]} channels, channels last. Mix it down and pass one row: X.mean(axis=1)[np.newaxis]."
-        )
-
-
-def as_recordings(X):
-    """Return ``X`` as a list of recordings or a 2-D table of them, checked as far as that goes without reading any."""
-    if isinstance(X, Windows):
-        raise TypeError("X already is Windows; a Windower takes recordings: a list of 1-D arrays or audio files.")
-    if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
-        raise TypeError(f"X={str(X)!r} is one file. Recordings come as a list: pass [{str(X)!r}].")
-    if hasattr(X, "toarray"):
-        raise TypeError("Sparse input is not supported: recordings are dense. Use X.toarray().")
-    if hasattr(X, "__array__") and not hasattr(X, "shape"):
-        X = np.asarray(X)
-    if not hasattr(X, "__len__"):
-        raise TypeError(f"X must be a list of recordings or a 2-D array of them, got {type(X).__name__}.")
-    if len(X) == 0:
-        raise ValueError("X holds no recording: found array with 0 sample(s), but a minimum of 1 is required.")
-    shape = getattr(X, "shape", None)
-    if shape is None or (len(shape) == 1 and np.asarray(X).dtype.kind in "OUS"):
-        X = list(X)
-        if all(isinstance(x, (list, tuple)) for x in X) and len({len(x) for x in X}) == 1:
-            return as_recordings(np.asarray(X))
-        if all(isinstance(x, numbers.Number) for x in X[:10]):
-            raise ValueError(
-                "Expected 2D array or a list of recordings, got a list of numbers. Reshape your data: for a single "
-                "recording pass a list of one 1-D array, [x]."
-            )
-        return X
-    if len(shape) != 2:
-        raise ValueError(
-            f"Expected 2D array of shape (n_recordings, n_timepoints), got {len(shape)}D array of shape "
-            f"{tuple(shape)}. Reshape your data: for a single recording pass a list of one 1-D array, [x]."
-        )
-    check_clips(X)
-    return X

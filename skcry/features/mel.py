@@ -8,7 +8,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ..windows import SoundTransformer, Windows, apply
+from ..sound import SoundTransformer, apply
+from ..windows import Windows
 
 BLOCK_FRAMES = 2048  # frames transformed at a time: some 20 MiB at the default setting
 AMIN = 1e-10  # least power, as in librosa.power_to_db

@@ -1,12 +1,15 @@
 """Read recordings: audio files by soundfile, arrays as they are, both checked, mono and floating point."""
 
+import numbers
 import os
 from pathlib import Path
 
 import numpy as np
 
+DEFAULT_SR = 16000  # what the field's worn recorders give; resampling up adds nothing
 
-def read_audio(path, sr=16000):
+
+def read_audio(path, sr=DEFAULT_SR):
     """Read an audio file as mono floats at one rate.
 
     Parameters
@@ -95,3 +98,46 @@ def as_floating(x):
 def name_of(item, number):
     """Name a recording for messages: by its file, or by its place in the list."""
     return Path(item).name if isinstance(item, (str, os.PathLike)) else f"recordings[{number}]"
+
+
+def as_recordings(X):
+    """Return ``X`` as a list of recordings or a 2-D table of them, checked as far as that goes without reading any."""
+    if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
+        raise TypeError(f"X={str(X)!r} is one file. Recordings come as a list: pass [{str(X)!r}].")
+    if hasattr(X, "toarray"):
+        raise TypeError("Sparse input is not supported: recordings are dense. Use X.toarray().")
+    if hasattr(X, "__array__") and not hasattr(X, "shape"):
+        X = np.asarray(X)
+    if not hasattr(X, "__len__"):
+        raise TypeError(f"X must be a list of recordings or a 2-D array of them, got {type(X).__name__}.")
+    if len(X) == 0:
+        raise ValueError("X holds no recording: found array with 0 sample(s), but a minimum of 1 is required.")
+    shape = getattr(X, "shape", None)
+    if shape is None or (len(shape) == 1 and np.asarray(X).dtype.kind in "OUS"):
+        X = list(X)
+        if all(isinstance(x, (list, tuple)) for x in X) and len({len(x) for x in X}) == 1:
+            return as_recordings(np.asarray(X))
+        if all(isinstance(x, numbers.Number) for x in X[:10]):
+            raise ValueError(
+                "Expected 2D array or a list of recordings, got a list of numbers. Reshape your data: for a single "
+                "recording pass a list of one 1-D array, [x]."
+            )
+        return X
+    if len(shape) != 2:
+        raise ValueError(
+            f"Expected 2D array of shape (n_recordings, n_timepoints), got {len(shape)}D array of shape "
+            f"{tuple(shape)}. Reshape your data: for a single recording pass a list of one 1-D array, [x]."
+        )
+    check_clips(X)
+    return X
+
+
+def check_clips(X):
+    """Refuse a 2-D array that is one stereo recording rather than many clips."""
+    shape = getattr(X, "shape", ())
+    # Half a second at the default rate is no plausible number of clips of eight timepoints or fewer.
+    if len(shape) == 2 and shape[1] <= 8 and shape[0] >= DEFAULT_SR // 2:
+        raise ValueError(
+            f"X has shape {tuple(shape)}: {shape[0]} clips of {shape[1]} timepoints. It looks like one recording of "
+            f"{shape[1]} channels, channels last. Mix it down and pass one row: X.mean(axis=1)[np.newaxis]."
+        )

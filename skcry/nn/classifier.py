@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -29,81 +28,9 @@ from skorch.helper import predefined_split
 from ..windows import Windows
 from .alexnet import AlexNet
 from .augment import SpectrogramMask
+from .batches import SpectrogramDataset, as_images, grouped_split
 
 PREDICT_BATCH = 64  # rows at a time: the activations of 64 windows take some 200 MiB at full width
-
-
-def as_images(X, dtype=np.float32):
-    """Bring rows of any shape into a tensor of shape (n_windows, 1, n_mels, n_frames); plain features become bands."""
-    X = np.ascontiguousarray(X, dtype=dtype)
-    return torch.as_tensor(X.reshape(len(X), 1, X.shape[1], -1))
-
-
-class SpectrogramDataset(torch.utils.data.Dataset):
-    """Mini-batches out of ``Windows`` or an array, read when they are needed.
-
-    Parameters
-    ----------
-    X : Windows or ndarray of shape (n_windows, ...)
-        Spectrograms.
-    y : ndarray of int of shape (n_windows,)
-        Class numbers.
-    mean, scale : float
-        The images become ``(X - mean) / scale``.
-    augment : callable or None, default=None
-        Applied to each batch of images.
-    """
-
-    def __init__(self, X, y, mean, scale, augment=None):
-        self.X, self.y, self.mean, self.scale, self.augment = X, torch.as_tensor(y), mean, scale, augment
-
-    def __len__(self):
-        return len(self.y)
-
-    def __getitems__(self, rows):
-        images = (as_images(self.X[np.asarray(rows)]) - self.mean) / self.scale
-        images = images if self.augment is None else self.augment(images)
-        return list(zip(images, self.y[rows], strict=True))
-
-    def __getitem__(self, row):
-        return self.__getitems__([row])[0]
-
-
-def grouped_split(y, groups, validation_fraction, random_state):
-    """Split off whole groups for validation, so that both sides hold every class.
-
-    Parameters
-    ----------
-    y : ndarray of int of shape (n_windows,)
-        Class numbers.
-    groups : ndarray of shape (n_windows,)
-        Who was recorded.
-    validation_fraction : float
-        Share of the windows to set aside, as nearly as the groups allow.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    tuple of ndarray of int, or None
-        Rows to train on and rows to validate on; None where no such split exists.
-    """
-    n_splits = min(max(2, round(1 / validation_fraction)), len(np.unique(groups)))
-    if n_splits < 2:
-        return None
-    classes, counts = np.unique(y, return_counts=True)
-    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
-    best, best_distance = None, np.inf
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")
-        splits = list(splitter.split(y, y, groups)) if counts.max() >= n_splits else []
-    for train, valid in splits:
-        if len(np.unique(y[train])) == len(np.unique(y[valid])) == len(classes):
-            shares = np.bincount(y[valid], minlength=len(classes)) / counts
-            distance = np.abs(shares - validation_fraction).max()
-            if distance < best_distance:
-                best, best_distance = (train, valid), distance
-    return best
 
 
 class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
@@ -288,7 +215,9 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         class_weight = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y[train]])
         net = self._build_net(train_set, valid_set, class_weight)
         with _repeatable(seed, net.device):
-            net.fit(train_set, None)
+            net.initialize()
+            net.module_.to(memory_format=torch.channels_last)  # the faster layout for convolutions on a CPU
+            net.partial_fit(train_set, None)
         self.history_ = [
             {key: row[key] for key in ("epoch", "train_loss", "valid_loss", "valid_acc") if key in row}
             for row in net.history
@@ -321,6 +250,8 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             iterator_train__shuffle=True,
+            iterator_train__collate_fn=_as_it_is,
+            iterator_valid__collate_fn=_as_it_is,
             # Batch norm cannot learn from a last batch of one.
             iterator_train__drop_last=len(train_set) > 1 and len(train_set) % self.batch_size == 1,
             train_split=None if valid_set is None else predefined_split(valid_set),
@@ -443,6 +374,11 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.non_deterministic = self.random_state is None
         return tags
+
+
+def _as_it_is(batch):
+    """Return a batch that the data set has already put together."""
+    return batch
 
 
 def _silent(*args, **kwargs):

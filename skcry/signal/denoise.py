@@ -8,7 +8,7 @@ from sklearn.base import OneToOneFeatureMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..windows import SoundTransformer, apply
+from ..sound import SoundTransformer, apply
 
 # noisereduce's own defaults, in timepoints: sound gated at a time, and the context on both sides of it.
 CHUNK_SIZE = 600_000

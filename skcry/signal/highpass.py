@@ -8,7 +8,7 @@ from sklearn.base import OneToOneFeatureMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..windows import SoundTransformer, apply
+from ..sound import SoundTransformer, apply
 
 BLOCK_LENGTH = 2**22  # timepoints filtered at a time: 32 MiB in float64, whatever the length of the day
 

@@ -57,7 +57,7 @@ def test_energy_does_not_find_the_cries_but_their_spectrum_does(default_set, sr)
     score = cross_val_predict(forest, X, y, groups=groups, cv=GroupKFold(3), method="predict_proba")[:, 1]
     assert average_precision_score(y, total) < 0.5
     assert average_precision_score(y, high) < 0.5
-    assert average_precision_score(y, score) > 0.8
+    assert 0.6 < average_precision_score(y, score) < 0.95  # clearly better, with something left to learn
 
 
 def test_same_seed_same_recordings_however_many():

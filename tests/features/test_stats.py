@@ -9,17 +9,16 @@ import pytest
 import scipy.fft
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcry.features.stats import (
-    StatFeatures,
+from skcry import StatFeatures, Windower, Windows
+from skcry.features.short_term import (
     block_entropy,
     chroma_bank,
     mel_bank,
     short_term_features,
     short_term_names,
     spectral_contrast,
-    with_deltas,
 )
-from skcry.windows import Windower, Windows
+from skcry.features.stats import with_deltas
 
 CLASSIC = [family for family in short_term_names(16000) if family != "spectral_contrast"]
 

@@ -1,0 +1,68 @@
+"""What all transformers of sound share: checked input, one rate, work done once per recording."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import _check_n_features, validate_data
+
+from .io.audio import DEFAULT_SR, as_floating, check_clips
+from .windows import Windows
+
+
+class SoundTransformer(TransformerMixin, BaseEstimator):
+    """Base of the transformers that take sound: checks their input and settles their rate.
+
+    A subclass has a parameter ``sr``: None takes the rate from ``Windows`` and 16 kHz for bare arrays.
+    """
+
+    def __init_subclass__(cls, auto_wrap_output_keys=None, **kwargs):
+        # scikit-learn would turn what `transform` returns into a table wherever set_config asks for tables.
+        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
+
+    def _validate_sound(self, X, *, reset):
+        """Return ``X`` as ``Windows`` of sound or as a 2-D array of float, one clip per row; set or check ``sr_``."""
+        name = type(self).__name__
+        if isinstance(X, Windows):
+            if X.ndim != 2:
+                raise ValueError(
+                    f"{name} takes windows of sound, shape (n_windows, n_timepoints), but got shape {X.shape}. Place "
+                    "it before the spectrogram."
+                )
+            _check_n_features(self, X, reset=reset)
+        else:
+            check_clips(X)
+            X = validate_data(self, as_floating(X), reset=reset, dtype=(np.float64, np.float32))
+        if reset:
+            self.sr_ = self._choose_sr(X)
+        elif isinstance(X, Windows) and X.sr != self.sr_:
+            raise ValueError(f"{name} was fitted at sr={self.sr_} Hz, but these windows have sr={X.sr} Hz. Resample.")
+        return X
+
+    def _choose_sr(self, X):
+        sr = getattr(X, "sr", None)
+        if sr is not None and self.sr is not None and sr != self.sr:
+            raise ValueError(
+                f"sr={self.sr} Hz contradicts the windows' sr={sr} Hz. Leave sr=None to take the windows' rate, or set "
+                "the rate where the windows are made: Windower(sr=...)."
+            )
+        return sr or self.sr or DEFAULT_SR
+
+    def set_output(self, *, transform=None):
+        """Do nothing: sound and spectrograms stay arrays or ``Windows``, since they are no tables.
+
+        Parameters
+        ----------
+        transform : object
+            Ignored.
+
+        Returns
+        -------
+        SoundTransformer
+        """
+        return self
+
+
+def apply(X, function, *, frame_length=1, hop_length=1):
+    """Apply a function over time to recordings of ``Windows`` or to all clips of an array. See :meth:`Windows.map`."""
+    if isinstance(X, Windows):
+        return X.map(function, frame_length=frame_length, hop_length=hop_length)
+    return function(X)
