@@ -39,7 +39,17 @@ def _holds_labels(y):
 def _fit_windows(estimator, windows, labels):
     """Fit a clone, telling it the groups where it asks for them."""
     asks = isinstance(estimator, BaseSearchCV) or has_fit_parameter(estimator, "groups")
-    return clone(estimator).fit(windows, labels, **({"groups": windows.groups} if asks else {}))
+    try:
+        return clone(estimator).fit(windows, labels, **({"groups": windows.groups} if asks else {}))
+    except ValueError as error:
+        # SMOTE, for one, speaks of neighbours where windows are few.
+        counts = dict(zip(*(part.tolist() for part in np.unique(labels, return_counts=True)), strict=True))
+        error.add_note(
+            f"This was a fit on {len(windows)} windows of {len(np.unique(windows.groups))} groups, per class {counts}. "
+            "Where a class has too few, pass more recordings, shorten the windower's hop_duration, lower cv, or choose "
+            "resample='weight' in make_cry_pipeline."
+        )
+        raise
 
 
 def _raw_scores(estimator, windows):

@@ -7,9 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedGroupKFold, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    cross_val_score,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -313,3 +321,31 @@ def test_real_soundscapes(shared):
         [table.loc[table.label == "cry"].eval("offset - onset").sum() / 300 for table in held_out[1]]
     )
     assert detector.score(*held_out) > positive_share + 0.15
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_infants_reach_the_inner_splits(data, routing):
+    recordings, annotations, infants = data
+    seen = []
+
+    class Spy(GroupKFold):
+        def split(self, X, y=None, groups=None):
+            seen.append(set(groups))
+            return super().split(X, y, groups)
+
+    detector = CryDetector(fast(), cv=Spy(2))
+    with config_context(enable_metadata_routing=routing):
+        if routing:
+            detector.set_fit_request(groups=True)
+        outer = {"params": {"groups": infants}} if routing else {"groups": infants, "params": {"groups": infants}}
+        cross_validate(detector, recordings, annotations, cv=GroupKFold(3), error_score="raise", **outer)
+    assert sorted(map(sorted, seen)) == [[0, 1], [0, 2], [1, 2]]
+
+
+def test_too_few_windows_for_smote_are_explained(data):
+    recordings, annotations, _ = data
+    tiny = make_cry_pipeline().set_params(features__embedding="drop", features__stats__features=["mfcc"])
+    detector = CryDetector(tiny, windower=Windower(hop_duration=20), threshold=0.5)
+    with pytest.raises(ValueError, match="n_neighbors") as caught:
+        detector.fit(recordings, [[(20, 25, "cry")], *[[]] * 5])
+    assert "per class {0: 17, 1: 1}" in caught.value.__notes__[0]

@@ -1,0 +1,79 @@
+"""The package as a whole: quick to import, and as its README says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import skcry
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_import_loads_no_heavy_library():
+    code = (
+        "import sys, skcry; print([m for m in ('torch', 'skorch', 'librosa', 'sklearn', 'pandas') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.strip() == "[]"
+
+
+def test_every_public_name_exists():
+    for name in skcry.__all__:
+        assert getattr(skcry, name) is not None
+    assert skcry.AlexNetClassifier.__name__ in dir(skcry)
+    with pytest.raises(AttributeError):
+        _ = skcry.nothing
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    commands = re.findall(r"```bash\n(.+?)\n```", (ROOT / "README.md").read_text(), re.S)
+    assert len(commands) == 2
+    test_command = commands[1].replace("pip install", "pip install -q")
+    assert test_command in (ROOT / ".ci" / "run").read_text()
+    assert (ROOT / "examples" / "quickstart.py").exists()
+    assert "examples/quickstart.py" in commands[0]
+
+
+def test_readme_code_runs(tmp_path, monkeypatch):
+    """On toy-sized stand-ins for the default network, spread over few recordings."""
+    from skcry.datasets import make_cry_recordings
+
+    recordings, annotations, _ = make_cry_recordings(6, duration=30, random_state=0)
+    (tmp_path / "recordings").mkdir()
+    for number, (y, table) in enumerate(zip(recordings, annotations, strict=True)):
+        soundfile.write(tmp_path / "recordings" / f"day{number}.wav", y, 16000)
+        table.rename(columns={"onset": "start", "offset": "end"}).to_csv(
+            tmp_path / "recordings" / f"day{number}.csv", index=False
+        )
+    soundfile.write(tmp_path / "monday.wav", recordings[0], 16000)
+    soundfile.write(tmp_path / "tuesday.flac", np.stack([recordings[1]] * 2, axis=1), 16000)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(), re.S)
+    assert len(blocks) == 3
+    small = (
+        "import skcry.pipeline as p, functools\n"
+        "p.AlexNetClassifier = functools.partial(p.AlexNetClassifier, max_epochs=1, early_stopping=False)\n"
+    )
+    code = small + "\n".join(blocks).replace('"estimator__features__embedding__net__width": [0.25, 0.5],', "")
+    code = code.replace("[200, 350]", "[350]").replace("[3, 5]", "[5]")
+    subprocess.run([sys.executable, "-W", "error::DeprecationWarning", "-c", code], check=True, cwd=tmp_path)
+
+
+def test_quickstart_runs_small(tmp_path):
+    command = [sys.executable, ROOT / "examples" / "quickstart.py", "--out", tmp_path]
+    out = subprocess.run(
+        [*command, "--recordings", "10", "--duration", "30"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    for word in ("Data", "Search", "Model", "Reloaded", "Kept apart", "Events", "Picture", "Done"):
+        assert re.search(f"^{word} ", out.stdout, re.M), out.stdout
+    assert (tmp_path / "detection.png").stat().st_size > 10_000
+    assert out.stderr == ""
+    too_few = subprocess.run(
+        [*command, "--recordings", "4", "--duration", "20"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert "too few" in too_few.stderr
