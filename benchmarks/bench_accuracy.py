@@ -1,6 +1,6 @@
-"""How accurate is the default detector on recordings of infants that it was not trained on, and what does it cost?
+"""Accuracy of the default detector on infants that it was not trained on, and what it costs.
 
-Two questions, both answered by leaving out whole groups:
+Two measurements, both answered by leaving out whole groups:
 
 - seconds: a folder of annotated recordings (``load_annotated``), two of them left out at a time;
 - clips: a table of clips with a label each (``load_clips``), five folds by their source.
@@ -67,8 +67,8 @@ def report(name, units, decisions, baseline, costs):
     assert ap > energy_ap > 0.5 * truth.mean()
 
 
-def leave_out(detector, recordings, y, splits):
-    """Fit and predict fold by fold; return what each recording got, and the costs."""
+def leave_out(detector, recordings, y, splits, answer):
+    """Fit and predict fold by fold; return ``answer(fitted, held_out)`` recording by recording, and the costs."""
     results, fit_time, predict_time, size = {}, 0.0, 0.0, 0
     for train, test in splits:
         began = time.perf_counter()
@@ -77,10 +77,9 @@ def leave_out(detector, recordings, y, splits):
         size = len(pickle.dumps(fitted))
         held_out = [recordings[i] for i in test]
         began = time.perf_counter()
-        timeline = fitted.timeline(held_out)
+        answers = answer(fitted, held_out)
         predict_time += time.perf_counter() - began
-        for place, i in enumerate(test):
-            results[i] = timeline.loc[place], fitted, held_out[place]
+        results.update(zip(test, answers, strict=True))
         print(f"  fold of {len(train)} recordings fitted, {fit_time:.0f} s so far", flush=True)
     hours = sum(map(len, recordings)) / 16000 / 3600
     costs = {
@@ -96,21 +95,31 @@ def soundscapes(folder, detector):
     data = load_annotated(folder)
     numbers = np.arange(len(data.recordings))
     splits = list(GroupKFold(len(numbers) // 2).split(numbers, groups=numbers // 2))
-    results, costs = leave_out(detector, data.recordings, data.annotations, splits)
+
+    def seconds_of(fitted, held_out):
+        return [table for _, table in fitted.timeline(held_out).groupby("recording")]
+
+    results, costs = leave_out(detector, data.recordings, data.annotations, splits, seconds_of)
     seconds = Windower(1, 1).fit_transform(data.recordings)
     truth = seconds.label(data.annotations)
-    units = [(truth[seconds.recording == i], results[i][0]["score"].to_numpy()) for i in numbers]
-    decisions = np.concatenate([results[i][0]["cry"].to_numpy() for i in numbers])
+    units = [(truth[seconds.recording == i], results[i]["score"].to_numpy()) for i in numbers]
+    decisions = np.concatenate([results[i]["cry"].to_numpy() for i in numbers])
     report("seconds", units, decisions, energy(seconds), costs)
 
 
 def clips(table, detector):
     data = load_clips(table, group="source")
     splits = list(StratifiedGroupKFold(5).split(data.labels, data.labels, data.groups))
-    results, costs = leave_out(detector.set_params(positive="1"), data.recordings, data.labels, splits)
-    order = sorted(results)
-    score = np.array([results[i][1].predict_proba([results[i][2]])[0, 1] for i in order])
-    decisions = np.array([results[i][1].predict([results[i][2]])[0] for i in order])
+
+    def score_and_decision(fitted, held_out):
+        # Both follow from one number: the score at which the recording would still hold an event.
+        score = fitted.predict_proba(held_out)[:, 1]
+        return list(zip(score, score >= fitted.threshold_, strict=True))
+
+    results, costs = leave_out(
+        detector.set_params(positive="1"), data.recordings, data.labels, splits, score_and_decision
+    )
+    score, decisions = np.array([results[i] for i in range(len(results))]).T
     units = [(data.labels[data.groups == one], score[data.groups == one]) for one in np.unique(data.groups)]
     baseline = energy(Windower(hop_duration=5, last="drop").fit_transform(data.recordings))
     pooled = np.concatenate([np.flatnonzero(data.groups == one) for one in np.unique(data.groups)])
