@@ -76,8 +76,9 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     windower : Windower or None, default=None
         Cuts the recordings. None means ``Windower()``.
     positive : str, tuple of str or None, default=("cry",)
-        Labels that count as crying. None keeps every label as a class of its own name; :meth:`timeline` then has a
-        column of probabilities per class.
+        Labels of annotations that count as crying. None keeps every label as a class of its own name;
+        :meth:`timeline` then has a column of probabilities per class. Labels of whole recordings are classes as they
+        are; of two, this names the one that is crying (``classes_[1]`` where it names neither).
     negative : str, tuple of str or None, default=None
         Labels that do not count as crying. None means whatever is not positive; with names given, a label in neither
         is an error. See :class:`skcry.events.LabelMap`.
@@ -254,9 +255,20 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         return self
 
     def _find_positive(self, label_map):
+        """Find the number of the class that is crying, None where there are more than two classes."""
+        if self._strong and label_map.positive is not None:
+            return 1
+        if label_map.positive is None:
+            named = [i for i, name in enumerate(self.classes_) if str(name) not in label_map.uninteresting]
+        else:
+            named = [i for i, name in enumerate(self.classes_) if str(name) in label_map.positive]
+            if len(named) > 1:
+                raise ValueError(
+                    f"Labels of recordings are classes as they are, but {self.classes_[named].tolist()} are all in "
+                    f"positive={self.positive!r}. Merge them first: y = np.isin(y, {list(label_map.positive)})."
+                )
         if len(self.classes_) > 2:
             return None
-        named = [i for i, name in enumerate(self.classes_) if str(name) in (label_map.positive or ())]
         return named[0] if len(named) == 1 else 1
 
     def _second_truth(self, annotations, duration, label_map, name):

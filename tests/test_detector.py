@@ -349,3 +349,16 @@ def test_too_few_windows_for_smote_are_explained(data):
     with pytest.raises(ValueError, match="n_neighbors") as caught:
         detector.fit(recordings, [[(20, 25, "cry")], *[[]] * 5])
     assert "per class {0: 17, 1: 1}" in caught.value.__notes__[0]
+
+
+def test_which_of_two_classes_is_crying(data):
+    recordings, annotations, _ = data
+    numbered = [table.assign(label="0") for table in annotations]
+    plain = CryDetector(fast(), threshold=0.5).fit(recordings, annotations)
+    zero = CryDetector(fast(), positive="0", threshold=0.5).fit(recordings, numbered)
+    named = CryDetector(fast(), positive=None, negative="quiet", threshold=0.5).fit(recordings, annotations)
+    for detector in (zero, named):
+        pd.testing.assert_frame_equal(detector.timeline(recordings), plain.timeline(recordings), atol=1e-6)
+    assert named.classes_.tolist() == ["cry", "quiet"]
+    with pytest.raises(ValueError, match="Merge them first"):
+        CryDetector(fast(), positive=("cry", "fuss")).fit(recordings, ["cry", "fuss", "no"] * 2)

@@ -49,13 +49,13 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         Most passes over the training windows.
     batch_size : int, default=64
         Windows per training step.
-    lr : float, default=1e-3
+    lr : float, default=3e-4
         Learning rate of AdamW.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW (torch's default).
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the classes in the loss, as in scikit-learn. Crying is rare in a day.
-    time_mask, freq_mask : float, default=0.1
+    time_mask, freq_mask : float, default=0.3
         Widest share of the frames, and of the bands, hidden at random in training; see
         :class:`skcry.nn.SpectrogramMask`.
     early_stopping : bool, default=True
@@ -129,11 +129,11 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         dropout=0.5,
         max_epochs=30,
         batch_size=64,
-        lr=1e-3,
+        lr=3e-4,
         weight_decay=0.01,
         class_weight="balanced",
-        time_mask=0.1,
-        freq_mask=0.1,
+        time_mask=0.3,
+        freq_mask=0.3,
         early_stopping=True,
         validation_fraction=0.2,
         patience=5,
