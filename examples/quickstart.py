@@ -21,6 +21,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import soundfile
+from sklearn import set_config
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.model_selection import GridSearchCV, GroupKFold
 
@@ -68,7 +69,11 @@ def truth_per_second(annotations, recordings):
 # %%
 # One estimator: windows, filter, spectrogram, network and statistics, SVC, threshold. The network is a narrow one, and
 # trained for a few epochs on every second window, so that all of this takes a coffee break. ``memory`` keeps what was
-# fitted, so that the search over the SVC trains each network once.
+# fitted, so that the search over the SVC trains each network once. Metadata routing hands the infants on from the search
+# to the detector, whose own splits (for threshold and early stopping) then keep them apart as well.
+
+
+set_config(enable_metadata_routing=True)
 
 
 def build(cache):
@@ -76,7 +81,8 @@ def build(cache):
         features__embedding__net__width=0.125,
         features__embedding__net__max_epochs=8,
     )
-    return CryDetector(pipeline, windower=Windower(hop_duration=2.0, sr=SR), cv=2, random_state=0)
+    detector = CryDetector(pipeline, windower=Windower(hop_duration=2.0, sr=SR), cv=2, random_state=0)
+    return detector.set_fit_request(groups=True)
 
 
 def search(recordings, annotations, groups, cache):

@@ -1,9 +1,59 @@
 """Decisions: scores of windows to scores of seconds, of recordings, and a threshold on them."""
 
+import numbers
+
 import numpy as np
 from sklearn.metrics import precision_recall_curve
+from sklearn.model_selection import StratifiedGroupKFold
 
 from .events import find_events
+
+
+def grouped_splits(cv, labels, groups, random_state=None):
+    """Split rows for cross-validation, whole groups at a time, and check it.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable of (train, test)
+        As in scikit-learn; an int means ``StratifiedGroupKFold`` of so many splits.
+    labels, groups : ndarray of shape (n_windows,)
+        Class and group of each row.
+    random_state : int or None, default=None
+        Shuffles the splits of an int.
+
+    Returns
+    -------
+    list of (train, test)
+        Row numbers.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer groups than splits, a group is on both sides of a split, or a class is missing in training.
+    """
+    if isinstance(cv, numbers.Integral):
+        n_groups = len(np.unique(groups))
+        if n_groups < cv:
+            raise ValueError(
+                f"Fewer groups than splits: cv={cv} needs at least {cv} recordings (or infants, where groups are "
+                f"given), got {n_groups}. Pass more recordings, lower cv, or do without: threshold=0.5."
+            )
+        cv = StratifiedGroupKFold(cv, shuffle=random_state is not None, random_state=random_state)
+    splits = list(cv.split(labels, labels, groups) if hasattr(cv, "split") else cv)
+    for train, test in splits:
+        shared = np.intersect1d(groups[train], groups[test])
+        if len(shared):
+            raise ValueError(
+                f"cv={cv} puts group {shared[0]!r} on both sides of a split. Use a splitter that keeps groups "
+                "together, such as GroupKFold."
+            )
+        missing = np.setdiff1d(labels, labels[train])
+        if len(missing):
+            raise ValueError(
+                f"cv={cv}: leaving out {np.unique(groups[test]).tolist()} leaves no {missing.tolist()} to train on. "
+                "Lower cv, pass more recordings, or do without: threshold=0.5."
+            )
+    return splits
 
 
 def second_scores(scores, start, n_timepoints, length, sr):
@@ -34,8 +84,11 @@ def second_scores(scores, start, n_timepoints, length, sr):
     # Windows start in order: those that cover a second are a run, and its sum is a difference of running sums.
     first = np.searchsorted(start, second - n_timepoints, side="right")
     last = np.searchsorted(start, second + sr, side="left")
-    nearest = np.abs(start[:, None] - second[first >= last][None]).argmin(axis=0) if (first >= last).any() else 0
-    first[first >= last] = nearest
+    # Where none does, the windows before and after it are first - 1 and first: take the one that is less far away.
+    before, after = np.maximum(first - 1, 0), np.minimum(first, len(start) - 1)
+    earlier_is_nearer = second - (start[before] + n_timepoints) <= start[after] - (second + sr)
+    nearest = np.where((first == len(start)) | ((first > 0) & earlier_is_nearer), before, after)
+    first = np.where(first < last, first, nearest)
     last = np.maximum(last, first + 1)
     running = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0, dtype=np.float64)])
     return (running[last] - running[first]) / (last - first)[:, None]

@@ -9,14 +9,14 @@ from scipy.special import expit, logit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, has_fit_parameter
 
-from .decoding import best_f1_threshold, recording_score, second_scores
+from .decoding import best_f1_threshold, grouped_splits, recording_score, second_scores
 from .events import LabelMap, classify, find_events
 from .io.audio import as_recordings
 from .pipeline import make_cry_pipeline
@@ -37,10 +37,15 @@ def _holds_labels(y):
 
 
 def _fit_windows(estimator, windows, labels):
-    """Fit a clone, telling it the groups where it asks for them."""
-    asks = isinstance(estimator, BaseSearchCV) or has_fit_parameter(estimator, "groups")
+    """Fit a clone. Where it cross-validates by itself, its splits are made by group, and checked."""
+    fitted, cv = clone(estimator), getattr(estimator, "cv", "prefit")
+    if cv is None:
+        cv = min(5, len(np.unique(windows.groups)))  # scikit-learn's default, as far as there are groups
+    if not isinstance(cv, (str, float)):
+        fitted.set_params(cv=grouped_splits(cv, labels, windows.groups))
+    asks = has_fit_parameter(estimator, "groups")
     try:
-        return clone(estimator).fit(windows, labels, **({"groups": windows.groups} if asks else {}))
+        fitted.fit(windows, labels, **({"groups": windows.groups} if asks else {}))
     except ValueError as error:
         # SMOTE, for one, speaks of neighbours where windows are few.
         counts = dict(zip(*(part.tolist() for part in np.unique(labels, return_counts=True)), strict=True))
@@ -50,15 +55,27 @@ def _fit_windows(estimator, windows, labels):
             "resample='weight' in make_cry_pipeline."
         )
         raise
+    return fitted.set_params(cv=estimator.cv) if hasattr(estimator, "cv") else fitted
 
 
-def _raw_scores(estimator, windows):
-    """Scores on the whole real line: shape (n_windows, 1) for two classes, else (n_windows, n_classes)."""
-    if hasattr(estimator, "decision_function"):
-        scores = np.asarray(estimator.decision_function(windows), dtype=np.float64)
-        return scores[:, None] if scores.ndim == 1 else scores
-    scores = np.log(np.maximum(estimator.predict_proba(windows), EPSILON))
-    return scores[:, 1:] - scores[:, :1] if scores.shape[1] == 2 else scores
+def _second_log_odds(estimator, windows):
+    """Yield each recording's number and the scores of its seconds, on the whole real line.
+
+    Of shape (n_seconds, 1) for two classes, else (n_seconds, n_classes). Probabilities are pooled as such, so that a
+    single window that is sure of itself does not outweigh all others.
+    """
+    probable = hasattr(estimator, "predict_proba")
+    scores = np.asarray(estimator.predict_proba(windows) if probable else estimator.decision_function(windows))
+    scores = scores[:, None] if scores.ndim == 1 else scores
+    for number in np.unique(windows.recording):
+        rows = windows.recording == number
+        pooled = second_scores(
+            scores[rows], windows.start[rows], windows.n_timepoints, windows.lengths[number], windows.sr
+        )
+        if probable:
+            pooled = np.log(np.maximum(pooled, EPSILON))
+            pooled = pooled[:, 1:] - pooled[:, :1] if pooled.shape[1] == 2 else pooled
+        yield number, pooled
 
 
 class CryDetector(ClassifierMixin, BaseEstimator):
@@ -78,10 +95,11 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     positive : str, tuple of str or None, default=("cry",)
         Labels of annotations that count as crying. None keeps every label as a class of its own name;
         :meth:`timeline` then has a column of probabilities per class. Labels of whole recordings are classes as they
-        are; of two, this names the one that is crying (``classes_[1]`` where it names neither).
+        are; of two, this names the one that is crying (``classes_[1]`` where it names neither, with a warning for
+        strings), and of more, those that :meth:`detect` reports.
     negative : str, tuple of str or None, default=None
         Labels that do not count as crying. None means whatever is not positive; with names given, a label in neither
-        is an error. See :class:`skcry.events.LabelMap`.
+        is an error. See :class:`skcry.events.LabelMap`. Of more than two classes, these are never reported as events.
     min_overlap : float, default=0.5
         Share of a window, or of a second, that crying must cover for it to count as crying.
     mixed : {"keep", "drop"}, default="keep"
@@ -93,7 +111,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         its own probabilities, or the logistic function of its ``decision_function``, uncalibrated. More than two
         classes need none.
     cv : int or cross-validation splitter, default=3
-        Splits for ``threshold="cv"``, by group. An int means ``StratifiedGroupKFold`` of so many splits.
+        Splits for ``threshold="cv"``, by group. An int means ``StratifiedGroupKFold`` of so many splits. Where the
+        estimator cross-validates by itself (a search, a calibration), its ``cv`` is applied by group as well.
     merge_gap : float, default=5.0
         Gaps of at most so many seconds within crying are closed (Yao et al., 2022).
     min_duration : float, default=5.0
@@ -111,15 +130,17 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         Fitted windower.
     threshold_ : float
         Score from which a second counts as crying.
-    calibrator_ : LogisticRegression or None
-        Turns pooled scores into probabilities.
+    calibrator_ : Pipeline or None
+        Turns pooled scores into probabilities, by logistic regression.
+    positive_index_ : int or None
+        Number of the class that is crying; None where there is no one such class.
     n_features_in_ : int
         Number of timepoints, where the recordings came as a 2-D array.
 
     Notes
     -----
-    The score of a recording is the highest threshold at which :meth:`detect` would still find an event in it, so
-    ``predict`` and ``detect`` never disagree.
+    With one class that is crying, the score of a recording is the highest threshold at which :meth:`detect` would still
+    find an event in it, so ``predict`` and ``detect`` never disagree.
 
     Examples
     --------
@@ -214,12 +235,17 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             )
         label_map = LabelMap(self.positive, self.negative)
         self._strong = not _holds_labels(y)
-        if not self._strong:
+        if self._strong:
+            y = list(y)
+        else:
             y = column_or_1d(y, warn=True)
             check_classification_targets(y)
+            if y.dtype.kind in "OU":
+                label_map(y, "y")  # complains of labels in neither list
         self.windower_ = clone(self.windower) if self.windower is not None else Windower()
         windows = self.windower_.fit_transform(X, groups=groups)
         for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
             if hasattr(self.windower_, name):
                 setattr(self, name, getattr(self.windower_, name))
         keep = np.ones(len(windows), dtype=bool)
@@ -242,8 +268,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                 f"{self.classes_.tolist()} (1 class). Add recordings of the other class, or check positive="
                 f"{self.positive!r} against the labels."
             )
-        self.positive_index_ = self._find_positive(label_map)
-        self._uninteresting = label_map.uninteresting
+        self._interesting = self._find_interesting(label_map)
+        self.positive_index_ = self._find_positive()
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
         self.calibrator_, self.threshold_ = None, 0.5
@@ -254,22 +280,32 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         self.estimator_ = _fit_windows(estimator, windows[keep], labels[keep])
         return self
 
-    def _find_positive(self, label_map):
-        """Find the number of the class that is crying, None where there are more than two classes."""
+    def _find_interesting(self, label_map):
+        """Find the numbers of the classes whose events are reported."""
         if self._strong and label_map.positive is not None:
-            return 1
-        if label_map.positive is None:
-            named = [i for i, name in enumerate(self.classes_) if str(name) not in label_map.uninteresting]
-        else:
-            named = [i for i, name in enumerate(self.classes_) if str(name) in label_map.positive]
-            if len(named) > 1:
-                raise ValueError(
-                    f"Labels of recordings are classes as they are, but {self.classes_[named].tolist()} are all in "
-                    f"positive={self.positive!r}. Merge them first: y = np.isin(y, {list(label_map.positive)})."
-                )
-        if len(self.classes_) > 2:
+            return [1]
+        names = [str(name) for name in self.classes_]
+        wanted = [i for i, name in enumerate(names) if name in (label_map.positive or ())]
+        return wanted or [i for i, name in enumerate(names) if name not in map(str, label_map.uninteresting)]
+
+    def _find_positive(self):
+        """Find the number of the class that is crying, None where there is no one such class."""
+        if len(self.classes_) > 2 or (self._strong and len(self._interesting) == 2):
             return None
-        return named[0] if len(named) == 1 else 1
+        if len(self._interesting) == 1:
+            return self._interesting[0]
+        if self.positive is not None and set(map(str, self.classes_)) <= set(LabelMap(self.positive).positive):
+            raise ValueError(
+                f"All labels, {self.classes_.tolist()}, are in positive={self.positive!r}: there is nothing to tell "
+                "from crying. Add recordings of another label."
+            )
+        if self.classes_.dtype.kind in "OU":
+            warnings.warn(
+                f"positive={self.positive!r} names neither of the labels {self.classes_.tolist()}; "
+                f"{self.classes_.tolist()[1]!r} is taken for crying. Pass positive=(...) to say which is.",
+                stacklevel=4,
+            )
+        return 1
 
     def _second_truth(self, annotations, duration, label_map, name):
         onset = np.arange(int(np.ceil(duration)), dtype=float)
@@ -280,24 +316,32 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     def _calibrate(self, estimator, windows, labels, keep, truth, seed):
         """Learn calibration and threshold from scores of recordings whose group was left out."""
         scored = []  # (recording, scores of its seconds)
-        for train, test in self._split(windows, labels, keep, seed):
+        for train, test in grouped_splits(self.cv, labels, windows.groups, seed):
+            train = train[keep[train]]
             fitted = _fit_windows(estimator, windows[train], labels[train])
-            scored.extend(self._pool(fitted, windows[test]))
+            scored.extend(_second_log_odds(fitted, windows[test]))
         pooled = np.concatenate([scores for _, scores in scored])
         known = np.concatenate([truth[number] for number, _ in scored])
         heard = np.isin(known, self.classes_)
+        missing = np.setdiff1d(self.classes_, known)
+        if len(missing):
+            raise ValueError(
+                f"No second is {missing.tolist()} for at least {self.min_overlap:.0%} of it, though windows are, so "
+                "scores of seconds cannot be calibrated. Lower min_overlap, or give threshold=0.5."
+            )
         # Mild regularisation keeps the slope finite where classes separate, as Platt's prior does.
-        calibrator = LogisticRegression(C=100.0, max_iter=1000).fit(pooled[heard], known[heard])
+        calibrator = make_pipeline(StandardScaler(), LogisticRegression(C=100.0, max_iter=1000))
+        calibrator.fit(pooled[heard], known[heard])
         if self.positive_index_ is None:
             self.calibrator_ = calibrator
             return
-        if calibrator.coef_[0, 0] > 0:
+        if calibrator[-1].coef_[0, 0] > 0:
             self.calibrator_ = calibrator
         else:
             warnings.warn(
                 "The estimator did not score crying above the rest on recordings left out of training, so its scores "
                 "stay uncalibrated. Pass more recordings, or look at the annotations.",
-                stacklevel=3,
+                stacklevel=4,
             )
         score = [self._probabilities(scores)[:, self.positive_index_] for _, scores in scored]
         if self._strong:
@@ -308,47 +352,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             known = np.array([truth[number][0] for number, _ in scored])
         self.threshold_ = best_f1_threshold(known == self.classes_[self.positive_index_], score)
 
-    def _split(self, windows, labels, keep, seed):
-        """Yield rows to train on and rows to score, whole groups at a time."""
-        n_groups = len(np.unique(windows.groups))
-        splitter = self.cv
-        if isinstance(self.cv, numbers.Integral):
-            if n_groups < self.cv:
-                raise ValueError(
-                    f"Fewer groups than splits: threshold='cv' with cv={self.cv} needs at least {self.cv} recordings "
-                    f"(or infants, where groups are given), got {n_groups}. Pass more recordings, lower cv, or give "
-                    "threshold=0.5."
-                )
-            splitter = StratifiedGroupKFold(self.cv, shuffle=True, random_state=seed)
-        for train, test in splitter.split(windows, labels, windows.groups):
-            shared = np.intersect1d(windows.groups[train], windows.groups[test])
-            if len(shared):
-                raise ValueError(
-                    f"cv={self.cv} puts group {shared[0]!r} on both sides of a split. Use a splitter that keeps groups "
-                    "together, such as GroupKFold."
-                )
-            train = train[keep[train]]
-            if len(np.unique(labels[train])) < len(self.classes_):
-                raise ValueError(
-                    f"cv={self.cv}: leaving out {np.unique(windows.groups[test]).tolist()} leaves "
-                    f"{len(np.unique(labels[train]))} of {len(self.classes_)} classes to train on. Lower cv, pass more "
-                    "recordings, or give threshold=0.5."
-                )
-            yield train, test
-
     # Scoring
-
-    def _pool(self, estimator, windows):
-        """Score windows; return for each recording in them its number and the scores of its seconds."""
-        scores = _raw_scores(estimator, windows)
-        for number in np.unique(windows.recording):
-            rows = windows.recording == number
-            yield (
-                number,
-                second_scores(
-                    scores[rows], windows.start[rows], windows.n_timepoints, windows.lengths[number], windows.sr
-                ),
-            )
 
     def _probabilities(self, scores):
         if self.calibrator_ is not None:
@@ -367,7 +371,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         for batch in self._batches(as_recordings(X)):
             windows = self.windower_.transform(batch)
-            for number, scores in self._pool(self.estimator_, windows):
+            for number, scores in _second_log_odds(self.estimator_, windows):
                 yield windows.lengths[number] / windows.sr, self._probabilities(scores)
 
     def _batches(self, X):
@@ -431,11 +435,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                 found = [(None, score, score >= self.threshold_)]
             else:
                 winner = probabilities.argmax(axis=1)
-                found = [
-                    (name, probabilities[:, i], winner == i)
-                    for i, name in enumerate(self.classes_)
-                    if name not in self._uninteresting
-                ]
+                found = [(self.classes_[i], probabilities[:, i], winner == i) for i in self._interesting]
             for name, score, active in found:
                 events = find_events(
                     active, merge_gap=self.merge_gap, min_duration=self.min_duration, duration=duration
@@ -463,7 +463,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "estimator_")
         if self.positive_index_ is None:
-            return np.log(np.maximum(self.predict_proba(X), EPSILON))
+            scores = np.log(np.maximum(self.predict_proba(X), EPSILON))
+            return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
         score = np.clip(self.predict_proba(X)[:, self.positive_index_], EPSILON, 1 - EPSILON)
         odds = logit(score) - logit(np.clip(self.threshold_, EPSILON, 1 - EPSILON))
         return odds if self.positive_index_ == 1 else -odds
@@ -534,18 +535,28 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         check_consistent_length(X, y)
         if _holds_labels(y):
-            return float(np.mean(self.predict(X) == column_or_1d(y)))
-        label_map = LabelMap(self.positive, self.negative)
+            y = column_or_1d(y)
+            unknown = np.setdiff1d(y, self.classes_)
+            if len(unknown):
+                raise ValueError(
+                    f"Labels {unknown.tolist()} are not among classes_={self.classes_.tolist()} that the detector was "
+                    "fitted on. Score with the same labels, or with annotations."
+                )
+            return float(np.mean(self.predict(X) == y))
+        y, several = list(y), self.positive_index_ is None
+        label_map = LabelMap(None if several else self.positive, self.negative)
         truth, scores = [], []
         for number, (duration, probabilities) in enumerate(self._seconds(X)):
             truth.append(self._second_truth(y[number], duration, label_map, f"annotations of recordings[{number}]"))
             scores.append(probabilities)
         truth, scores = np.concatenate(truth), np.concatenate(scores)
-        wanted = [self.positive_index_] if self.positive_index_ is not None else range(len(self.classes_))
-        present = [i for i in wanted if (truth == self.classes_[i]).any()]
+        wanted = dict(enumerate(self.classes_))
+        if not several:
+            wanted = {self.positive_index_: self.classes_[self.positive_index_] if self.positive is None else 1}
+        present = [i for i, name in wanted.items() if (truth == name).any()]
         if not present:
             raise ValueError(
                 f"No second of these {len(y)} recordings is annotated as crying (labels {self.positive!r}), so average "
                 "precision is undefined. Score on recordings that hold some."
             )
-        return float(np.mean([average_precision_score(truth == self.classes_[i], scores[:, i]) for i in present]))
+        return float(np.mean([average_precision_score(truth == wanted[i], scores[:, i]) for i in present]))

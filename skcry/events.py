@@ -27,8 +27,8 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
     ----------
     annotations : DataFrame or sequence of tuples
         Columns ``onset, offset, label`` (``start, end, label`` will do), or tuples ``(onset, offset)`` or
-        ``(onset, offset, label)``; times in seconds. A missing label means "cry". An empty sequence says that nothing
-        was heard.
+        ``(onset, offset, label)``; times in seconds. Without a column or place for labels, all mean "cry". An empty
+        sequence says that nothing was heard.
     duration : float or None, default=None
         Length of the recording in seconds. None skips that check.
     name : str, default="annotations"
@@ -44,7 +44,8 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
     TypeError
         If the annotations have another form.
     ValueError
-        If a time is not finite or negative, an annotation ends before it starts, or it lies outside the recording.
+        If a label is missing, a time is not finite or negative, an annotation ends before it starts, or it lies outside
+        the recording.
 
     Examples
     --------
@@ -74,6 +75,11 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
                 raise TypeError(f"{name}: {row!r} is not an (onset, offset) or (onset, offset, label) tuple.")
             rows.append((row[0], row[1], row[2] if len(row) == 3 else "cry"))
         table = pd.DataFrame(rows, columns=["onset", "offset", "label"])
+    if table["label"].isna().any():
+        row = table[table["label"].isna()].iloc[0]
+        raise ValueError(
+            f"{name}: the label from {row.onset} s to {row.offset} s is missing. Fill it in or drop the row."
+        )
     try:
         table = table.astype({"onset": float, "offset": float, "label": str})
     except (TypeError, ValueError) as error:

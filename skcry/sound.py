@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import _check_n_features, validate_data
+from sklearn.utils.validation import _check_feature_names, _check_n_features, validate_data
 
 from .io.audio import DEFAULT_SR, as_floating, check_clips
 from .windows import Windows
@@ -27,6 +27,7 @@ class SoundTransformer(TransformerMixin, BaseEstimator):
                     f"{name} takes windows of sound, shape (n_windows, n_timepoints), but got shape {X.shape}. Place "
                     "it before the spectrogram."
                 )
+            _check_feature_names(self, X, reset=reset)
             _check_n_features(self, X, reset=reset)
         else:
             check_clips(X)

@@ -97,6 +97,10 @@ class Windows:
         shapes = {(track.shape[:-1], track.dtype) for track in self._tracks}
         if len(shapes) != 1:
             raise ValueError(f"tracks must agree in leading axes and dtype, got {sorted(map(str, shapes))}.")
+        if self.dtype.kind != "f":
+            raise ValueError(f"tracks must be floating point, got {self.dtype}. A Windower scales integer audio.")
+        if not all(np.isfinite(track).all() for track in self._tracks):
+            raise ValueError("tracks contain NaN or infinity. Repair them, say with np.nan_to_num.")
         sizes = np.array([track.shape[-1] for track in self._tracks])
         if len(self) and ((self.recording < 0) | (self.recording >= len(sizes))).any():
             raise ValueError(f"recording numbers must lie between 0 and {len(sizes) - 1}.")
@@ -306,7 +310,7 @@ class Windows:
                 f"Got annotations of {len(annotations)} recordings, but the windows come from {len(self.lengths)}. "
                 "Pass one table per recording, an empty one where nothing was heard."
             )
-        label_map = LabelMap(positive, negative)
+        annotations, label_map = list(annotations), LabelMap(positive, negative)
         parts, order = [], []
         for number in np.unique(self.recording):
             rows = np.flatnonzero(self.recording == number)
@@ -407,6 +411,8 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Windower
         """
         X = self._recordings(X)
+        for name in ("n_features_in_", "feature_names_in_"):  # lists have neither
+            self.__dict__.pop(name, None)
         if hasattr(X, "shape"):
             for i, row in enumerate(validate_data(self, X, reset=True, dtype="numeric", ensure_all_finite=False)):
                 load_recording(row, self.sr, name_of(row, i))
@@ -473,6 +479,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             beyond = max(0, len(track) - self.window_length_) / self.hop_length_
             n_windows = 1 + int(np.ceil(beyond) if self.last == "pad" else beyond)
             starts.append(np.arange(n_windows) * self.hop_length_)
+            starts[-1] = starts[-1][starts[-1] < len(track)]  # a hop longer than a window can step over the end
             missing = starts[-1][-1] + self.window_length_ - len(track)
             tracks[i] = (np.pad(track, (0, missing)) if missing > 0 else track).astype(common, copy=False)
         return Windows(

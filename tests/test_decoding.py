@@ -13,15 +13,17 @@ def test_a_second_is_the_mean_of_the_windows_that_cover_it():
     np.testing.assert_allclose(pooled[:, 0], [0, 0.5, 1, 2, 2.5, 3])
 
 
-def test_hops_that_are_no_seconds(rng):
-    sr, n, length = 100, 250, 1234
-    start = np.arange(0, length - n, 37)
+@pytest.mark.parametrize(("n", "hop"), [(250, 37), (100, 100), (30, 490), (120, 600)])
+def test_hops_that_are_no_seconds(rng, n, hop):
+    sr, length = 100, 1234
+    start = np.arange(0, length - n, hop)
     scores = rng.normal(size=(len(start), 2))
     pooled = second_scores(scores, start, n, length, sr)
     assert pooled.shape == (13, 2)
     for second, value in enumerate(pooled):
         covers = (start < (second + 1) * sr) & (start + n > second * sr)
-        expected = scores[covers].mean(axis=0) if covers.any() else scores[-1]
+        distance = np.maximum(second * sr - (start + n), start - (second + 1) * sr)
+        expected = scores[covers].mean(axis=0) if covers.any() else scores[distance.argmin()]
         np.testing.assert_allclose(value, expected)
 
 

@@ -95,3 +95,9 @@ def test_same_class_may_overlap():
     classes, mixed = classify([(0, 2, "cry"), (1, 4, "fuss")], LabelMap(("cry", "fuss")), [0], [4])
     assert classes[0] == 1
     assert not mixed[0]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_label_is_an_error(missing):
+    with pytest.raises(ValueError, match="the label from 1 s to 2 s is missing"):
+        as_annotations([(0, 1, "cry"), (1, 2, missing)])

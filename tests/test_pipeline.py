@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from imblearn.pipeline import Pipeline
 from sklearn import config_context
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
@@ -120,14 +119,6 @@ def test_memory_fits_the_network_once_per_split(windows, tmp_path, monkeypatch):
     assert len(fits) == 3  # two splits and the final one
     plain = small().set_params(**search.best_params_).fit(X, y)
     np.testing.assert_allclose(search.decision_function(X), plain.decision_function(X), atol=1e-6)
-
-
-def test_recordings_never_straddle_the_networks_split(windows):
-    X, y = windows
-    pipeline = small().set_params(features__embedding__net__early_stopping=True)
-    net = clone(pipeline).set_params(features__embedding__net__patience=1).fit(X, y)
-    history = net.named_steps["features"].transformer_list[0][1][-1].history_
-    assert "valid_loss" in history[0]
 
 
 def test_cross_val_predict(windows):

@@ -333,3 +333,26 @@ def test_repr_is_short(X):
     assert repr(X[X.recording == 0]) == "<Windows: 16 of 0.5 s from 1 recording, shape (16, 50), float64, sr=100 Hz>"
     spectrogram = MelSpectrogram(16, 10, 4).fit_transform(X)
     assert len(repr(spectrogram)) < 120
+
+
+def test_no_window_lies_wholly_behind_the_end():
+    X = Windower(0.5, 1, sr=100).fit_transform([np.ones(60), np.ones(160)])
+    assert X.start.tolist() == [0, 0, 100]
+
+
+def test_tracks_must_be_sound():
+    with pytest.raises(ValueError, match="floating point, got int16"):
+        Windows([np.zeros(100, dtype=np.int16)], [0], [0], 50, sr=100)
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        Windows([np.full(100, np.nan)], [0], [0], 50, sr=100)
+
+
+def test_refit_forgets_names_of_columns(sr):
+    clips = pd.DataFrame(np.zeros((2, 100)), columns=[f"t{i}" for i in range(100)])
+    windower = Windower().fit(clips)
+    assert len(windower.feature_names_in_) == windower.n_features_in_ == 100
+    windower.fit([np.zeros(sr)])
+    assert not hasattr(windower, "feature_names_in_")
+    spectrogram = MelSpectrogram(n_mels=4).fit(clips)
+    spectrogram.fit(windower.transform([np.zeros(sr)]))
+    assert not hasattr(spectrogram, "feature_names_in_")

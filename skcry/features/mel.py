@@ -12,7 +12,8 @@ from ..sound import SoundTransformer, apply
 from ..windows import Windows
 
 BLOCK_FRAMES = 2048  # frames transformed at a time: some 20 MiB at the default setting
-AMIN = 1e-10  # least power, as in librosa.power_to_db
+# Least power. librosa's 1e-10 would cut the quiet parts of quiet recordings before their level is known.
+AMIN = 1e-18
 
 
 def mel_decibels(y, *, mel_basis, n_fft, hop_length):

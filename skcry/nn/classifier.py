@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import numbers
+import threading
 import warnings
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _check_feature_names,
     _check_n_features,
     _check_y,
     check_consistent_length,
@@ -31,6 +33,17 @@ from .augment import SpectrogramMask
 from .batches import SpectrogramDataset, as_images, grouped_split
 
 PREDICT_BATCH = 64  # rows at a time: the activations of 64 windows take some 200 MiB at full width
+
+
+class WeightedLoss(torch.nn.CrossEntropyLoss):
+    """Cross-entropy, weighted by class, as a plain mean over rows.
+
+    That of torch divides by the weights in the batch, so in a batch of one class weights would have no effect.
+    """
+
+    def forward(self, logits, y):
+        """Compute the loss of logits (n_windows, n_classes) for class numbers (n_windows,)."""
+        return torch.nn.functional.cross_entropy(logits, y, weight=self.weight, reduction="none").mean()
 
 
 class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
@@ -62,7 +75,7 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         Whether to set groups aside, stop when their loss no longer falls, and restore the weights of the best epoch.
         Where the groups allow no such split, a warning says so and all epochs are run.
     validation_fraction : float, default=0.2
-        Share of the training windows set aside, whole groups at a time.
+        Share of the training windows set aside: one of ``round(1 / validation_fraction)`` folds of whole groups.
     patience : int, default=5
         Epochs without improvement before training stops.
     device : str, default="auto"
@@ -115,7 +128,7 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         "time_mask": [Interval(numbers.Real, 0, 1, closed="both")],
         "freq_mask": [Interval(numbers.Real, 0, 1, closed="both")],
         "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
+        "validation_fraction": [Interval(numbers.Real, 0, 0.5, closed="right")],
         "patience": [Interval(numbers.Integral, 1, None, closed="left")],
         "device": [str, torch.device],
         "verbose": ["verbose"],
@@ -204,7 +217,7 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
                 warnings.warn(
                     f"Early stopping is off: {len(np.unique(groups))} groups cannot be split so that both sides hold "
                     "every class. Pass more groups, or early_stopping=False to train all epochs without this warning.",
-                    stacklevel=2,
+                    stacklevel=3,
                 )
             else:
                 train, valid = split
@@ -242,7 +255,7 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             module__n_classes=len(self.classes_),
             module__width=self.width,
             module__dropout=self.dropout,
-            criterion=torch.nn.CrossEntropyLoss,
+            criterion=WeightedLoss,
             criterion__weight=torch.as_tensor(class_weight, dtype=torch.float32),
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=self.weight_decay,
@@ -278,6 +291,7 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def _validate_rows(self, X, *, reset):
         if isinstance(X, Windows):
+            _check_feature_names(self, X, reset=reset)
             _check_n_features(self, X, reset=reset)
         else:
             X = validate_data(self, X, reset=reset, allow_nd=True, dtype=[np.float32, np.float64])
@@ -385,11 +399,19 @@ def _silent(*args, **kwargs):
     """Take skorch's messages and print nothing."""
 
 
+# torch has one state of random numbers for all threads: networks that are trained at once would stir each other's.
+_ONE_AT_A_TIME = threading.Lock()
+
+
 @contextlib.contextmanager
 def _repeatable(seed, device):
     """Seed torch for the time being, and give the caller's random state back."""
     device = torch.device(device)
     devices = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+    with (
+        _ONE_AT_A_TIME,
+        torch.random.fork_rng(devices=devices),
+        torch.backends.cudnn.flags(deterministic=True, benchmark=False),
+    ):
         torch.manual_seed(seed)
         yield

@@ -35,6 +35,10 @@ def test_a_tone_lies_in_its_band(sr):
 def test_level_is_relative_to_the_window_or_absolute(rng, sr):
     y = 0.1 * rng.normal(size=(1, sr))
     np.testing.assert_allclose(MelSpectrogram().fit_transform(y), MelSpectrogram().fit_transform(0.01 * y), atol=1e-3)
+    for gain in (1e-2, 1e-4):  # down to -100 dBFS
+        np.testing.assert_allclose(
+            MelSpectrogram().fit_transform(gain * y), MelSpectrogram().fit_transform(y), atol=1e-3
+        )
     absolute = MelSpectrogram(ref=1.0, top_db=None)
     np.testing.assert_allclose(absolute.fit_transform(y) - absolute.fit_transform(0.01 * y), 40, atol=1e-3)
     referred = MelSpectrogram(ref=0.01, top_db=None).fit_transform(y)
