@@ -69,8 +69,8 @@ def truth_per_second(annotations, recordings):
 # %%
 # One estimator: windows, filter, spectrogram, network and statistics, SVC, threshold. The network is a narrow one, and
 # trained for a few epochs on every second window, so that all of this takes a coffee break. ``memory`` keeps what was
-# fitted, so that the search over the SVC trains each network once. Metadata routing hands the infants on from the search
-# to the detector, whose own splits (for threshold and early stopping) then keep them apart as well.
+# fitted, so that the search over the SVC trains each network once. Metadata routing hands the infants on from the
+# search to the detector, so that its own splits, for the threshold, keep them apart as well.
 
 
 set_config(enable_metadata_routing=True)
@@ -79,7 +79,8 @@ set_config(enable_metadata_routing=True)
 def build(cache):
     pipeline = make_cry_pipeline(memory=cache, random_state=0).set_params(
         features__embedding__net__width=0.125,
-        features__embedding__net__max_epochs=8,
+        features__embedding__net__max_epochs=6,
+        features__embedding__net__early_stopping=False,
     )
     detector = CryDetector(pipeline, windower=Windower(hop_duration=2.0, sr=SR), cv=2, random_state=0)
     return detector.set_fit_request(groups=True)
