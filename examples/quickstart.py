@@ -82,8 +82,7 @@ def build(cache):
         features__embedding__net__max_epochs=6,
         features__embedding__net__early_stopping=False,
     )
-    detector = CryDetector(pipeline, windower=Windower(hop_duration=2.0, sr=SR), cv=2, random_state=0)
-    return detector.set_fit_request(groups=True)
+    return CryDetector(pipeline, windower=Windower(hop_duration=2.0, sr=SR), cv=2, random_state=0)
 
 
 def search(recordings, annotations, groups, cache):

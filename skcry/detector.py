@@ -32,8 +32,7 @@ def _holds_labels(y):
         y = np.asarray(y)
         if y.dtype != object:
             return y.ndim < 3
-    first = y[0]
-    return isinstance(first, str) or not hasattr(first, "__len__")
+    return not any(hasattr(one, "__len__") and not isinstance(one, (str, bytes)) for one in y)
 
 
 def _fit_windows(estimator, windows, labels):
@@ -199,6 +198,9 @@ class CryDetector(ClassifierMixin, BaseEstimator):
 
     # Fitting
 
+    # As GroupKFold does: where metadata is routed, groups are wanted.
+    __metadata_request__fit = {"groups": True}
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, groups=None):
         """Fit on annotated or labelled recordings.
@@ -238,8 +240,15 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         if self._strong:
             y = list(y)
         else:
+            if pd.isna(np.asarray(y)).any():
+                raise ValueError("y has missing labels. Give every recording a label, or leave it out.")
             y = column_or_1d(y, warn=True)
             check_classification_targets(y)
+            if all(str(label).lower().endswith((".csv", ".txt", ".textgrid")) for label in y):
+                raise ValueError(
+                    f"y holds names of files, such as {str(y[0])!r}. Read the annotations first: "
+                    "[skcry.io.read_annotations(path) for path in y]."
+                )
             if y.dtype.kind in "OU":
                 label_map(y, "y")  # complains of labels in neither list
         self.windower_ = clone(self.windower) if self.windower is not None else Windower()

@@ -56,11 +56,20 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
     1    7.0     9.0  fuss
     """
     if isinstance(annotations, pd.DataFrame):
-        table = annotations.rename(columns=COLUMN_NAMES)
+        table = annotations.rename(columns=lambda column: COLUMN_NAMES.get(str(column).lower(), str(column).lower()))
+        if not table.columns.is_unique:
+            raise ValueError(
+                f"{name}: columns {list(annotations.columns)} name a time or label twice. Drop one of them."
+            )
         if not {"onset", "offset"} <= set(table.columns):
             raise ValueError(
                 f"{name}: the columns are {list(annotations.columns)}, but 'onset' and 'offset' (or 'start' and 'end') "
                 "are needed, and 'label' where labels differ. Rename the columns."
+            )
+        if "label" not in table and len(table.columns) > 2:
+            raise ValueError(
+                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)}. Rename the "
+                "one that holds the labels; drop the others if every row means crying."
             )
         table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]]
     else:
@@ -71,7 +80,7 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
             )
         rows = []
         for row in annotations:
-            if isinstance(row, str) or not hasattr(row, "__len__") or len(row) not in (2, 3):
+            if isinstance(row, (str, dict)) or not hasattr(row, "__len__") or len(row) not in (2, 3):
                 raise TypeError(f"{name}: {row!r} is not an (onset, offset) or (onset, offset, label) tuple.")
             rows.append((row[0], row[1], row[2] if len(row) == 3 else "cry"))
         table = pd.DataFrame(rows, columns=["onset", "offset", "label"])
@@ -108,7 +117,8 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
 
 
 def _as_names(names):
-    return (names,) if isinstance(names, str) else tuple(names)
+    """Bring one name, or several, into a tuple of texts."""
+    return tuple(map(str, names)) if isinstance(names, (tuple, list, set, np.ndarray)) else (str(names),)
 
 
 @dataclass(frozen=True)

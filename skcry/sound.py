@@ -27,10 +27,12 @@ class SoundTransformer(TransformerMixin, BaseEstimator):
                     f"{name} takes windows of sound, shape (n_windows, n_timepoints), but got shape {X.shape}. Place "
                     "it before the spectrogram."
                 )
+            check_some(self, X)
             _check_feature_names(self, X, reset=reset)
             _check_n_features(self, X, reset=reset)
         else:
             check_clips(X)
+            X = np.asarray(X) if isinstance(X, (list, tuple)) else X
             X = validate_data(self, as_floating(X), reset=reset, dtype=(np.float64, np.float32))
         if reset:
             self.sr_ = self._choose_sr(X)
@@ -60,6 +62,15 @@ class SoundTransformer(TransformerMixin, BaseEstimator):
         SoundTransformer
         """
         return self
+
+
+def check_some(estimator, X):
+    """Refuse ``Windows`` without rows, in the words in which scikit-learn refuses such arrays."""
+    if len(X) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required by "
+            f"{type(estimator).__name__}."
+        )
 
 
 def apply(X, function, *, frame_length=1, hop_length=1):

@@ -76,6 +76,8 @@ class Windows:
         self.lengths = np.array([t.shape[-1] for t in self._tracks] if lengths is None else lengths, dtype=np.int64)
         self.names = tuple(names if names is not None else (f"recordings[{i}]" for i in range(len(self.lengths))))
         groups = np.arange(len(self.lengths)) if groups is None else np.asarray(groups)
+        if pd.isna(groups).any():
+            raise ValueError("groups has missing values. Give each recording a group, or leave groups out.")
         if groups.shape != self.lengths.shape:
             raise ValueError(
                 f"groups has shape {groups.shape}, but there are {len(self.lengths)} recordings. Pass one group per "
@@ -156,6 +158,8 @@ class Windows:
         if isinstance(key, numbers.Integral) and not isinstance(key, (bool, np.bool_)):
             return np.asarray(self[[key]])[0]
         rows = np.arange(len(self))[key if isinstance(key, slice) else _as_index(key)]
+        if rows.ndim != 1:
+            raise IndexError(f"Windows take a one-dimensional index, got one of shape {rows.shape}.")
         fields = ("recording", "start", "groups", "_track", "_column")
         return self._replace(**{field: getattr(self, field)[rows] for field in fields})
 

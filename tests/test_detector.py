@@ -359,8 +359,6 @@ def test_infants_reach_the_inner_splits(data, routing):
 
     detector = CryDetector(fast(), cv=Spy(2))
     with config_context(enable_metadata_routing=routing):
-        if routing:
-            detector.set_fit_request(groups=True)
         outer = {"params": {"groups": infants}} if routing else {"groups": infants, "params": {"groups": infants}}
         cross_validate(detector, recordings, annotations, cv=GroupKFold(3), error_score="raise", **outer)
     assert sorted(map(sorted, seen)) == [[0, 1], [0, 2], [1, 2]]
@@ -477,3 +475,17 @@ def test_refit_forgets_the_shape_of_tables(data, sr):
     detector.fit(recordings, annotations)
     assert not hasattr(detector, "n_features_in_")
     detector.predict(np.stack(recordings)[:, : 10 * sr])
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["cry", None, "other"] * 2, "missing labels"),
+        ([f"{i}.csv" for i in range(6)], "Read the annotations first"),
+        ([None, *[[]] * 5], "DataFrame with columns onset"),
+        ([[{"onset": 1, "offset": 2}], *[[]] * 5], "not an .onset, offset"),
+    ],
+)
+def test_faulty_labels(data, y, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        CryDetector(fast(), threshold=0.5).fit(data[0], y)

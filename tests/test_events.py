@@ -101,3 +101,21 @@ def test_same_class_may_overlap():
 def test_a_missing_label_is_an_error(missing):
     with pytest.raises(ValueError, match="the label from 1 s to 2 s is missing"):
         as_annotations([(0, 1, "cry"), (1, 2, missing)])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"start": [0], "end": [1], "category": ["dog"]}, "no column is called 'label'.*Rename"),
+        ({"start": [0], "onset": [0], "end": [1]}, "name a time or label twice"),
+    ],
+)
+def test_columns_that_would_be_misread(table, message):
+    with pytest.raises(ValueError, match=message):
+        as_annotations(pd.DataFrame(table))
+
+
+def test_names_of_columns_in_any_case_and_labels_of_any_kind():
+    table = as_annotations(pd.DataFrame({"Start": [0], "END": [1], "Label": [7]}))
+    assert table["label"].tolist() == ["7"]
+    assert LabelMap(7)(["7", "8"]) == LabelMap((7,))(["7", "8"]) == [1, 0]

@@ -135,3 +135,11 @@ def test_tables_asked_for_globally_leave_sound_alone(windows):
     assert "stats__mfcc_1__median" in table.columns
     np.testing.assert_allclose(small(resample=None).fit(X, y)[:-1].transform(X), table, atol=1e-5)
     assert small(resample=None).set_output(transform="pandas").fit(X, y)[:-1].transform(X).shape == table.shape
+
+
+def test_search_where_metadata_is_routed(windows):
+    X, y = windows
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(small(), {"classify__C": [1]}, cv=StratifiedGroupKFold(2), error_score="raise")
+        search.fit(X, y, groups=X.groups)
+    assert search.best_score_ > 0.5

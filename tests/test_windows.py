@@ -8,7 +8,7 @@ import soundfile
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict, train_test_split
 from sklearn.utils import _safe_indexing
 
-from skcry import MelSpectrogram, Windower, Windows
+from skcry import HighPassFilter, MelSpectrogram, StatFeatures, Windower, Windows
 
 
 @pytest.fixture
@@ -219,6 +219,8 @@ def test_integer_audio_is_scaled():
         ([0.1, 0.2], "got a list of numbers"),
         (np.zeros((2, 3, 4)), "Expected 2D array"),
         ([np.array(["a", "b"])], "no sound"),
+        (np.array(1.0), "got a single number"),
+        ([np.array([1j])], "no sound"),
         ([np.array(1.0)], "one-dimensional"),
     ],
 )
@@ -356,3 +358,25 @@ def test_refit_forgets_names_of_columns(sr):
     spectrogram = MelSpectrogram(n_mels=4).fit(clips)
     spectrogram.fit(windower.transform([np.zeros(sr)]))
     assert not hasattr(spectrogram, "feature_names_in_")
+
+
+def test_index_of_two_dimensions_and_missing_groups(X):
+    with pytest.raises(IndexError, match="one-dimensional index"):
+        X[np.array([[0, 1], [2, 3]])]
+    with pytest.raises(ValueError, match="groups has missing values"):
+        Windower().fit_transform([np.zeros(10)] * 2, groups=["a", None])
+
+
+def test_no_rows_are_refused_as_in_arrays(X):
+    for transformer in (HighPassFilter(20), StatFeatures("zcr", frame_duration=0.2), MelSpectrogram(16, 10, 4)):
+        with pytest.raises(ValueError, match="0 sample"):
+            transformer.fit(X).transform(X[[]])
+
+
+def test_scale_of_integers(rng):
+    pcm = rng.integers(-3000, 3000, size=(2, 100)).astype(np.int16)
+    expected = HighPassFilter().fit_transform(pcm / np.float32(32768))
+    for same in (pcm, list(pcm), pd.DataFrame(pcm)):
+        np.testing.assert_allclose(HighPassFilter().fit_transform(same), expected, atol=1e-6)
+    with pytest.warns(UserWarning, match="64-bit integers .* has no defined scale"):
+        Windower().fit_transform(list(pcm.astype(np.int64)))

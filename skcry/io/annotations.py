@@ -53,7 +53,7 @@ def read_annotations(path):
 
     Each line says when something was heard: ``start,end,label``, times in seconds. A first line that names the columns
     (``start`` or ``onset``, ``end`` or ``offset``, and ``label``) may stand above; columns can then come in any order,
-    and others are ignored. Without any labels, every line means "cry".
+    and others are ignored. With times alone, every line means "cry".
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def read_annotations(path):
         faulty |= fields.iloc[:, len(names) :].ne("").any(axis=1)
     if "label" in table and (has_header or table["label"].ne("").any()):
         faulty |= table["label"].eq("")
-    else:
-        table["label"] = "cry"
+    elif "label" in table:
+        table = table.drop(columns="label")
     if faulty.any():
         shown = "; ".join(f"line {line}: {_quote(fields.loc[line])}" for line in fields.index[faulty][:N_SHOWN])
         more = f"; and {faulty.sum() - N_SHOWN} more" if faulty.sum() > N_SHOWN else ""

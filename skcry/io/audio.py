@@ -2,6 +2,7 @@
 
 import numbers
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,12 @@ def load_recording(item, sr, name):
     y = read_audio(item, sr)[0] if isinstance(item, (str, os.PathLike)) else as_floating(np.asarray(item))
     if y.ndim != 1:
         layout = ""
-        if y.ndim == 2:
+        if y.ndim == 2 and min(y.shape) > 1:
             axis = int(np.argmin(y.shape))
             layout = f" It looks like {y.shape[axis]} channels; mix them down with x.mean(axis={axis})."
         raise ValueError(f"{name} has shape {y.shape}, but a recording is one-dimensional, (n_timepoints,).{layout}")
+    if y.dtype.kind not in "fiubO":
+        raise ValueError(f"{name} has dtype {y.dtype}, which is no sound. Pass real numbers.")
     if y.dtype.kind != "f":
         try:
             y = y.astype(np.float64)
@@ -84,9 +87,20 @@ def as_floating(x):
     """Scale integer PCM to [-1, 1], in float32; leave everything else as it is.
 
     8-, 16- and 32-bit integers are what audio files and recorders give. 64-bit integers have no scale that audio
-    defines and pass as plain numbers.
+    defines and pass as plain numbers, with a warning where they are loud.
     """
+    if hasattr(x, "columns") and hasattr(x, "dtypes"):
+        dtypes = set(x.dtypes)
+        if len(dtypes) == 1 and next(iter(dtypes)) in ("int8", "uint8", "int16", "int32"):
+            return type(x)(as_floating(x.to_numpy()), columns=x.columns)
+        return x
     dtype = getattr(x, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.itemsize == 8 and np.size(x) and np.max(x) > 1:
+        warnings.warn(
+            f"Audio in 64-bit integers (here up to {np.max(x)}) has no defined scale and is taken as it is. Pass the "
+            "16- or 32-bit integers of the recorder, or divide by their full scale, such as 32768.",
+            stacklevel=2,
+        )
     if isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.itemsize < 8:
         scale = 2.0 ** (8 * dtype.itemsize - 1)
         return (np.asarray(x, dtype=np.float64) / scale - (dtype.kind == "u")).astype(np.float32)
@@ -108,6 +122,8 @@ def as_recordings(X):
         raise TypeError("Sparse input is not supported: recordings are dense. Use X.toarray().")
     if hasattr(X, "__array__") and not hasattr(X, "shape"):
         X = np.asarray(X)
+    if getattr(X, "shape", None) == ():
+        raise ValueError("Expected 2D array or a list of recordings, got a single number. Reshape your data.")
     if not hasattr(X, "__len__"):
         raise TypeError(f"X must be a list of recordings or a 2-D array of them, got {type(X).__name__}.")
     if len(X) == 0:

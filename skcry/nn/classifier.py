@@ -27,6 +27,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
 
+from ..sound import check_some
 from ..windows import Windows
 from .alexnet import AlexNet
 from .augment import SpectrogramMask
@@ -83,7 +84,8 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
     verbose : int, default=0
         1 prints losses after each epoch.
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, order, dropout, masks and split. With an int training is repeatable on one machine.
+        Seed of weights, order, dropout, masks and split. With an int training is repeatable on one machine with one
+        number of threads (parallel searches give each worker fewer threads).
 
     Attributes
     ----------
@@ -170,6 +172,9 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         self.verbose = verbose
         self.random_state = random_state
 
+    # Windows bring their groups along: metadata routing has none to hand on.
+    __metadata_request__fit = {"groups": False}
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, groups=None):
         """Train the network.
@@ -235,6 +240,11 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             {key: row[key] for key in ("epoch", "train_loss", "valid_loss", "valid_acc") if key in row}
             for row in net.history
         ]
+        if not np.isfinite(self.history_[-1]["train_loss"]):
+            raise ValueError(
+                f"Training diverged: the loss is {self.history_[-1]['train_loss']} after {len(self.history_)} epochs "
+                f"with lr={self.lr}. Lower lr."
+            )
         net.trim_for_prediction()
         net.set_params(device="cpu")
         net.module_.to("cpu").eval()
@@ -291,6 +301,7 @@ class AlexNetClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def _validate_rows(self, X, *, reset):
         if isinstance(X, Windows):
+            check_some(self, X)
             _check_feature_names(self, X, reset=reset)
             _check_n_features(self, X, reset=reset)
         else:

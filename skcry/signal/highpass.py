@@ -112,6 +112,15 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
                 "or pass the true sr."
             )
         self.sos_ = signal.butter(self.order, self.cutoff, btype="highpass", fs=self.sr_, output="sos")
+        try:
+            peak = np.abs(highpass(np.eye(1, self.sr_, 1), self.sos_)).max()
+        except np.linalg.LinAlgError:
+            peak = np.inf
+        if not peak < 2:  # a click stays below 1, were it not for rounding
+            raise ValueError(
+                f"A filter of order={self.order} with cutoff={self.cutoff} Hz at sr={self.sr_} Hz is beyond floating "
+                "point. Lower the order or raise the cutoff."
+            )
         return self
 
     def transform(self, X):

@@ -80,3 +80,10 @@ def test_missing_file_and_folder(tmp_path):
         read_annotations(tmp_path / "day2.csv")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         read_annotations(tmp_path)
+
+
+def test_labels_under_another_name_are_not_taken_for_crying(tmp_path):
+    path = tmp_path / "day.csv"
+    path.write_text("start,end,category\n0,1,dog\n")
+    with pytest.raises(ValueError, match=r"day\.csv: no column is called 'label'"):
+        read_annotations(path)

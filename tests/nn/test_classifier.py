@@ -243,6 +243,11 @@ def test_faulty_input(images):
         small().fit(X, y).predict(X[..., 1:])
 
 
+def test_divergence_is_an_error(images):
+    with pytest.raises(ValueError, match="Training diverged"):
+        small(lr=1e20, max_epochs=6).fit(*images)
+
+
 def test_constant_input_is_no_division_by_zero():
     net = small(max_epochs=1).fit(np.zeros((8, 10, 10)), np.arange(8) % 2)
     assert np.isfinite(net.predict_proba(np.zeros((2, 10, 10)))).all()

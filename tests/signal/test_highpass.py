@@ -75,3 +75,15 @@ def test_rates_must_agree():
 def test_stereo_is_not_many_clips(sr):
     with pytest.raises(ValueError, match="one recording of 2 channels"):
         HighPassFilter().fit(np.zeros((sr, 2)))
+
+
+@pytest.mark.parametrize(("cutoff", "order"), [(350, 300), (1e-6, 10)])
+def test_filters_beyond_floating_point(cutoff, order, sr):
+    with pytest.raises(ValueError, match="beyond floating point"):
+        HighPassFilter(cutoff, order).fit(np.zeros((1, sr)))
+
+
+def test_steep_and_low_filters_that_work(rng, sr):
+    for cutoff, order in ((350, 20), (20, 4), (1000, 30)):
+        y = HighPassFilter(cutoff, order).fit_transform(rng.normal(size=(1, sr)))
+        assert 0.5 < y.std() < 1.1
