@@ -101,7 +101,7 @@ def read_annotations(path):
             )
         fields = fields.iloc[1:]
     table = fields.iloc[:, : len(names)].set_axis(names, axis=1)
-    table = table.loc[:, ~table.columns.duplicated()]
+    table = table.loc[:, ~table.columns.duplicated() & (table.columns != "")]
     faulty = ~table[["onset", "offset"]].map(_is_number).all(axis=1)
     if not has_header:
         faulty |= fields.iloc[:, len(names) :].ne("").any(axis=1)
