@@ -14,7 +14,16 @@ import skcry
 from skcry import AlexNetClassifier, CryDetector, Denoise, HighPassFilter, MelSpectrogram, StatFeatures, Windower
 
 # The checks pass clips of 1 to 10 timepoints: one window each, which a plain classifier takes as features.
-NET = {"width": 1 / 16, "max_epochs": 10, "dropout": 0.1, "early_stopping": False, "random_state": 0}
+NET = {
+    "width": 1 / 16,
+    "max_epochs": 10,
+    "lr": 1e-3,
+    "dropout": 0.1,
+    "time_mask": 0.1,
+    "freq_mask": 0.1,
+    "early_stopping": False,
+    "random_state": 0,
+}
 DETECTOR = {
     "estimator": make_pipeline(FunctionTransformer(np.asarray), LogisticRegression()),
     "windower": Windower(window_duration=10 / 16000, hop_duration=1 / 16000),
