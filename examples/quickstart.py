@@ -68,26 +68,27 @@ def truth_per_second(annotations, recordings):
 
 # %%
 # One estimator: windows, filter, spectrogram, network and statistics, SVC, threshold. The network is a narrow one, and
-# trained for a few epochs on every second window, so that all of this takes a coffee break. ``memory`` keeps what was
-# fitted, so that the search over the SVC trains each network once. Metadata routing hands the infants on from the
-# search to the detector, so that its own splits, for the threshold, keep them apart as well.
-
+# trained for a few epochs on every second window (every fourth of more than 20 minutes), so that all of this takes a
+# coffee break. ``memory`` keeps what was fitted, so that the search over the SVC trains each network once. Metadata
+# routing hands the infants on from the search to the detector, so that its own splits, for the threshold, keep them
+# apart as well.
 
 set_config(enable_metadata_routing=True)
 
 
-def build(cache):
+def build(cache, hop_duration):
     pipeline = make_cry_pipeline(memory=cache, random_state=0).set_params(
         features__embedding__net__width=0.125,
         features__embedding__net__max_epochs=6,
         features__embedding__net__early_stopping=False,
     )
-    return CryDetector(pipeline, windower=Windower(hop_duration=2.0, sr=SR), cv=2, random_state=0)
+    return CryDetector(pipeline, windower=Windower(hop_duration=hop_duration, sr=SR), cv=2, random_state=0)
 
 
 def search(recordings, annotations, groups, cache):
+    hop_duration = 2.0 if sum(map(len, recordings)) <= 20 * 60 * SR else 4.0
     grid = {"estimator__classify__C": [0.1, 1.0, 10.0]}
-    return GridSearchCV(build(cache), grid, cv=GroupKFold(3), error_score="raise").fit(
+    return GridSearchCV(build(cache, hop_duration), grid, cv=GroupKFold(3), error_score="raise").fit(
         recordings, annotations, groups=groups
     )
 
