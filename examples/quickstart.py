@@ -109,6 +109,7 @@ def draw(y, table, timeline, events, threshold, path):
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 5), sharex=True, layout="constrained")
     with np.errstate(divide="ignore"):  # digital silence
         top.specgram(y, NFFT=1024, Fs=SR, noverlap=512, cmap="magma", vmin=-130)
+    top.set_facecolor("black")  # what digital silence leaves blank
     top.set(ylabel="frequency (Hz)", ylim=(0, 5000), title="One recording that the detector never heard")
     second = np.arange(len(timeline))
     bottom.step(second, timeline["score"], where="post", color="black", label="score")
