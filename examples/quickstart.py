@@ -185,9 +185,13 @@ def main():
     print(events.head().round(2).to_string(index=False))
     first = events[events["recording"] == 0]
     draw(
-        recordings[apart[0]], annotations[apart[0]], timeline.loc[0], first, detector.threshold_,
+        recordings[apart[0]],
+        annotations[apart[0]],
+        timeline.loc[0],
+        first,
+        detector.threshold_,
         options.out / "detection.png",
-    )  # fmt: skip
+    )
     print(f"Done       in {time.perf_counter() - began:.0f} s")
 
 

@@ -260,16 +260,10 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         keep = np.ones(len(windows), dtype=bool)
         if self._strong:
             labels = windows.label(y, self.min_overlap, positive=self.positive, negative=self.negative)
-            names = [f"annotations of {name}" for name in windows.names]
-            truth = [
-                self._second_truth(annotations, length / windows.sr, label_map, name)
-                for annotations, length, name in zip(y, windows.lengths, names, strict=True)
-            ]
             if self.mixed == "drop":
                 keep = ~windows.mixed(y, positive=self.positive, negative=self.negative)
         else:
             labels = y[windows.recording]
-            truth = [np.full(-(-length // windows.sr), label) for label, length in zip(y, windows.lengths, strict=True)]
         self.classes_ = np.unique(labels[keep])
         if len(self.classes_) < 2:
             raise ValueError(
@@ -278,12 +272,12 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                 f"{self.positive!r} against the labels."
             )
         self._interesting = self._find_interesting(label_map)
-        self.positive_index_ = self._find_positive()
+        self.positive_index_ = self._find_positive(label_map)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
         self.calibrator_, self.threshold_ = None, 0.5
         if self.threshold == "cv":
-            self._calibrate(estimator, windows, labels, keep, truth, seed)
+            self._calibrate(estimator, windows, labels, keep, self._truth(y, windows, label_map), seed)
         else:
             self.threshold_ = float(self.threshold)
         self.estimator_ = _fit_windows(estimator, windows[keep], labels[keep])
@@ -297,13 +291,13 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         wanted = [i for i, name in enumerate(names) if name in (label_map.positive or ())]
         return wanted or [i for i, name in enumerate(names) if name not in map(str, label_map.uninteresting)]
 
-    def _find_positive(self):
+    def _find_positive(self, label_map):
         """Find the number of the class that is crying, None where there is no one such class."""
         if len(self.classes_) > 2 or (self._strong and len(self._interesting) == 2):
             return None
         if len(self._interesting) == 1:
             return self._interesting[0]
-        if self.positive is not None and set(map(str, self.classes_)) <= set(LabelMap(self.positive).positive):
+        if label_map.positive is not None and set(map(str, self.classes_)) <= set(label_map.positive):
             raise ValueError(
                 f"All labels, {self.classes_.tolist()}, are in positive={self.positive!r}: there is nothing to tell "
                 "from crying. Add recordings of another label."
@@ -321,6 +315,15 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         return classify(
             annotations, label_map, onset, onset + 1, min_overlap=self.min_overlap, duration=duration, name=name
         )[0]
+
+    def _truth(self, y, windows, label_map):
+        """List the classes of the seconds of each recording."""
+        if not self._strong:
+            return [np.full(-(-length // windows.sr), label) for label, length in zip(y, windows.lengths, strict=True)]
+        return [
+            self._second_truth(annotations, length / windows.sr, label_map, f"annotations of {name}")
+            for annotations, length, name in zip(y, windows.lengths, windows.names, strict=True)
+        ]
 
     def _calibrate(self, estimator, windows, labels, keep, truth, seed):
         """Learn calibration and threshold from scores of recordings whose group was left out."""

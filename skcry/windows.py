@@ -329,7 +329,7 @@ class Windows:
                     min_overlap=min_overlap,
                     duration=duration,
                     name=name,
-                )  # fmt: skip
+                )
             )
             order.append(rows)
         order = np.argsort(np.concatenate(order, dtype=int)) if order else []

@@ -183,9 +183,14 @@ def test_string_scorers_on_recordings(data, sr, scoring):
     ]
     assert 0 < sum(labels) < len(labels)
     scores = cross_val_score(
-        CryDetector(fast(), threshold=0.5), halves, labels, groups=np.repeat(infants, 2), cv=GroupKFold(2),
-        scoring=scoring, error_score="raise",
-    )  # fmt: skip
+        CryDetector(fast(), threshold=0.5),
+        halves,
+        labels,
+        groups=np.repeat(infants, 2),
+        cv=GroupKFold(2),
+        scoring=scoring,
+        error_score="raise",
+    )
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
