@@ -11,11 +11,15 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from ..events import as_annotations
 from ..io import read_annotations
+from ..io.annotations import SUFFIXES
 from ..io.audio import load_recording
 
 # What libsndfile reads of what recorders and phones write.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
 GROUPS_FILE = "groups.csv"
+TABLES_OF_THE_FOLDER = (GROUPS_FILE, "excerpts.csv")  # the latter is the index that draw_excerpts writes
+# A text without a recording of its name is no fault: folders hold notes as well.
+NOTES_SUFFIX = ".txt"
 _SR = [Interval(Integral, 1, None, closed="left")]
 
 
@@ -87,21 +91,35 @@ def _as_array(column):
     return values
 
 
-@validate_params({"folder": [str, os.PathLike], "sr": _SR}, prefer_skip_nested_validation=True)
-def load_annotated(folder, sr=16000):
-    r"""Load a folder of recordings, each with its annotations in a CSV file of the same name.
+@validate_params(
+    {
+        "folder": [str, os.PathLike],
+        "sr": _SR,
+        "tier": [str, None],
+        "channel": [Interval(Integral, 0, None, closed="left"), None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_annotated(folder, sr=16000, *, tier=None, channel=None):
+    r"""Load a folder of recordings, each with its annotations in a file of the same name.
 
-    ``day1.wav`` goes with ``day1.csv``. Hidden files and files of other kinds are ignored.
+    ``day1.wav`` goes with ``day1.csv``, or with ``day1.TextGrid`` (Praat), ``day1.eaf`` (ELAN), ``day1.txt`` (Audacity
+    or Raven), ``day1.rttm`` or ``day1.its`` (LENA), one of them for each recording. Hidden files, files of other kinds,
+    and texts (.txt) that go with no recording are ignored.
 
     Parameters
     ----------
     folder : str or path-like
-        Folder with audio files (wav, flac, ogg, opus, mp3, aif, aiff, w64, caf, au) and, for each, a CSV file as
-        :func:`skcry.io.read_annotations` reads it: ``start,end,label``, in seconds. An empty CSV file says that
-        nothing was heard. Where a file ``groups.csv`` with columns ``file,group`` exists, it names the infant in each
-        recording.
+        Folder with audio files (wav, flac, ogg, opus, mp3, aif, aiff, w64, caf, au) and, for each, an annotation file
+        as :func:`skcry.io.read_annotations` reads it, such as CSV with ``start,end,label``, in seconds. An empty CSV
+        file says that nothing was heard. Where a file ``groups.csv`` with columns ``file,group`` exists, it names the
+        infant in each recording.
     sr : int, default=16000
         Rate in Hz to resample to.
+    tier : str or None, default=None
+        Tier to read from annotation files that have tiers. None means the only one.
+    channel : int or None, default=None
+        Channel of the audio files to read, counted from 0. None mixes all of them down.
 
     Returns
     -------
@@ -120,8 +138,9 @@ def load_annotated(folder, sr=16000):
     FileNotFoundError, NotADirectoryError
         If there is no such folder.
     ValueError
-        If anything in it is wrong; the message lists all of it. Files without partner, two audio files of one name,
-        unreadable audio, malformed lines, annotations that end before they start or after the recording.
+        If anything in it is wrong; the message lists all of it. Files without partner, two audio files or two
+        annotation files of one name, unreadable audio, malformed lines, annotations that end before they start or
+        after the recording.
 
     Examples
     --------
@@ -147,7 +166,14 @@ def load_annotated(folder, sr=16000):
         raise NotADirectoryError(f"{folder} is a file, not a folder. Pass the folder that it is in.")
     files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     audio = _by_stem(path for path in files if path.suffix.lower() in AUDIO_SUFFIXES)
-    tables = _by_stem(path for path in files if path.suffix.lower() == ".csv" and path.name != GROUPS_FILE)
+    suffixes = [suffix.lower() for suffix in SUFFIXES]
+    tables = _by_stem(
+        path
+        for path in files
+        if path.suffix.lower() in suffixes
+        and path.name not in TABLES_OF_THE_FOLDER
+        and (path.suffix.lower() != NOTES_SUFFIX or path.stem in audio)
+    )
     if not audio and not tables:
         raise ValueError(f"{folder} holds no audio file. Looked for {', '.join(AUDIO_SUFFIXES)}.")
 
@@ -160,21 +186,24 @@ def load_annotated(folder, sr=16000):
                 both = ", ".join(path.name for path in same)
                 faults.append(f"{both}: {len(same)} files of one name. Keep one, or rename the others.")
         if not texts:
-            faults.append(f"{sounds[0].name} has no {stem}.csv. Add one, an empty one where nothing was heard.")
+            faults.append(
+                f"{sounds[0].name} has no {stem}.csv. Add one, an empty one where nothing was heard, "
+                f"or annotations in another format ({', '.join(SUFFIXES)})."
+            )
         if not sounds:
             faults.append(
-                f"{texts[0].name} has no audio file {stem}.wav (or .flac, ...). Add it, or move the CSV away."
+                f"{texts[0].name} has no audio file {stem}.wav (or .flac, ...). Add it, or move {texts[0].name} away."
             )
         if len(sounds) == 1:
             names.append(sounds[0].name)
             try:
-                recordings.append(load_recording(sounds[0], sr, sounds[0].name))
+                recordings.append(load_recording(sounds[0], sr, sounds[0].name, channel))
                 duration = len(recordings[-1]) / sr
             except (OSError, ValueError) as error:
                 faults.append(str(error))
         for path in texts:
             try:
-                annotations.append(as_annotations(read_annotations(path), duration=duration, name=path.name))
+                annotations.append(as_annotations(read_annotations(path, tier=tier), duration=duration, name=path.name))
             except (OSError, ValueError) as error:
                 faults.append(str(error))
     groups = np.arange(len(names))

@@ -1,16 +1,227 @@
-"""Read recordings: audio files by soundfile, arrays as they are, both checked, mono and floating point."""
+"""Read recordings: audio files in blocks by soundfile, arrays as they are, both checked, mono and floating point."""
 
+import contextlib
 import numbers
 import os
+import re
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 DEFAULT_SR = 16000  # what the field's worn recorders give; resampling up adds nothing
+READ_LENGTH = 2**14  # frames decoded at a time; what a FLAC file loses at most where it breaks off
+LOWEST_SR = 8000  # keeps the 4000 Hz up to which cries are looked for
+CLIPPED_SHARE = 0.01  # of all values; loud cries close to the recorder clip now and then
+FULL_SCALE = 0.999
 
 
-def read_audio(path, sr=DEFAULT_SR):
+class AudioFile:
+    """An audio file, read from start to end in blocks of mono floats at one rate.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Any format that libsndfile reads.
+    sr : int or None, default=16000
+        Rate in Hz to resample to, block by block (soxr, whose result does not depend on the blocks). None keeps the
+        file's own.
+    channel : int or None, default=None
+        Channel to read, counted from 0. None mixes all of them down.
+
+    Attributes
+    ----------
+    sr : int
+        Rate in Hz of what :meth:`read` gives.
+    duration : float
+        Length in seconds that the file announces.
+    problems : list of str
+        What is wrong with the file, though it can be read: complete when :meth:`read` has reached the end.
+
+    Raises
+    ------
+    OSError
+        If the file is missing, a folder, no audio, or without any sound.
+    ValueError
+        If there is no such channel.
+    """
+
+    def __init__(self, path, sr=DEFAULT_SR, channel=None):
+        self.name = Path(path).name
+        self.problems = []
+        self._file = _open(Path(path))
+        try:
+            self.channel = channel
+            self._check_header(Path(path))
+        except Exception:
+            self.close()
+            raise
+        self.sr = sr or self._file.samplerate
+        self.duration = self._file.frames / self._file.samplerate
+        self._resampler = None
+        if self.sr != self._file.samplerate:
+            import soxr
+
+            self._resampler = soxr.ResampleStream(self._file.samplerate, self.sr, 1, dtype="float32", quality="HQ")
+        self._waiting = np.empty(0, dtype=np.float32)
+        self._n_read, self._at_end = 0, False
+        self._peak, self._n_clipped = np.zeros(self._file.channels), 0
+
+    def _check_header(self, path):
+        file, n_bytes = self._file, path.stat().st_size
+        if self.channel is not None and not 0 <= self.channel < file.channels:
+            raise ValueError(
+                f"channel={self.channel} must be from 0 to {file.channels - 1}: {self.name} has {file.channels} "
+                f"channel{'' if file.channels == 1 else 's'}. Choose one of them, or None to mix them down."
+            )
+        self._announced = _announced_bytes(file.extra_info)
+        if file.frames == 0:
+            announced = f"its header announces {self._announced[0]}" if self._announced else "its header announces 0"
+            raise OSError(
+                f"{path}: 0 bytes of audio ({announced}, the file has {n_bytes} in all). The file looks truncated, or "
+                "its header was never finished; copy it again, or repair it with the recorder's software."
+            )
+        if file.samplerate < LOWEST_SR:
+            self.problems.append(
+                f"{self.name} is sampled at {file.samplerate} Hz, so nothing above {file.samplerate // 2} Hz is left of"
+                f" its sound, while cries are looked for up to {LOWEST_SR // 2} Hz. Record at {LOWEST_SR} Hz or more."
+            )
+
+    def read(self, n_timepoints):
+        """Read on.
+
+        Parameters
+        ----------
+        n_timepoints : int
+            How much to read, at the rate ``sr``.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_timepoints,)
+            In [-1, 1]; shorter only at the end of the file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be decoded from its very start.
+        ValueError
+            If it holds NaN or infinity.
+        """
+        parts, total = [self._waiting], len(self._waiting)
+        while total < n_timepoints and not self._at_end:
+            parts.append(self._decode())
+            total += len(parts[-1])
+        sound = np.concatenate(parts)
+        self._waiting = sound[n_timepoints:].copy()
+        return sound[:n_timepoints]
+
+    def _decode(self):
+        """Decode the next frames, mix them down and resample them."""
+        import soundfile
+
+        try:
+            y = self._file.read(READ_LENGTH, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            if self._n_read == 0:
+                raise OSError(_unreadable(self._file.name, error)) from None
+            y = np.empty((0, self._file.channels), dtype=np.float32)
+        self._at_end = len(y) == 0
+        if not np.isfinite(y).all():
+            first = (self._n_read + int(np.argmin(np.isfinite(y).all(axis=1)))) / self._file.samplerate
+            raise ValueError(
+                f"{self.name} contains NaN or infinity, the first at {first:g} s. Repair the file, or leave it out."
+            )
+        self._n_read += len(y)
+        if self._at_end:
+            self._look_back()
+        else:
+            loud = np.abs(y)
+            self._peak = np.maximum(self._peak, loud.max(axis=0))
+            self._n_clipped += np.count_nonzero(loud >= FULL_SCALE)
+        y = y.mean(axis=1) if self.channel is None else np.ascontiguousarray(y[:, self.channel])
+        return y if self._resampler is None else self._resampler.resample_chunk(y, last=self._at_end)
+
+    def _look_back(self):
+        """Say what was wrong, now that everything has been read."""
+        file, name = self._file, self.name
+        seconds, announced = self._n_read / file.samplerate, file.frames / file.samplerate
+        if self._announced:
+            announced *= self._announced[0] / max(1, self._announced[1])
+        if self._n_read < file.frames or self._announced:
+            self.problems.append(
+                f"{name} breaks off: its header announces {announced:.1f} s, but only {seconds:.1f} s could be read. "
+                "What there is was used; copy the file again for the rest."
+            )
+        elif "lacks an end-of-stream" in file.extra_info:
+            self.problems.append(
+                f"{name} breaks off after {seconds:.1f} s, without an end mark. What there is was used; copy the file "
+                "again for the rest."
+            )
+        if not self._peak.any():
+            self.problems.append(f"{name} holds digital silence only. Check the recorder.")
+            return
+        dead = np.flatnonzero(self._peak == 0)
+        if len(dead) and self.channel is None:
+            alive = int(np.argmax(self._peak))
+            self.problems.append(
+                f"{name}: channel {dead[0]} of {file.channels} is silent throughout, and mixing down lowers the level. "
+                f"Pass channel={alive} to read the other alone."
+            )
+        elif self.channel in dead:
+            self.problems.append(f"{name}: channel {self.channel} is silent throughout. Choose another.")
+        share = self._n_clipped / (self._n_read * file.channels)
+        if share >= CLIPPED_SHARE and file.subtype not in ("FLOAT", "DOUBLE"):
+            self.problems.append(
+                f"{name} is clipped: {share:.0%} of its values are at full scale. Lower the recorder's gain."
+            )
+
+    def close(self):
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _unreadable(path, error):
+    return f"{path} cannot be read as audio ({error}). Copy it again, or convert it to WAV or FLAC."
+
+
+def _open(path):
+    import soundfile
+
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file. Check the path.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, not an audio file. List the files in it.")
+    if path.stat().st_size == 0:
+        raise OSError(f"{path} is empty: 0 bytes. Copy it again, or leave it out.")
+    try:
+        return soundfile.SoundFile(path)
+    except soundfile.SoundFileError as error:
+        raise OSError(_unreadable(path, error)) from None
+
+
+def _announced_bytes(log):
+    """Find in libsndfile's log how many bytes of audio the header announces and how many there are, if they differ.
+
+    The log says, for one: ``data : 320000 (should be 159979)``. Writers that cannot know the length yet announce the
+    largest number there is; that is no lie.
+    """
+    found = re.search(r"^\s*(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", log, re.M)
+    if found is None:
+        found = re.search(r"^riff : (\d+) \(should be (\d+)\)", log, re.M)  # Wave64 tells it of the whole file only
+    if found is None:
+        frames = re.search(r"frame count (\d+) does not match value from 'ds64' chunk of (\d+)", log)
+        return (int(frames[2]), int(frames[1])) if frames else None
+    announced, there = int(found[1]), int(found[2])
+    return (announced, there) if there < announced < 2**32 - 2**16 or announced > 2**32 else None
+
+
+def read_audio(path, sr=DEFAULT_SR, channel=None):
     """Read an audio file as mono floats at one rate.
 
     Parameters
@@ -18,12 +229,14 @@ def read_audio(path, sr=DEFAULT_SR):
     path : str or path-like
         Any format that libsndfile reads: WAV, FLAC, OGG, MP3 and more.
     sr : int or None, default=16000
-        Rate in Hz to resample to (``soxr_hq``, as in librosa). None keeps the file's own.
+        Rate in Hz to resample to (soxr, high quality, as in librosa). None keeps the file's own.
+    channel : int or None, default=None
+        Channel to read, counted from 0. None mixes all of them down.
 
     Returns
     -------
     y : ndarray of float32 of shape (n_timepoints,)
-        Mean over the channels, in [-1, 1].
+        Sound in [-1, 1].
     sr : int
         Sampling rate in Hz.
 
@@ -33,31 +246,27 @@ def read_audio(path, sr=DEFAULT_SR):
         If there is no such file.
     OSError
         If the file cannot be read as audio.
+    ValueError
+        If there is no such channel, or the file holds NaN or infinity.
+
+    Warns
+    -----
+    UserWarning
+        If the file breaks off before its announced end (what there is, is returned), holds digital silence only, has a
+        silent channel, is clipped, or is sampled below 8000 Hz.
     """
-    import soundfile
-
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file. Check the path.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not an audio file. List the files in it.")
-    try:
-        y, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.SoundFileError as error:
-        raise OSError(
-            f"{path} cannot be read as audio ({error}). Copy it again, or convert it to WAV or FLAC."
-        ) from None
-    y = y.mean(axis=1)
-    if sr is not None and rate != sr and len(y):
-        import librosa
-
-        y = librosa.resample(y, orig_sr=rate, target_sr=sr, res_type="soxr_hq")
-    return y, sr or rate
+    with AudioFile(path, sr, channel) as file:
+        parts = []
+        while not parts or len(parts[-1]):
+            parts.append(file.read(READ_LENGTH))
+        for problem in file.problems:
+            warnings.warn(problem, stacklevel=2)
+        return np.concatenate(parts), file.sr
 
 
-def load_recording(item, sr, name):
+def load_recording(item, sr, name, channel=None):
     """Bring one recording (path or 1-D array) into checked floats at the rate ``sr``."""
-    y = read_audio(item, sr)[0] if isinstance(item, (str, os.PathLike)) else as_floating(np.asarray(item))
+    y = read_audio(item, sr, channel)[0] if isinstance(item, (str, os.PathLike)) else as_floating(np.asarray(item))
     if y.ndim != 1:
         layout = ""
         if y.ndim == 2 and min(y.shape) > 1:
@@ -81,6 +290,27 @@ def load_recording(item, sr, name):
             f"({first / sr:g} s). Repair them, say with np.nan_to_num, or leave the recording out."
         )
     return y
+
+
+class ArraySource:
+    """Read a recording in memory as :class:`AudioFile` reads one on disk."""
+
+    problems = ()
+
+    def __init__(self, y):
+        self._y, self._place = y, 0
+
+    def read(self, n_timepoints):
+        """Read on; less than asked for only at the end."""
+        self._place += n_timepoints
+        return self._y[self._place - n_timepoints : self._place]
+
+
+def open_source(item, sr, name, channel=None):
+    """Open a recording, path or array, as a context manager whose result has ``read`` and ``problems``."""
+    if isinstance(item, (str, os.PathLike)):
+        return AudioFile(item, sr, channel)
+    return contextlib.nullcontext(ArraySource(load_recording(item, sr, name)))
 
 
 def as_floating(x):

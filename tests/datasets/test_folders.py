@@ -7,6 +7,7 @@ import soundfile
 from numpy.testing import assert_array_equal
 
 from skcry.datasets import load_annotated, load_clips
+from skcry.io import write_annotations
 
 
 @pytest.fixture
@@ -38,6 +39,38 @@ def test_hidden_and_other_files_are_ignored(folder):
         (folder / name).write_bytes(b"\x00\x01")
     (folder / "more.wav").mkdir()
     assert len(load_annotated(folder).names) == 2
+
+
+@pytest.mark.parametrize("name", ["a.TextGrid", "a.eaf", "a.txt", "a.rttm"])
+def test_load_annotated_with_other_formats(folder, name):
+    (folder / "a.csv").unlink()
+    write_annotations([(0.5, 1.25, "cry")], folder / name)
+    tables = load_annotated(folder).annotations
+    assert tables[0].to_numpy().tolist() == [[0.5, 1.25, "cry"]]
+    assert tables[1].to_numpy().tolist() == [[0.5, 1.5, "cry"]]
+
+
+def test_load_annotated_by_tier(folder):
+    (folder / "a.csv").unlink()
+    write_annotations([(0.5, 1.25, "cry")], folder / "a.TextGrid", tier="silences")
+    assert len(load_annotated(folder, tier="silences").annotations[0]) == 1
+    with pytest.raises(ValueError, match="a.TextGrid holds no tier 'cry', but 'silences'"):
+        load_annotated(folder, tier="cry")
+
+
+def test_faults_of_annotations_in_several_formats(folder):
+    (folder / "a.eaf").write_text("<xml")
+    (folder / "b.csv").rename(folder / "c.TextGrid")
+    (folder / "notes.txt").write_text("what to annotate next")
+    with pytest.raises(ValueError, match="cannot be loaded, 5 faults") as error:
+        load_annotated(folder)
+    for part in (
+        "a.csv, a.eaf: 2 files of one name. Keep one",
+        "a.eaf cannot be read as an ELAN file",
+        "b.flac has no b.csv. Add one, an empty one where nothing was heard, or annotations in another format (.txt, ",
+        "c.TextGrid has no audio file c.wav (or .flac, ...). Add it, or move c.TextGrid away",
+    ):
+        assert part in str(error.value)
 
 
 def test_groups_file(folder):
@@ -83,7 +116,7 @@ def test_every_fault_of_a_folder_in_one_error(folder, sr):
         "d.csv: 'cry' from 0.2 s to 7.5 s ends after the recording, which lasts 1 s",
         "e.csv has no audio file e.wav",
         "e.csv, line 2: 'x,3,cry'",
-        "f.wav is empty",
+        "f.wav: 0 bytes of audio",
         "g.csv: 'cry' from 0.9 s to 0.2 s ends before it starts",
         "h.mp3 cannot be read as audio",
     ):
@@ -155,3 +188,12 @@ def test_real_recordings(shared):
     data = load_clips(shared / "data" / "clips.csv", group="source")
     assert len(data.recordings) == 615
     assert data.labels.sum() == 89
+
+
+@pytest.mark.real
+def test_real_textgrids(shared):
+    data = load_annotated(shared / "data" / "textgrid", sr=8000)
+    assert len(data.recordings) == len(data.annotations) == 135
+    assert {label for table in data.annotations for label in table["label"]} == {"cry", "-"}
+    for y, table in zip(data.recordings, data.annotations, strict=True):
+        assert 0 < table["offset"].max() <= len(y) / 8000

@@ -1,0 +1,96 @@
+"""LENA's .its files: cries, and the clock."""
+
+import re
+from itertools import count
+from pathlib import Path
+
+import pandas as pd
+
+from .files import read_xml
+
+# "PT83.12S"; newer files may count hours and minutes, as ISO 8601 allows.
+DURATION = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d*)?)S)?")
+
+
+def _seconds(element, attribute, name):
+    """Time in seconds of an attribute."""
+    text = element.get(attribute)
+    match = DURATION.fullmatch(text or "")
+    if not match or not any(match.groups()):
+        place = " ".join(f'{key}="{element.get(key)}"' for key in ("num", "spkr", "startTime") if element.get(key))
+        raise ValueError(
+            f"{name}: <{element.tag} {place}> has {attribute}={text!r}, which is no time such as 'PT12.34S'. Export "
+            "the file from LENA again."
+        )
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return round(((days * 24 + hours) * 60 + minutes) * 60 + seconds, 6)
+
+
+def read_its(path):
+    """Read the cries of the key child: ``startCry1`` to ``endCry1``, ``startCry2``, ... of each segment."""
+    rows = []
+    for segment in read_xml(path, "ITS", "LENA's .its file").iter("Segment"):
+        for number in count(1):
+            if f"startCry{number}" not in segment.attrib:
+                break
+            onset = _seconds(segment, f"startCry{number}", path.name)
+            rows.append((onset, _seconds(segment, f"endCry{number}", path.name), "cry"))
+    return rows
+
+
+def read_its_clock(path):
+    """Say when, by the clock, each stretch of a LENA recording was made.
+
+    A recorder that is paused and switched on again goes on with the same audio file, so seconds in the file are no time
+    of day by themselves.
+
+    Parameters
+    ----------
+    path : str or path-like
+        LENA's ``.its`` file.
+
+    Returns
+    -------
+    DataFrame of shape (n_stretches, 3)
+        Columns ``onset, offset`` (float, seconds in the audio file) and ``start`` (Timestamp in UTC), sorted by onset.
+        For local time: ``clock["start"].dt.tz_convert("America/Chicago")``.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    ValueError
+        If it is no ``.its`` file, holds no recording, or a time is missing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skcry.io import read_its_clock
+    >>> text = '''<ITS><ProcessingUnit>
+    ... <Recording num="1" startClockTime="2024-05-01T08:00:00Z" startTime="PT0.00S" endTime="PT3600.00S"/>
+    ... </ProcessingUnit></ITS>'''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "monday.its")
+    ...     _ = path.write_text(text)
+    ...     read_its_clock(path)
+       onset  offset                     start
+    0    0.0  3600.0 2024-05-01 08:00:00+00:00
+    """
+    path = Path(path)
+    rows = []
+    for recording in read_xml(path, "ITS", "LENA's .its file").iter("Recording"):
+        onset, offset = (_seconds(recording, attribute, path.name) for attribute in ("startTime", "endTime"))
+        clock = recording.get("startClockTime")
+        try:
+            rows.append((onset, offset, pd.to_datetime(clock, utc=True)))
+        except ValueError:
+            clock = None
+        if clock is None:
+            raise ValueError(
+                f"{path.name}: <Recording> from {onset:g} s to {offset:g} s has no startClockTime that is a date and "
+                "time. Export the file from LENA again."
+            )
+    if not rows:
+        raise ValueError(f"{path.name} holds no <Recording>. Export the file from LENA again.")
+    return pd.DataFrame(rows, columns=["onset", "offset", "start"]).sort_values("onset", ignore_index=True)
