@@ -8,6 +8,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from .events import find_events
 
+EPSILON = 1e-12  # keeps log-odds finite
+
 
 def grouped_splits(cv, labels, groups, random_state=None):
     """Split rows for cross-validation, whole groups at a time, and check it.
@@ -92,6 +94,57 @@ def second_scores(scores, start, n_timepoints, length, sr):
     last = np.maximum(last, first + 1)
     running = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0, dtype=np.float64)])
     return (running[last] - running[first]) / (last - first)[:, None]
+
+
+def window_scores(estimator, windows):
+    """Score windows by probabilities, where the estimator gives them, else by its decision function.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted on windows.
+    windows : Windows of shape (n_windows, n_timepoints)
+        What to score.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_windows, n_scores)
+    probable : bool
+        Whether these are probabilities.
+    """
+    probable = hasattr(estimator, "predict_proba")
+    scores = np.asarray(estimator.predict_proba(windows) if probable else estimator.decision_function(windows))
+    return (scores[:, None] if scores.ndim == 1 else scores), probable
+
+
+def second_log_odds(scores, probable, start, n_timepoints, length, sr, is_open=None):
+    """Pool scores of one recording's windows into scores of its seconds, on the whole real line.
+
+    Probabilities are pooled as such, so that a single window that is sure of itself does not outweigh all others.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_windows, n_scores)
+        See :func:`window_scores`.
+    probable : bool
+        Whether these are probabilities.
+    start, n_timepoints, length, sr
+        See :func:`second_scores`.
+    is_open : ndarray of bool of shape (n_seconds,) or None, default=None
+        Seconds that a gate leaves open. None means all.
+
+    Returns
+    -------
+    ndarray of shape (n_seconds, 1) for two classes, else (n_seconds, n_classes)
+        NaN in closed seconds.
+    """
+    pooled = second_scores(scores, start, n_timepoints, length, sr)
+    if probable:
+        pooled = np.log(np.maximum(pooled, EPSILON))
+        pooled = pooled[:, 1:] - pooled[:, :1] if pooled.shape[1] == 2 else pooled
+    if is_open is not None:
+        pooled[~is_open] = np.nan
+    return pooled
 
 
 def recording_score(scores, *, merge_gap, min_duration, duration):

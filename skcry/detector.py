@@ -14,16 +14,21 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, has_fit_parameter
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    has_fit_parameter,
+    validate_data,
+)
 
-from .decoding import best_f1_threshold, grouped_splits, recording_score, second_scores
+from .decoding import EPSILON, best_f1_threshold, grouped_splits, recording_score, second_log_odds, window_scores
 from .events import LabelMap, classify, find_events
+from .gate import EnergyGate
 from .io.audio import as_recordings
 from .pipeline import make_cry_pipeline
+from .streaming import Recording, score_recordings, windows_in_open_seconds
 from .windows import Windower
-
-BATCH_DURATION = 600.0  # seconds of sound that go through the estimator together
-EPSILON = 1e-12  # keeps log-odds finite
 
 
 def _holds_labels(y):
@@ -57,24 +62,13 @@ def _fit_windows(estimator, windows, labels):
     return fitted.set_params(cv=estimator.cv) if hasattr(estimator, "cv") else fitted
 
 
-def _second_log_odds(estimator, windows):
-    """Yield each recording's number and the scores of its seconds, on the whole real line.
-
-    Of shape (n_seconds, 1) for two classes, else (n_seconds, n_classes). Probabilities are pooled as such, so that a
-    single window that is sure of itself does not outweigh all others.
-    """
-    probable = hasattr(estimator, "predict_proba")
-    scores = np.asarray(estimator.predict_proba(windows) if probable else estimator.decision_function(windows))
-    scores = scores[:, None] if scores.ndim == 1 else scores
-    for number in np.unique(windows.recording):
+def _in_open_seconds(windows, is_open):
+    """Tell which windows hold a second that the gate leaves open; ``is_open`` holds such seconds per recording."""
+    heard = np.ones(len(windows), dtype=bool)
+    for number in np.unique(windows.recording) if is_open is not None else ():
         rows = windows.recording == number
-        pooled = second_scores(
-            scores[rows], windows.start[rows], windows.n_timepoints, windows.lengths[number], windows.sr
-        )
-        if probable:
-            pooled = np.log(np.maximum(pooled, EPSILON))
-            pooled = pooled[:, 1:] - pooled[:, :1] if pooled.shape[1] == 2 else pooled
-        yield number, pooled
+        heard[rows] = windows_in_open_seconds(windows.start[rows], windows.n_timepoints, windows.sr, is_open[number])
+    return heard
 
 
 class CryDetector(ClassifierMixin, BaseEstimator):
@@ -91,6 +85,9 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         in a search (``estimator__classify__C``), pass it explicitly.
     windower : Windower or None, default=None
         Cuts the recordings. None means ``Windower()``.
+    gate : EnergyGate or None, default=None
+        First stage: seconds that it closes hold no crying, and windows without an open second never reach the
+        estimator, neither in training nor afterwards. None means that every window does.
     positive : str, tuple of str or None, default=("cry",)
         Labels of annotations that count as crying. None keeps every label as a class of its own name;
         :meth:`timeline` then has a column of probabilities per class. Labels of whole recordings are classes as they
@@ -127,6 +124,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         Fitted on all windows.
     windower_ : Windower
         Fitted windower.
+    gate_ : EnergyGate or None
+        Fitted gate.
     threshold_ : float
         Score from which a second counts as crying.
     calibrator_ : Pipeline or None
@@ -152,12 +151,13 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     >>> fast = make_pipeline(StatFeatures(), StandardScaler(), LogisticRegression())
     >>> detector = CryDetector(fast, threshold=0.5).fit(recordings, annotations, groups=infants)
     >>> detector.timeline(recordings[:1]).shape
-    (30, 2)
+    (30, 3)
     """
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "predict"]), None],
         "windower": [Windower, None],
+        "gate": [EnergyGate, None],
         "positive": [str, tuple, list, None],
         "negative": [str, tuple, list, None],
         "min_overlap": [Interval(numbers.Real, 0, 1, closed="right")],
@@ -174,6 +174,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         estimator=None,
         *,
         windower=None,
+        gate=None,
         positive=("cry",),
         negative=None,
         min_overlap=0.5,
@@ -186,6 +187,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     ):
         self.estimator = estimator
         self.windower = windower
+        self.gate = gate
         self.positive = positive
         self.negative = negative
         self.min_overlap = min_overlap
@@ -257,31 +259,47 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             self.__dict__.pop(name, None)
             if hasattr(self.windower_, name):
                 setattr(self, name, getattr(self.windower_, name))
-        keep = np.ones(len(windows), dtype=bool)
+        self.gate_, is_open = None, None
+        if self.gate is not None:
+            self.gate_ = self._fit_gate(X)
+            is_open = [self.gate_.open_seconds(x, name) for x, name in zip(X, windows.names, strict=True)]
+        keep = _in_open_seconds(windows, is_open)
         if self._strong:
             labels = windows.label(y, self.min_overlap, positive=self.positive, negative=self.negative)
             if self.mixed == "drop":
-                keep = ~windows.mixed(y, positive=self.positive, negative=self.negative)
+                keep &= ~windows.mixed(y, positive=self.positive, negative=self.negative)
         else:
             labels = y[windows.recording]
         self.classes_ = np.unique(labels[keep])
         if len(self.classes_) < 2:
             raise ValueError(
-                f"Training needs at least 2 classes, but all {keep.sum()} windows bear the one label "
+                f"Training needs at least 2 classes, but all {keep.sum()} windows"
+                f"{'' if self.gate is None else ' that the gate lets pass'} bear the one label "
                 f"{self.classes_.tolist()} (1 class). Add recordings of the other class, or check positive="
-                f"{self.positive!r} against the labels."
+                f"{self.positive!r} against the labels{'' if self.gate is None else ', or open the gate wider'}."
             )
         self._interesting = self._find_interesting(label_map)
         self.positive_index_ = self._find_positive(label_map)
+        self._background_index = self._find_background(label_map)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
         self.calibrator_, self.threshold_ = None, 0.5
         if self.threshold == "cv":
-            self._calibrate(estimator, windows, labels, keep, self._truth(y, windows, label_map), seed)
+            self._calibrate(estimator, windows, labels, keep, is_open, self._truth(y, windows, label_map), seed)
         else:
             self.threshold_ = float(self.threshold)
         self.estimator_ = _fit_windows(estimator, windows[keep], labels[keep])
         return self
+
+    def _fit_gate(self, X):
+        gate = clone(self.gate)
+        if gate.sr not in (None, self.windower_.sr):
+            raise ValueError(
+                f"The gate's sr={gate.sr} Hz contradicts the windower's sr={self.windower_.sr} Hz. Leave sr=None in "
+                "the gate."
+            )
+        channel = self.windower_.channel if gate.channel is None else gate.channel
+        return gate.set_params(sr=self.windower_.sr, channel=channel).fit(X)
 
     def _find_interesting(self, label_map):
         """Find the numbers of the classes whose events are reported."""
@@ -310,6 +328,20 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             )
         return 1
 
+    def _find_background(self, label_map):
+        """Find the number of the class that seconds belong to when the gate is closed."""
+        if self.positive_index_ is not None:
+            return 1 - self.positive_index_
+        names = [str(name) for name in self.classes_]
+        if str(label_map.background) in names:
+            return names.index(str(label_map.background))
+        if self.gate is not None:
+            raise ValueError(
+                f"None of the classes {self.classes_.tolist()} is what a closed gate means: {label_map.background!r} "
+                "is not among them. Name the label of quiet seconds first in negative=(...), or leave the gate out."
+            )
+        return None
+
     def _second_truth(self, annotations, duration, label_map, name):
         onset = np.arange(int(np.ceil(duration)), dtype=float)
         return classify(
@@ -325,16 +357,36 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             for annotations, length, name in zip(y, windows.lengths, windows.names, strict=True)
         ]
 
-    def _calibrate(self, estimator, windows, labels, keep, truth, seed):
+    def _score_seconds(self, estimator, windows, is_open):
+        """Yield the number of each recording and the scores of its seconds, as :func:`score_recordings` does."""
+        heard = _in_open_seconds(windows, is_open)
+        numbers = np.unique(windows.recording)
+        windows = windows[heard]
+        if len(windows):
+            scores, probable = window_scores(estimator, windows)
+        for number in numbers:
+            rows, length = windows.recording == number, windows.lengths[number]
+            if not rows.any():
+                yield number, np.full((-(-length // windows.sr), self._n_scores), np.nan)
+                continue
+            open_seconds = None if is_open is None else is_open[number]
+            place = (windows.start[rows], windows.n_timepoints, length, windows.sr)
+            yield number, second_log_odds(scores[rows], probable, *place, open_seconds)
+
+    @property
+    def _n_scores(self):
+        return 1 if len(self.classes_) == 2 else len(self.classes_)
+
+    def _calibrate(self, estimator, windows, labels, keep, is_open, truth, seed):
         """Learn calibration and threshold from scores of recordings whose group was left out."""
         scored = []  # (recording, scores of its seconds)
         for train, test in grouped_splits(self.cv, labels, windows.groups, seed):
             train = train[keep[train]]
             fitted = _fit_windows(estimator, windows[train], labels[train])
-            scored.extend(_second_log_odds(fitted, windows[test]))
+            scored.extend(self._score_seconds(fitted, windows[test], is_open))
         pooled = np.concatenate([scores for _, scores in scored])
         known = np.concatenate([truth[number] for number, _ in scored])
-        heard = np.isin(known, self.classes_)
+        heard = np.isin(known, self.classes_) & ~np.isnan(pooled[:, 0])
         missing = np.setdiff1d(self.classes_, known)
         if len(missing):
             raise ValueError(
@@ -367,97 +419,149 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     # Scoring
 
     def _probabilities(self, scores):
+        """Turn scores of seconds into probabilities; what the gate closed is background for certain."""
+        if len(scores) == 0:  # of a recording that could not be read
+            return np.empty((0, len(self.classes_)))
+        closed = np.isnan(scores[:, 0])
+        scores = np.where(closed[:, None], 0.0, scores)
         if self.calibrator_ is not None:
-            return self.calibrator_.predict_proba(scores)
-        if scores.shape[1] == 1:
-            return np.hstack([expit(-scores), expit(scores)])
-        return softmax(scores, axis=1)
+            probabilities = self.calibrator_.predict_proba(scores)
+        elif scores.shape[1] == 1:
+            probabilities = np.hstack([expit(-scores), expit(scores)])
+        else:
+            probabilities = softmax(scores, axis=1)
+        if closed.any():
+            probabilities[closed] = np.eye(len(self.classes_))[self._background_index]
+        return probabilities
 
     def _recording_score(self, probabilities, duration):
         return recording_score(
             probabilities, merge_gap=self.merge_gap, min_duration=self.min_duration, duration=duration
         )
 
-    def _seconds(self, X):
-        """Yield duration in seconds and probabilities, shape (n_seconds, n_classes), of each recording in turn."""
+    def _seconds(self, X, on_error="raise", progress=None):
+        """Yield each recording in turn with the probabilities of its seconds, shape (n_seconds, n_classes)."""
         check_is_fitted(self, "estimator_")
-        for batch in self._batches(as_recordings(X)):
-            windows = self.windower_.transform(batch)
-            for number, scores in _second_log_odds(self.estimator_, windows):
-                yield windows.lengths[number] / windows.sr, self._probabilities(scores)
+        if on_error not in ("raise", "warn"):
+            raise ValueError(f"on_error={on_error!r} must be 'raise' or 'warn'.")
+        X = as_recordings(X)
+        if hasattr(X, "shape"):
+            X = validate_data(self.windower_, X, reset=False, dtype="numeric", ensure_all_finite=False)
+        options = {"gate": self.gate_, "on_error": "raise" if on_error == "raise" else "skip", "progress": progress}
+        for recording, scores in score_recordings(
+            self.estimator_, self.windower_, X, n_scores=self._n_scores, **options
+        ):
+            yield recording, self._probabilities(scores)
 
-    def _batches(self, X):
-        """Cut recordings into batches: short arrays together, files and long arrays one by one."""
-        limit = BATCH_DURATION * self.windower_.sr
-        sizes = [X.shape[1]] * len(X) if hasattr(X, "shape") else [len(x) if np.ndim(x) else limit for x in X]
-        first, total = 0, 0
-        for last, size in enumerate(sizes):
-            size = max(size, self.windower_.window_length_)
-            if last > first and total + size > limit:
-                yield X.iloc[first:last] if hasattr(X, "iloc") else X[first:last]
-                first, total = last, 0
-            total += size
-        yield X.iloc[first:] if hasattr(X, "iloc") else X[first:]
+    def _report(self, recording):
+        """Warn of what is wrong with a recording; tell whether it could be read."""
+        problems = recording.problems
+        if recording.error is not None:
+            problems = [f"{recording.name} is left out: {recording.error}"]
+        for problem in problems:
+            warnings.warn(problem, stacklevel=3)
+        return recording.error is None
 
-    def timeline(self, X):
+    def timeline(self, X, *, on_error="raise"):
         """Score every second.
+
+        Long recordings go through in blocks, files and arrays alike: memory does not grow with the length of the day.
 
         Parameters
         ----------
         X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
             Recordings.
+        on_error : {"raise", "warn"}, default="raise"
+            Whether a recording that cannot be read is an error, or is left out with a warning.
 
         Returns
         -------
-        DataFrame of shape (n_seconds, 2)
-            Indexed by recording (its place in ``X``) and second, with columns ``score`` (from 0 to 1) and ``cry``
-            (bool, ``score >= threshold_``). With more than two classes: a column of probabilities per class, and
-            ``label``, the most probable one.
-        """
-        tables = []
-        for number, (_, probabilities) in enumerate(self._seconds(X)):
-            index = pd.MultiIndex.from_product([[number], range(len(probabilities))], names=["recording", "second"])
-            if self.positive_index_ is not None:
-                score = probabilities[:, self.positive_index_]
-                columns = {"score": score, "cry": score >= self.threshold_}
-            else:
-                columns = {str(name): probabilities[:, i] for i, name in enumerate(self.classes_)}
-                columns["label"] = self.classes_[probabilities.argmax(axis=1)]
-            tables.append(pd.DataFrame(columns, index=index))
-        return pd.concat(tables)
+        DataFrame of shape (n_seconds, 3)
+            Indexed by recording (its place in ``X``) and second, with columns ``score`` (from 0 to 1), ``cry`` (bool,
+            ``score >= threshold_``) and ``usable`` (bool, False where the second holds one constant value: digital
+            silence or a stuck recorder). With more than two classes: a column of probabilities per class, ``label``,
+            the most probable one, and ``usable``.
 
-    def detect(self, X):
+        Raises
+        ------
+        OSError, ValueError
+            If a recording cannot be read. Headers of files are looked at before the work begins.
+
+        Warns
+        -----
+        UserWarning
+            If a file breaks off early, is silent or clipped, or has another fault that :func:`skcry.io.read_audio`
+            names.
+        """
+        tables = {}
+        for recording, probabilities in self._seconds(X, on_error):
+            if self._report(recording):
+                tables[recording.number] = self._second_table(recording, probabilities)
+        if not tables:
+            raise ValueError("None of the recordings could be read; the warnings above say why.")
+        return pd.concat(tables, names=["recording", "second"])
+
+    def _second_table(self, recording, probabilities):
+        if self.positive_index_ is not None:
+            score = probabilities[:, self.positive_index_]
+            columns = {"score": score, "cry": score >= self.threshold_}
+        else:
+            columns = {str(name): probabilities[:, i] for i, name in enumerate(self.classes_)}
+            columns["label"] = self.classes_[probabilities.argmax(axis=1)]
+        index = pd.RangeIndex(len(probabilities), name="second")
+        return pd.DataFrame({**columns, "usable": recording.usable}, index=index)
+
+    def detect(self, X, *, on_error="raise"):
         """Find the events.
 
         Parameters
         ----------
         X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
             Recordings.
+        on_error : {"raise", "warn"}, default="raise"
+            Whether a recording that cannot be read is an error, or is left out with a warning.
 
         Returns
         -------
         DataFrame of shape (n_events, 4)
             Columns ``recording`` (its place in ``X``), ``onset`` and ``offset`` in seconds, and ``score``, the mean
             over the event's seconds. With more than two classes also ``label``; background is no event.
+
+        Raises
+        ------
+        OSError, ValueError
+            As :meth:`timeline`.
+
+        Warns
+        -----
+        UserWarning
+            As :meth:`timeline`.
         """
+        check_is_fitted(self, "estimator_")
+        tables = [self._event_table(Recording(0, "", self.windower_.sr), np.empty((0, len(self.classes_))))]
+        for recording, probabilities in self._seconds(X, on_error):
+            if self._report(recording):
+                tables.append(self._event_table(recording, probabilities))
+        return pd.concat(tables, ignore_index=True)
+
+    def _event_table(self, recording, probabilities):
+        if self.positive_index_ is not None:
+            score = probabilities[:, self.positive_index_]
+            found = [(None, score, score >= self.threshold_)]
+        else:
+            winner = probabilities.argmax(axis=1)
+            found = [(self.classes_[i], probabilities[:, i], winner == i) for i in self._interesting]
         rows = []
-        for number, (duration, probabilities) in enumerate(self._seconds(X)):
-            if self.positive_index_ is not None:
-                score = probabilities[:, self.positive_index_]
-                found = [(None, score, score >= self.threshold_)]
-            else:
-                winner = probabilities.argmax(axis=1)
-                found = [(self.classes_[i], probabilities[:, i], winner == i) for i in self._interesting]
-            for name, score, active in found:
-                events = find_events(
-                    active, merge_gap=self.merge_gap, min_duration=self.min_duration, duration=duration
-                )
-                for onset, offset in events:
-                    mean = score[int(onset) : int(np.ceil(offset))].mean()
-                    rows.append((number, onset, offset, mean, name))
+        for name, score, active in found:
+            events = find_events(
+                active, merge_gap=self.merge_gap, min_duration=self.min_duration, duration=recording.duration
+            )
+            for onset, offset in events:
+                mean = score[int(onset) : int(np.ceil(offset))].mean()
+                rows.append((recording.number, onset, offset, mean, name))
         table = pd.DataFrame(rows, columns=["recording", "onset", "offset", "score", "label"])
         table = table.astype({"recording": int, "onset": float, "offset": float, "score": float})
-        table = table.sort_values(["recording", "onset"], kind="stable", ignore_index=True)
+        table = table.sort_values("onset", kind="stable", ignore_index=True)
         return table.drop(columns="label") if self.positive_index_ is not None else table
 
     def decision_function(self, X):
@@ -496,11 +600,12 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             the mean over its seconds.
         """
         rows = []
-        for duration, probabilities in self._seconds(X):
+        for recording, probabilities in self._seconds(X):
+            self._report(recording)
             if self.positive_index_ is None:
                 rows.append(probabilities.mean(axis=0))
                 continue
-            score = self._recording_score(probabilities[:, self.positive_index_], duration)
+            score = self._recording_score(probabilities[:, self.positive_index_], recording.duration)
             rows.append((score, 1 - score) if self.positive_index_ == 0 else (1 - score, score))
         return np.array(rows)
 
@@ -558,8 +663,10 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         y, several = list(y), self.positive_index_ is None
         label_map = LabelMap(None if several else self.positive, self.negative)
         truth, scores = [], []
-        for number, (duration, probabilities) in enumerate(self._seconds(X)):
-            truth.append(self._second_truth(y[number], duration, label_map, f"annotations of recordings[{number}]"))
+        for recording, probabilities in self._seconds(X):
+            self._report(recording)
+            name = f"annotations of {recording.name}"
+            truth.append(self._second_truth(y[recording.number], recording.duration, label_map, name))
             scores.append(probabilities)
         truth, scores = np.concatenate(truth), np.concatenate(scores)
         wanted = dict(enumerate(self.classes_))

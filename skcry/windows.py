@@ -368,6 +368,8 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     last : {"pad", "drop"}, default="pad"
         What becomes of a tail that fills no window: completed with zeros, or dropped. A recording shorter than one
         window is padded in either case, never lost.
+    channel : int or None, default=None
+        Channel of audio files to read, counted from 0. None mixes all of them down. Arrays are mono.
 
     Attributes
     ----------
@@ -391,13 +393,15 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         "hop_duration": [Interval(numbers.Real, 0, None, closed="neither")],
         "sr": [Interval(numbers.Integral, 1, None, closed="left")],
         "last": [StrOptions({"pad", "drop"})],
+        "channel": [Interval(numbers.Integral, 0, None, closed="left"), None],
     }
 
-    def __init__(self, window_duration=5.0, hop_duration=1.0, *, sr=DEFAULT_SR, last="pad"):
+    def __init__(self, window_duration=5.0, hop_duration=1.0, *, sr=DEFAULT_SR, last="pad", channel=None):
         self.window_duration = window_duration
         self.hop_duration = hop_duration
         self.sr = sr
         self.last = last
+        self.channel = channel
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -476,26 +480,28 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         X = self._recordings(X)
         if hasattr(X, "shape"):
             X = validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False)
-        tracks = [load_recording(item, self.sr, name_of(item, i)) for i, item in enumerate(X)]
+        names = [name_of(item, i) for i, item in enumerate(X)]
+        tracks = [load_recording(item, self.sr, name, self.channel) for item, name in zip(X, names, strict=True)]
+        starts = [self._starts(len(track)) for track in tracks]
+        return self._cut(tracks, starts, groups=groups, names=names)
+
+    def _starts(self, length):
+        """Place the windows of a recording of so many timepoints."""
+        beyond = max(0, length - self.window_length_) / self.hop_length_
+        n_windows = 1 + int(np.ceil(beyond) if self.last == "pad" else beyond)
+        starts = np.arange(n_windows) * self.hop_length_
+        return starts[starts < length]  # a hop longer than a window can step over the end
+
+    def _cut(self, tracks, starts, **about):
+        """Place windows in recordings, or in stretches of recordings; complete what the last ones lack with zeros."""
         common = np.result_type(*{track.dtype for track in tracks})
-        starts, lengths = [], [len(track) for track in tracks]
+        lengths = [len(track) for track in tracks]
         for i, track in enumerate(tracks):
-            beyond = max(0, len(track) - self.window_length_) / self.hop_length_
-            n_windows = 1 + int(np.ceil(beyond) if self.last == "pad" else beyond)
-            starts.append(np.arange(n_windows) * self.hop_length_)
-            starts[-1] = starts[-1][starts[-1] < len(track)]  # a hop longer than a window can step over the end
-            missing = starts[-1][-1] + self.window_length_ - len(track)
+            missing = (starts[i][-1] if len(starts[i]) else 0) + self.window_length_ - len(track)
             tracks[i] = (np.pad(track, (0, missing)) if missing > 0 else track).astype(common, copy=False)
-        return Windows(
-            tracks,
-            np.repeat(np.arange(len(tracks)), [len(start) for start in starts]),
-            np.concatenate(starts),
-            self.window_length_,
-            sr=self.sr,
-            lengths=lengths,
-            groups=groups,
-            names=[name_of(item, i) for i, item in enumerate(X)],
-        )
+        recording = np.repeat(np.arange(len(tracks)), [len(start) for start in starts])
+        start = np.concatenate(starts)
+        return Windows(tracks, recording, start, self.window_length_, sr=self.sr, lengths=lengths, **about)
 
     @staticmethod
     def _recordings(X):

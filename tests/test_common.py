@@ -11,7 +11,16 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import skcry
-from skcry import AlexNetClassifier, CryDetector, Denoise, HighPassFilter, MelSpectrogram, StatFeatures, Windower
+from skcry import (
+    AlexNetClassifier,
+    CryDetector,
+    Denoise,
+    EnergyGate,
+    HighPassFilter,
+    MelSpectrogram,
+    StatFeatures,
+    Windower,
+)
 
 # The checks pass clips of 1 to 10 timepoints: one window each, which a plain classifier takes as features.
 NET = {
@@ -36,6 +45,7 @@ INSTANCES = [
     (MelSpectrogram(n_mels=8), 46),
     (StatFeatures(), 46),
     (Windower(), 46),
+    (EnergyGate(), 40),
     (AlexNetClassifier(**NET), 61),
     (CryDetector(**DETECTOR), 54),
 ]

@@ -27,7 +27,6 @@ from sklearn.svm import SVC, LinearSVC
 from skcry import CryDetector, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
 from skcry.datasets import make_cry_recordings
 from skcry.decoding import grouped_splits
-from skcry.detector import _second_log_odds
 
 
 def fast(classifier=None):
@@ -96,7 +95,7 @@ def test_events_follow_the_timeline(fitted, data):
 def test_batches_of_recordings_make_no_difference(fitted, data, monkeypatch):
     recordings, _, _ = data
     together = fitted.timeline(recordings)
-    monkeypatch.setattr("skcry.detector.BATCH_DURATION", 1.0)
+    monkeypatch.setattr("skcry.streaming.BLOCK_DURATION", 50.0)
     pd.testing.assert_frame_equal(fitted.timeline(recordings), together)
     alone = pd.concat([fitted.timeline([y]) for y in recordings])
     np.testing.assert_allclose(alone["score"], together["score"])
@@ -204,7 +203,7 @@ def test_several_classes_pass_by_name(data):
     detector.fit(recordings, named, groups=infants)
     assert detector.classes_.tolist() == ["cry", "fuss", "quiet"]
     timeline = detector.timeline(recordings[:2])
-    assert timeline.columns.tolist() == ["cry", "fuss", "quiet", "label"]
+    assert timeline.columns.tolist() == ["cry", "fuss", "quiet", "label", "usable"]
     np.testing.assert_allclose(timeline[["cry", "fuss", "quiet"]].sum(axis=1), 1)
     assert set(detector.detect(recordings)["label"]) <= {"cry", "fuss"}
     assert set(detector.predict(recordings)) <= {"cry", "fuss", "quiet"}
@@ -406,7 +405,7 @@ def test_scores_are_calibrated_and_the_threshold_is_learned(data):
     seed = np.random.RandomState(0).randint(2**31 - 1)
     known, scores = [], []
     for train, test in grouped_splits(3, y, X.groups, seed):
-        for number, odds in _second_log_odds(fast(SVC(C=0.01)).fit(X[train], y[train]), X[test]):
+        for number, odds in detector._score_seconds(fast(SVC(C=0.01)).fit(X[train], y[train]), X[test], None):
             known.append(truth[seconds.recording == number])
             scores.append(detector.calibrator_.predict_proba(odds)[:, 1])
     known, scores = np.concatenate(known), np.concatenate(scores)
@@ -460,7 +459,7 @@ def test_two_interesting_classes(data):
     recordings, annotations, _ = data
     named = [[(0, 40, "fuss")] if number % 2 else [(0, 40, "cry")] for number in range(len(recordings))]
     detector = CryDetector(fast(), positive=None, threshold=0.5).fit(recordings, named)
-    assert detector.timeline(recordings).columns.tolist() == ["cry", "fuss", "label"]
+    assert detector.timeline(recordings).columns.tolist() == ["cry", "fuss", "label", "usable"]
     np.testing.assert_array_equal(detector.predict(recordings) == "fuss", detector.decision_function(recordings) > 0)
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -51,16 +52,25 @@ def test_readme_code_runs(tmp_path, monkeypatch):
         )
     soundfile.write(tmp_path / "monday.wav", recordings[0], 16000)
     soundfile.write(tmp_path / "tuesday.flac", np.stack([recordings[1]] * 2, axis=1), 16000)
+    (tmp_path / "days").mkdir()
+    soundfile.write(tmp_path / "days" / "monday.wav", recordings[2], 16000)
+    soundfile.write(tmp_path / "days" / "tuesday.flac", recordings[3], 16000)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(), re.S)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     small = (
         "import skcry.pipeline as p, functools\n"
         "p.AlexNetClassifier = functools.partial(p.AlexNetClassifier, max_epochs=1, early_stopping=False)\n"
     )
     code = small + "\n".join(blocks).replace('"estimator__features__embedding__net__width": [0.25, 0.5],', "")
     code = code.replace("[200, 350]", "[350]").replace("[3, 5]", "[5]")
+    commands = re.findall(r"^\$ python (-m skcry .+)$", (ROOT / "README.md").read_text(), re.M)
+    assert len(commands) == 3
+    code += "\nfrom skcry.__main__ import main\n"
+    code += "\n".join(f"assert main({command.split()[2:]}) == 0" for command in commands)
+    (tmp_path / "start.csv").write_text("file,start\nmonday.wav,2024-05-06 07:30\ntuesday.flac,2024-05-07 08:05\n")
     subprocess.run([sys.executable, "-W", "error::DeprecationWarning", "-c", code], check=True, cwd=tmp_path)
+    assert len(pd.read_csv(tmp_path / "hours.csv")) == 2
 
 
 def test_quickstart_runs_small(tmp_path):
@@ -76,3 +86,13 @@ def test_quickstart_runs_small(tmp_path):
         [*command, "--recordings", "4", "--duration", "20"], capture_output=True, text=True, cwd=ROOT
     )
     assert "too few" in too_few.stderr
+
+
+def test_daylong_example_runs_small(tmp_path):
+    command = [sys.executable, ROOT / "examples" / "plot_daylong.py", "--out", tmp_path, "--hours", "0.2"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.count("Picture ") == 2
+    assert (tmp_path / "ada.flac.png").stat().st_size > 10_000
+    hours = pd.read_csv(tmp_path / "hours.csv")
+    assert hours["hours"].sum() == pytest.approx(0.4)
+    assert hours["n_bouts"].sum() > 0

@@ -21,7 +21,7 @@ def reduce_noise(y, *, sr, **settings):
     """Gate each clip or recording along the last axis, chunk by chunk.
 
     Gives what ``noisereduce.reduce_noise`` gives, without its temporary files and whole-day copies, and an answer in
-    digital silence.
+    digital silence. Only the stationary noise floor of recordings longer than a chunk is taken chunk by chunk.
 
     Parameters
     ----------
@@ -42,9 +42,7 @@ def reduce_noise(y, *, sr, **settings):
         return np.stack([reduce_noise(row, sr=sr, **settings) for row in y])
     import noisereduce
 
-    noise = y[:CHUNK_SIZE] if settings["stationary"] else None
-    if noise is not None and len(noise) < settings["n_fft"]:
-        noise = np.pad(noise, (0, settings["n_fft"] - len(noise)))
+    noise = None
     size = min(CHUNK_SIZE, len(y))
     dither = np.random.default_rng(0).normal(scale=DITHER, size=size + 2 * PADDING)
     out = np.empty_like(y)
@@ -52,8 +50,13 @@ def reduce_noise(y, *, sr, **settings):
         first, last = max(0, start - PADDING), min(len(y), start + size + PADDING)
         chunk = dither.copy()
         chunk[first - start + PADDING : last - start + PADDING] += y[first:last]
-        gated = noisereduce.reduce_noise(chunk, sr, y_noise=noise, chunk_size=None, padding=0, **settings)
         stop = min(start + size, len(y))
+        if settings["stationary"]:
+            # Of the chunk itself, where noisereduce takes the first of all: a recorder's first half minute tells little
+            # of the day, and here a chunk depends on nothing far away. The last one takes as much as the others.
+            noise = y[max(0, stop - size) : stop]
+            noise = np.pad(noise, (0, max(0, settings["n_fft"] - len(noise))))
+        gated = noisereduce.reduce_noise(chunk, sr, y_noise=noise, chunk_size=None, padding=0, **settings)
         out[start:stop] = gated[PADDING : PADDING + stop - start]
     return out
 
@@ -64,8 +67,8 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
     Parameters
     ----------
     stationary : bool, default=False
-        Whether the noise floor is taken once, from the start of the recording (its first 600000 timepoints), or
-        follows the recording.
+        Whether there is one noise floor for each stretch of 600000 timepoints (37.5 s at 16 kHz), or one that follows
+        the recording.
     prop_decrease : float, default=1.0
         Share of the noise to take away, from 0 to 1.
     time_constant_s : float, default=2.0

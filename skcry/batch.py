@@ -1,0 +1,481 @@
+"""Detect crying in many files: results are written as they come, and kept whatever happens next."""
+
+import errno
+import json
+import os
+import platform
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
+
+from .datasets.folders import AUDIO_SUFFIXES, _check_columns, _read_table
+from .io.audio import AudioFile
+from .io.files import atomic_path
+from .reporting import summarize
+
+# Recordings that libsndfile cannot read: better an error that says so than a file that nobody misses.
+UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm")
+MANIFEST = "manifest.csv"
+DETECTOR = "detector.json"
+COLUMNS = ["file", "status", "duration", "cry_duration", "n_bouts", "usable", "message", "n_bytes", "modified"]
+
+
+def list_recordings(recordings, out=None):
+    """List audio files, and how to call them: by their path below the folder that all of them are in.
+
+    Parameters
+    ----------
+    recordings : str, path-like, or list of these
+        A folder, searched with all folders in it (hidden ones and ``out`` excepted), or files.
+    out : path-like or None, default=None
+        Folder of results.
+
+    Returns
+    -------
+    paths : list of Path
+    names : list of str
+        Unique, with ``/`` between folders.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such folder, no recording in it, or a file is listed twice.
+    """
+    if isinstance(recordings, (str, os.PathLike)):
+        root = Path(recordings)
+        if not root.exists():
+            raise FileNotFoundError(f"{root}: no such file or folder. Check the path.")
+        if not root.is_dir():
+            return [root], [root.name]
+        suffixes = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)
+        paths = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in suffixes]
+        paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)]
+        if out is not None and Path(out).resolve() != root.resolve():
+            paths = [path for path in paths if not path.resolve().is_relative_to(Path(out).resolve())]
+        if not paths:
+            raise ValueError(f"{root} holds no recording. Looked for {', '.join(suffixes)}.")
+    else:
+        paths = [Path(path) for path in recordings]
+        if not paths:
+            raise ValueError("recordings is empty. Pass a folder, or at least one file.")
+        root = Path(os.path.commonpath([os.path.abspath(path.parent) for path in paths]))
+    names = [Path(os.path.abspath(path)).relative_to(os.path.abspath(root)).as_posix() for path in paths]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise ValueError(f"{twice[0]} is listed twice. List each file once.")
+    return paths, names
+
+
+def _warn_of_stems(names):
+    stems = {}
+    for name in names:
+        stems.setdefault(os.path.splitext(name)[0], []).append(name)
+    for same in stems.values():
+        if len(same) > 1:
+            warnings.warn(
+                f"{' and '.join(same)} differ in their endings only. If they are one recording, keep one of them, or "
+                "its crying counts twice.",
+                stacklevel=4,
+            )
+
+
+def result_paths(out, name):
+    """Paths of a recording's results: seconds and events.
+
+    Parameters
+    ----------
+    out : path-like
+        Folder of results.
+    name : str
+        Name of the recording in the manifest.
+
+    Returns
+    -------
+    tuple of Path
+        Of the timeline and of the events.
+    """
+    return Path(out, f"{name}.timeline.csv"), Path(out, f"{name}.events.csv")
+
+
+def _describe(detector):
+    """Describe what tells one detector's results from another's: settings, and scores of a sound made up here."""
+    import sklearn
+    import torch
+
+    from . import __version__
+
+    sr = detector.windower_.sr
+    t = np.arange(12 * sr) / sr
+    rng = np.random.default_rng(0)
+    voice = sum(np.sin(2 * np.pi * 450 * k * t) / k for k in range(1, 6)) * (t % 2 < 1)
+    probe = (0.1 * voice * np.linspace(0, 1, len(t)) + 0.01 * rng.normal(size=len(t))).astype(np.float32)
+    _, probabilities = next(iter(detector._seconds([probe])))
+    return {
+        "threshold": round(detector.threshold_, 6),
+        "merge_gap": detector.merge_gap,
+        "min_duration": detector.min_duration,
+        "windower": str(detector.windower_.get_params()),
+        "gate": None if detector.gate_ is None else str(detector.gate_.get_params()),
+        "classes": detector.classes_.tolist(),
+        "probe": np.round(probabilities, 6).tolist(),
+        "versions": {
+            "skcry": __version__,
+            "scikit-learn": sklearn.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _is_same(one, other):
+    same = all(one.get(key) == other.get(key) for key in one if key not in ("probe", "versions"))
+    # Another machine rounds otherwise.
+    return (
+        same
+        and np.shape(one["probe"]) == np.shape(other["probe"])
+        and np.allclose(one["probe"], other["probe"], atol=1e-3)
+    )
+
+
+def _state(path):
+    try:
+        stat = path.stat()
+    except OSError:
+        return -1, -1
+    return stat.st_size, stat.st_mtime_ns
+
+
+def read_manifest(out):
+    """Read the manifest of a folder of results.
+
+    Parameters
+    ----------
+    out : str or path-like
+        Folder that :func:`detect_files` wrote to.
+
+    Returns
+    -------
+    DataFrame
+        See :func:`detect_files`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder has none.
+    """
+    path = Path(out, MANIFEST)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file. Pass the folder that results were written to.")
+    blank = {"duration": "", "cry_duration": "", "usable": ""}
+    return _as_manifest(pd.read_csv(path, keep_default_na=False, na_values=blank))
+
+
+def _write_csv(table, path, digits=9):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
+
+
+def _detect_one(detector, path, name, out, progress=None):
+    """Detect in one file, write its results, and return its row of the manifest and the error, if there was one."""
+    n_bytes, modified = _state(path)
+    ((recording, probabilities),) = detector._seconds([path], "warn", progress)
+    row = {"file": name, "n_bytes": n_bytes, "modified": modified, "n_bouts": 0}
+    if recording.error is not None:
+        return {**row, "status": "error", "message": str(recording.error)}, recording.error
+    events = detector._event_table(recording, probabilities).drop(columns="recording")
+    if "label" not in events:
+        events.insert(2, "label", "cry")
+    timeline = detector._second_table(recording, probabilities).reset_index()
+    for table, target, digits in zip((timeline, events), result_paths(out, name), (6, 9), strict=True):
+        _write_csv(table, target, digits)
+    row |= {
+        "status": "warning" if recording.problems else "ok",
+        "duration": recording.duration,
+        "cry_duration": (events["offset"] - events["onset"]).sum(),
+        "n_bouts": len(events),
+        "usable": recording.usable.mean(),
+        "message": " ".join(recording.problems),
+    }
+    return row, None
+
+
+def _header_duration(path):
+    try:
+        with AudioFile(path) as file:
+            return file.duration
+    except (OSError, ValueError):
+        return 0.0
+
+
+class _Progress:
+    """A bar in hours of sound; silent when not wanted."""
+
+    def __init__(self, wanted, paths):
+        self._bar = None
+        if wanted:
+            from tqdm.auto import tqdm
+
+            hours = sum(map(_header_duration, paths)) / 3600
+            layout = "{l_bar}{bar}| {n:.1f}/{total:.1f} h [{elapsed}<{remaining}{postfix}]"
+            self._bar = tqdm(total=hours, desc="Detecting", bar_format=layout)
+
+    def __call__(self, seconds):
+        if self._bar is not None:
+            self._bar.update(seconds / 3600)
+
+    def close(self):
+        if self._bar is not None:
+            self._bar.close()
+
+
+@validate_params(
+    {
+        "detector": [HasMethods(["timeline", "detect"])],
+        "recordings": [str, os.PathLike, "array-like"],
+        "out": [str, os.PathLike],
+        "n_jobs": [int, None],
+        "on_error": [StrOptions({"raise", "warn"})],
+        "overwrite": ["boolean"],
+        "progress": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def detect_files(detector, recordings, out, *, n_jobs=None, on_error="warn", overwrite=False, progress=False):
+    """Detect crying in a folder of recordings, and write the results file by file.
+
+    For ``monday.wav`` the folder ``out`` gets ``monday.wav.timeline.csv`` (second, score, cry, usable),
+    ``monday.wav.events.csv`` (onset, offset, label, score; :func:`skcry.io.read_annotations` reads it) and a row in
+    ``manifest.csv``. Files appear when they are complete. When the process dies, what is finished is kept; started
+    again, it goes on with the rest: with files that have no row yet, could not be read, or have changed since. One
+    process at a time may write to ``out``.
+
+    Parameters
+    ----------
+    detector : CryDetector
+        Fitted.
+    recordings : str, path-like, or list of these
+        A folder, searched with all folders in it, or files.
+    out : str or path-like
+        Folder for the results; made where it does not exist.
+    n_jobs : int or None, default=None
+        Number of files to deal with at a time, through joblib. None means 1, unless within a
+        ``joblib.parallel_config``.
+    on_error : {"raise", "warn"}, default="warn"
+        What to do about a file that cannot be read: stop there, or warn, write it down and go on.
+    overwrite : bool, default=False
+        Whether to begin anew, where ``out`` holds results already.
+    progress : bool, default=False
+        Whether to show a bar, in hours of sound.
+
+    Returns
+    -------
+    DataFrame of shape (n_recordings, 9)
+        The manifest, in the order of the recordings. ``file``; ``status``: "ok", "warning" or "error"; ``duration`` and
+        ``cry_duration`` (inside of bouts) in seconds; ``n_bouts``; ``usable``: share of seconds that hold sound, rather
+        than digital silence; ``message``: what was wrong; ``n_bytes`` and ``modified`` (nanoseconds since 1970): how
+        the file was.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no recording, or ``out`` holds results of another detector.
+    OSError
+        If results cannot be written, say because the disk is full. What was finished is kept.
+
+    Warns
+    -----
+    UserWarning
+        Of each file that could not be read or has a fault that :func:`skcry.io.read_audio` names, and of files that
+        differ in their endings only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import soundfile
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skcry import CryDetector, StatFeatures, detect_files
+    >>> from skcry.datasets import make_cry_recordings
+    >>> recordings, annotations, infants = make_cry_recordings(4, duration=30, random_state=0)
+    >>> detector = CryDetector(make_pipeline(StatFeatures("mfcc"), LogisticRegression(max_iter=1000)), threshold=0.5)
+    >>> detector = detector.fit(recordings, annotations, groups=infants)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(Path(folder, "monday.wav"), recordings[0], 16000)
+    ...     manifest = detect_files(detector, folder, Path(folder, "results"))
+    ...     sorted(path.name for path in Path(folder, "results").iterdir())
+    ['detector.json', 'manifest.csv', 'monday.wav.events.csv', 'monday.wav.timeline.csv']
+    >>> manifest[["file", "status", "duration", "n_bouts"]]
+             file status  duration  n_bouts
+    0  monday.wav     ok      30.0        1
+    """
+    out = Path(out)
+    paths, names = list_recordings(recordings, out)
+    _warn_of_stems(names)
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"out={str(out)!r} is a file, not a folder. Name a folder for the results.")
+    description = _describe(detector)
+    done = {} if overwrite else _finished(out, description)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for leftover in out.rglob(".*.tmp"):  # of a process that was killed while it wrote
+            leftover.unlink(missing_ok=True)
+        with atomic_path(out / DETECTOR) as temporary:
+            temporary.write_text(json.dumps(description, indent=1), encoding="utf-8")
+        rows = {name: done[name] for path, name in zip(paths, names, strict=True) if _is_done(done, path, name, out)}
+        todo = [(path, name) for path, name in zip(paths, names, strict=True) if name not in rows]
+        # Rows of recordings that were dealt with earlier, but are not asked for now, stay in the manifest.
+        others = {name: row for name, row in done.items() if name not in names}
+        bar = _Progress(progress, [path for path, _ in todo])
+        try:
+            for row, error in _results(detector, todo, out, n_jobs, bar):
+                if error is not None and on_error == "raise":
+                    raise error
+                rows[row["file"]] = row
+                in_order = [rows[name] for name in names if name in rows]
+                _write_csv(_as_manifest([*others.values(), *in_order]), out / MANIFEST)
+                if error is not None:
+                    warnings.warn(f"{row['file']} is left out: {row['message']}", stacklevel=3)
+                elif row["message"]:
+                    warnings.warn(row["message"], stacklevel=3)
+        finally:
+            bar.close()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise OSError(
+                error.errno,
+                f"results cannot be written to {out} ({error.strerror}). What is in its {MANIFEST} is finished and "
+                "kept; make room, or give another folder, and start again for the rest",
+            ) from None
+        raise
+    return _as_manifest([rows[name] for name in names])
+
+
+def _finished(out, description):
+    """Rows of the manifest, by file, after a look at who wrote them."""
+    if not (out / MANIFEST).exists():
+        return {}
+    try:
+        earlier = json.loads((out / DETECTOR).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        earlier = {}
+    if not earlier or not _is_same(description, earlier):
+        raise ValueError(
+            f"{out} holds results of another detector, or of another version of it ({DETECTOR} tells). Give another "
+            "folder, or pass overwrite=True to begin anew."
+        )
+    return {row["file"]: row for row in read_manifest(out).to_dict("records")}
+
+
+def _is_done(done, path, name, out):
+    row = done.get(name)
+    return (
+        row is not None
+        and row["status"] != "error"
+        and (row["n_bytes"], row["modified"]) == _state(path)
+        and all(target.exists() for target in result_paths(out, name))
+    )
+
+
+def _results(detector, todo, out, n_jobs, bar):
+    """Yield rows of the manifest as the files are finished."""
+    if joblib.effective_n_jobs(n_jobs) == 1:
+        for path, name in todo:
+            yield _detect_one(detector, path, name, out, bar)
+        return
+    tasks = (joblib.delayed(_detect_one)(detector, path, name, out) for path, name in todo)
+    for row, error in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
+        bar(row.get("duration", 0.0))
+        yield row, error
+
+
+def _as_manifest(rows):
+    table = pd.DataFrame(rows, columns=COLUMNS).fillna({"message": ""})
+    return table.astype({"n_bouts": int, "duration": float, "cry_duration": float, "usable": float})
+
+
+def read_timelines(out, files=None):
+    """Read the seconds of recordings back.
+
+    Parameters
+    ----------
+    out : str or path-like
+        Folder that :func:`detect_files` wrote to.
+    files : list of str or None, default=None
+        Names of recordings as in the manifest. None means all that could be read.
+
+    Returns
+    -------
+    DataFrame of shape (n_seconds, 3)
+        As :meth:`CryDetector.timeline` gives it, with names of files for numbers of recordings.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there are no results, or none of such a file.
+    """
+    return pd.concat(dict(_timelines(out, files)), names=["recording", "second"])
+
+
+def _timelines(out, files=None):
+    manifest = read_manifest(out).set_index("file")
+    readable = manifest.index[manifest["status"] != "error"]
+    unknown = [] if files is None else [file for file in files if file not in readable]
+    if unknown or len(readable) == 0:
+        missing = f"results of {unknown[0]!r}" if unknown else "results"
+        raise ValueError(
+            f"{out} holds no {missing}. Its {MANIFEST} says what was read: {manifest['status'].to_dict()}."
+        )
+    for file in readable if files is None else files:
+        yield file, pd.read_csv(result_paths(out, file)[0], index_col="second")
+
+
+@validate_params(
+    {
+        "out": [str, os.PathLike],
+        "by": [StrOptions({"recording", "hour"})],
+        "start": [str, os.PathLike, dict, pd.Series, None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def report(out, *, by="recording", start=None):
+    """Summarise a folder of results, file by file.
+
+    Parameters
+    ----------
+    out : str or path-like
+        Folder that :func:`detect_files` wrote to.
+    by : {"recording", "hour"}, default="recording"
+        One row per recording, or per recording and hour.
+    start : str, path-like, dict, Series or None, default=None
+        When each recording began: a CSV file with columns ``file`` (as in the manifest) and ``start``, or a mapping.
+        Hours are then clock hours.
+
+    Returns
+    -------
+    DataFrame
+        See :func:`summarize`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there are no results, or a recording has no start.
+    """
+    if isinstance(start, (str, os.PathLike)):
+        table = _read_table(Path(start))
+        _check_columns(table, ["file", "start"], Path(start).name)
+        start = table.set_index("file")["start"]
+    settings = json.loads(Path(out, DETECTOR).read_text(encoding="utf-8")) if Path(out, DETECTOR).exists() else {}
+    settings = {name: settings[name] for name in ("merge_gap", "min_duration") if name in settings}
+    tables = []
+    for file, timeline in _timelines(out):
+        timeline = pd.concat({file: timeline}, names=["recording", "second"])
+        if start is not None and file not in start:
+            raise ValueError(f"start: no time for {file!r}. Add it, as YYYY-MM-DD HH:MM.")
+        tables.append(summarize(timeline, by=by, start=None if start is None else [start[file]], **settings))
+    return pd.concat(tables)
