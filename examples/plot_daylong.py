@@ -36,6 +36,8 @@ def make_mornings(folder, hours):
     crying = make_cry_recordings(6, duration=60, random_state=1)[0]
     for child, seed in (("ada", 3), ("ben", 4)):
         rng = np.random.default_rng(seed)
+        if (folder / f"{child}.flac").exists():
+            continue
         with soundfile.SoundFile(folder / f"{child}.flac", "w", SR, 1, "PCM_16") as file:
             for _ in range(round(60 * hours)):
                 minute = 0.002 * rng.normal(size=60 * SR)

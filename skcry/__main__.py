@@ -42,7 +42,13 @@ def _detect(options):
 
     if not options.detector.is_file():
         raise FileNotFoundError(f"{options.detector}: no such file. Train a detector first: python -m skcry train.")
-    detector = joblib.load(options.detector)
+    try:
+        detector = joblib.load(options.detector)
+    except Exception as error:
+        raise ValueError(
+            f"{options.detector} cannot be opened as a detector ({type(error).__name__}: {error}). It must be what "
+            "train or joblib.dump wrote, with the same versions of the libraries."
+        ) from None
     if not hasattr(detector, "timeline"):
         raise ValueError(f"{options.detector} holds a {type(detector).__name__}, not a detector.")
     if options.channel is not None:
@@ -89,7 +95,9 @@ def _parser():
     train = commands.add_parser("train", help="fit a detector on a folder of annotated recordings")
     train.add_argument("folder", type=Path, help="audio files, each with an annotation file of the same name")
     train.add_argument("--out", type=Path, default=Path("detector.joblib"), help="file for the detector")
-    train.add_argument("--positive", nargs="+", default=["cry"], metavar="LABEL", help="labels that mean crying")
+    train.add_argument(
+        "--positive", nargs="+", default=["cry"], metavar="LABEL", help="labels that mean crying (after the folder)"
+    )
     train.add_argument("--negative", nargs="+", metavar="LABEL", help="the only other labels that may occur")
     train.add_argument("--gate", action="store_true", help="leave seconds without energy above 350 Hz out")
     train.add_argument("--seed", type=int, default=0, help="seed of the training")
@@ -128,7 +136,7 @@ def main(arguments=None):
     Returns
     -------
     int
-        0, or 1 where some recordings could not be read, or 2 where nothing could be done.
+        0, or 1 where some recordings could not be read, 2 where nothing could be done, 130 when interrupted.
     """
     options = _parser().parse_args(arguments)
 
@@ -140,6 +148,9 @@ def main(arguments=None):
         warnings.showwarning = show
         try:
             return options.run(options) or 0
+        except KeyboardInterrupt:
+            print("Interrupted. What is finished is kept; the same command goes on with the rest.", file=sys.stderr)
+            return 130
         except (OSError, ValueError) as error:
             print(f"Error: {error}", file=sys.stderr)
             for note in getattr(error, "__notes__", ()):

@@ -1,9 +1,11 @@
 """Detect crying in many files: results are written as they come, and kept whatever happens next."""
 
+import csv
 import errno
 import json
 import os
 import platform
+import re
 import warnings
 from pathlib import Path
 
@@ -11,17 +13,35 @@ import joblib
 import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
+from sklearn.utils.validation import check_is_fitted
 
 from .datasets.folders import AUDIO_SUFFIXES, _check_columns, _read_table
 from .io.audio import AudioFile
 from .io.files import atomic_path
-from .reporting import summarize
+from .reporting import _start_times, summarize
 
 # Recordings that libsndfile cannot read: better an error that says so than a file that nobody misses.
 UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm")
 MANIFEST = "manifest.csv"
 DETECTOR = "detector.json"
-COLUMNS = ["file", "status", "duration", "cry_duration", "n_bouts", "usable", "message", "n_bytes", "modified"]
+COLUMNS = [
+    "file",
+    "status",
+    "duration",
+    "cry_duration",
+    "n_bouts",
+    "usable",
+    "message",
+    "n_bytes",
+    "modified",
+    "source",
+]
+# Where these go wrong, no other result could be written either.
+FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+# What `atomic_path` leaves of results when the process is killed while it writes them.
+LEFTOVER = re.compile(r"\..*(\.timeline\.csv|\.events\.csv|manifest\.csv|detector\.json)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def list_recordings(recordings, out=None):
@@ -52,10 +72,7 @@ def list_recordings(recordings, out=None):
         if not root.is_dir():
             return [root], [root.name]
         suffixes = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)
-        paths = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in suffixes]
-        paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)]
-        if out is not None and Path(out).resolve() != root.resolve():
-            paths = [path for path in paths if not path.resolve().is_relative_to(Path(out).resolve())]
+        paths = sorted(path for path in _walk(root, out) if path.suffix.lower() in suffixes)
         if not paths:
             raise ValueError(f"{root} holds no recording. Looked for {', '.join(suffixes)}.")
     else:
@@ -68,6 +85,24 @@ def list_recordings(recordings, out=None):
     if twice:
         raise ValueError(f"{twice[0]} is listed twice. List each file once.")
     return paths, names
+
+
+def _walk(root, out):
+    """Yield what lies in a folder and the folders in it, hidden ones and ``out`` excepted."""
+
+    def warn(error):
+        warnings.warn(f"{error.filename} cannot be searched ({error.strerror}) and is left out.", stacklevel=6)
+
+    results = None if out is None else os.path.realpath(out)
+    for folder, folders, files in os.walk(root, onerror=warn):
+        for name in (*folders, *files):
+            if not name.startswith("."):
+                yield Path(folder, name)
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(folder, name)) != results
+        ]
 
 
 def _warn_of_stems(names):
@@ -170,29 +205,50 @@ def read_manifest(out):
     path = Path(out, MANIFEST)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file. Pass the folder that results were written to.")
-    blank = {"duration": "", "cry_duration": "", "usable": ""}
-    return _as_manifest(pd.read_csv(path, keep_default_na=False, na_values=blank))
+    try:
+        table = pd.read_csv(
+            path,
+            dtype={"file": str, "status": str, "message": str, "source": str},
+            keep_default_na=False,
+            na_values={"duration": "", "cry_duration": "", "usable": ""},
+            encoding_errors="surrogateescape",
+        )
+        return _as_manifest(table[COLUMNS])
+    except (KeyError, ValueError, pd.errors.ParserError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}). Restore it, or delete it and have everything computed again."
+        ) from None
 
 
 def _write_csv(table, path, digits=9):
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
+        # Names of files hold what they like: quotes keep line breaks in them, escapes what is no UTF-8.
+        layout = {"quoting": csv.QUOTE_NONNUMERIC, "errors": "surrogateescape"}
+        table.to_csv(temporary, index=False, float_format=f"%.{digits}g", **layout)
 
 
 def _detect_one(detector, path, name, out, progress=None):
     """Detect in one file, write its results, and return its row of the manifest and the error, if there was one."""
     n_bytes, modified = _state(path)
     ((recording, probabilities),) = detector._seconds([path], "warn", progress)
-    row = {"file": name, "n_bytes": n_bytes, "modified": modified, "n_bouts": 0}
+    source = os.path.abspath(path)
+    row = {"file": name, "n_bytes": n_bytes, "modified": modified, "n_bouts": 0, "source": source}
     if recording.error is not None:
         return {**row, "status": "error", "message": str(recording.error)}, recording.error
     events = detector._event_table(recording, probabilities).drop(columns="recording")
     if "label" not in events:
         events.insert(2, "label", "cry")
     timeline = detector._second_table(recording, probabilities).reset_index()
-    for table, target, digits in zip((timeline, events), result_paths(out, name), (6, 9), strict=True):
-        _write_csv(table, target, digits)
+    try:
+        for table, target, digits in zip((timeline, events), result_paths(out, name), (6, 9), strict=True):
+            _write_csv(table, target, digits)
+    except OSError as error:
+        if error.errno in FATAL:
+            raise
+        # A name that is too long with its new ending, or already that of a folder: of this file alone.
+        message = f"{name}: results cannot be written ({error}). Rename it."
+        return {**row, "status": "error", "message": message}, OSError(error.errno, message)
     row |= {
         "status": "warning" if recording.problems else "ok",
         "duration": recording.duration,
@@ -274,11 +330,11 @@ def detect_files(detector, recordings, out, *, n_jobs=None, on_error="warn", ove
 
     Returns
     -------
-    DataFrame of shape (n_recordings, 9)
+    DataFrame of shape (n_recordings, 10)
         The manifest, in the order of the recordings. ``file``; ``status``: "ok", "warning" or "error"; ``duration`` and
         ``cry_duration`` (inside of bouts) in seconds; ``n_bouts``; ``usable``: share of seconds that hold sound, rather
-        than digital silence; ``message``: what was wrong; ``n_bytes`` and ``modified`` (nanoseconds since 1970): how
-        the file was.
+        than digital silence; ``message``: what was wrong; ``n_bytes``, ``modified`` (nanoseconds since 1970)
+        and ``source``: how the file was, and where.
 
     Raises
     ------
@@ -319,12 +375,17 @@ def detect_files(detector, recordings, out, *, n_jobs=None, on_error="warn", ove
     _warn_of_stems(names)
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"out={str(out)!r} is a file, not a folder. Name a folder for the results.")
+    check_is_fitted(detector, "estimator_")
     description = _describe(detector)
     done = {} if overwrite else _finished(out, description)
+    names = _keep_names(paths, names, done, out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for leftover in out.rglob(".*.tmp"):  # of a process that was killed while it wrote
-            leftover.unlink(missing_ok=True)
+        if overwrite:  # first: what another detector found must never stand under the name of this one
+            (out / MANIFEST).unlink(missing_ok=True)
+        for leftover in out.rglob(".*.tmp"):
+            if LEFTOVER.fullmatch(leftover.name):
+                leftover.unlink(missing_ok=True)
         with atomic_path(out / DETECTOR) as temporary:
             temporary.write_text(json.dumps(description, indent=1), encoding="utf-8")
         rows = {name: done[name] for path, name in zip(paths, names, strict=True) if _is_done(done, path, name, out)}
@@ -346,14 +407,29 @@ def detect_files(detector, recordings, out, *, n_jobs=None, on_error="warn", ove
         finally:
             bar.close()
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno in FATAL:
             raise OSError(
                 error.errno,
-                f"results cannot be written to {out} ({error.strerror}). What is in its {MANIFEST} is finished and "
-                "kept; make room, or give another folder, and start again for the rest",
+                f"results cannot be written to {out} ({error.strerror}). What was finished is kept; make room or get "
+                "permission to write, or give another folder, and start again for the rest",
             ) from None
         raise
     return _as_manifest([rows[name] for name in names])
+
+
+def _keep_names(paths, names, done, out):
+    """Call each recording as it is called in the manifest; refuse to put one in the place of another."""
+    known = {row["source"]: name for name, row in done.items()}
+    names = [known.get(os.path.abspath(path), name) for path, name in zip(paths, names, strict=True)]
+    for path, name in zip(paths, names, strict=True):
+        row = done.get(name)
+        moved = row is not None and (row["n_bytes"], row["modified"]) == _state(path)
+        if row is not None and row["source"] != os.path.abspath(path) and os.path.exists(row["source"]) and not moved:
+            raise ValueError(
+                f"{out} holds results of another {name!r}, {row['source']}. Give another folder for {path}, or pass "
+                "overwrite=True to begin anew."
+            )
+    return names
 
 
 def _finished(out, description):
@@ -423,6 +499,12 @@ def read_timelines(out, files=None):
 
 
 def _timelines(out, files=None):
+    for file, path in _readable(out, files):
+        yield file, pd.read_csv(path, index_col="second")
+
+
+def _readable(out, files=None):
+    """List names and timelines of the recordings that could be read, in the order of the manifest."""
     manifest = read_manifest(out).set_index("file")
     readable = manifest.index[manifest["status"] != "error"]
     unknown = [] if files is None else [file for file in files if file not in readable]
@@ -431,8 +513,7 @@ def _timelines(out, files=None):
         raise ValueError(
             f"{out} holds no {missing}. Its {MANIFEST} says what was read: {manifest['status'].to_dict()}."
         )
-    for file in readable if files is None else files:
-        yield file, pd.read_csv(result_paths(out, file)[0], index_col="second")
+    return [(file, result_paths(out, file)[0]) for file in (readable if files is None else files)]
 
 
 @validate_params(
@@ -470,12 +551,15 @@ def report(out, *, by="recording", start=None):
         table = _read_table(Path(start))
         _check_columns(table, ["file", "start"], Path(start).name)
         start = table.set_index("file")["start"]
+    if by == "recording":
+        start = None
+    if start is not None:
+        files = [file for file, _ in _readable(out)]
+        _start_times(start, files)  # complains of what is missing, and of zones that differ
     settings = json.loads(Path(out, DETECTOR).read_text(encoding="utf-8")) if Path(out, DETECTOR).exists() else {}
     settings = {name: settings[name] for name in ("merge_gap", "min_duration") if name in settings}
     tables = []
     for file, timeline in _timelines(out):
         timeline = pd.concat({file: timeline}, names=["recording", "second"])
-        if start is not None and file not in start:
-            raise ValueError(f"start: no time for {file!r}. Add it, as YYYY-MM-DD HH:MM.")
         tables.append(summarize(timeline, by=by, start=None if start is None else [start[file]], **settings))
     return pd.concat(tables)

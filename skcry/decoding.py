@@ -1,61 +1,13 @@
 """Decisions: scores of windows to scores of seconds, of recordings, and a threshold on them."""
 
-import numbers
-
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 from sklearn.metrics import precision_recall_curve
-from sklearn.model_selection import StratifiedGroupKFold
 
 from .events import find_events
+from .windows import middle_of
 
 EPSILON = 1e-12  # keeps log-odds finite
-
-
-def grouped_splits(cv, labels, groups, random_state=None):
-    """Split rows for cross-validation, whole groups at a time, and check it.
-
-    Parameters
-    ----------
-    cv : int, splitter or iterable of (train, test)
-        As in scikit-learn; an int means ``StratifiedGroupKFold`` of so many splits.
-    labels, groups : ndarray of shape (n_windows,)
-        Class and group of each row.
-    random_state : int or None, default=None
-        Shuffles the splits of an int.
-
-    Returns
-    -------
-    list of (train, test)
-        Row numbers.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer groups than splits, a group is on both sides of a split, or a class is missing in training.
-    """
-    if isinstance(cv, numbers.Integral):
-        n_groups = len(np.unique(groups))
-        if n_groups < cv:
-            raise ValueError(
-                f"Fewer groups than splits: cv={cv} needs at least {cv} recordings (or infants, where groups are "
-                f"given), got {n_groups}. Pass more recordings, lower cv, or do without: threshold=0.5."
-            )
-        cv = StratifiedGroupKFold(cv, shuffle=random_state is not None, random_state=random_state)
-    splits = list(cv.split(labels, labels, groups) if hasattr(cv, "split") else cv)
-    for train, test in splits:
-        shared = np.intersect1d(groups[train], groups[test])
-        if len(shared):
-            raise ValueError(
-                f"cv={cv} puts group {shared[0]!r} on both sides of a split. Use a splitter that keeps groups "
-                "together, such as GroupKFold."
-            )
-        missing = np.setdiff1d(labels, labels[train])
-        if len(missing):
-            raise ValueError(
-                f"cv={cv}: leaving out {np.unique(groups[test]).tolist()} leaves no {missing.tolist()} to train on. "
-                "Lower cv, pass more recordings, or do without: threshold=0.5."
-            )
-    return splits
 
 
 def second_scores(scores, start, n_timepoints, length, sr):
@@ -117,7 +69,33 @@ def window_scores(estimator, windows):
     return (scores[:, None] if scores.ndim == 1 else scores), probable
 
 
-def second_log_odds(scores, probable, start, n_timepoints, length, sr, is_open=None):
+def smooth(scores, n_seconds):
+    """Average each second with its neighbours, ``n_seconds`` in all; NaN stays, and counts for nothing.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_seconds, n_scores)
+        Scores of one recording.
+    n_seconds : int
+        Odd. At the ends there are fewer.
+
+    Returns
+    -------
+    ndarray of shape (n_seconds, n_scores)
+    """
+    if n_seconds == 1:
+        return scores
+    known = ~np.isnan(scores)
+    total, count = (
+        uniform_filter1d(values.astype(float), n_seconds, axis=0, mode="constant")
+        for values in (np.where(known, scores, 0.0), known)
+    )
+    return np.where(known, total / np.maximum(count, 1 / (2 * n_seconds)), np.nan)
+
+
+def second_log_odds(
+    scores, probable, start, n_timepoints, length, sr, is_open=None, *, target_duration=None, smooth_duration=1
+):
     """Pool scores of one recording's windows into scores of its seconds, on the whole real line.
 
     Probabilities are pooled as such, so that a single window that is sure of itself does not outweigh all others.
@@ -132,19 +110,24 @@ def second_log_odds(scores, probable, start, n_timepoints, length, sr, is_open=N
         See :func:`second_scores`.
     is_open : ndarray of bool of shape (n_seconds,) or None, default=None
         Seconds that a gate leaves open. None means all.
+    target_duration : float or None, default=None
+        Part of a window, in its middle, that its score is for, in seconds. None means all of it.
+    smooth_duration : int, default=1
+        Seconds that are averaged.
 
     Returns
     -------
     ndarray of shape (n_seconds, 1) for two classes, else (n_seconds, n_classes)
         NaN in closed seconds.
     """
+    start, n_timepoints = middle_of(start, n_timepoints, length, sr, target_duration)
     pooled = second_scores(scores, start, n_timepoints, length, sr)
     if probable:
         pooled = np.log(np.maximum(pooled, EPSILON))
         pooled = pooled[:, 1:] - pooled[:, :1] if pooled.shape[1] == 2 else pooled
     if is_open is not None:
         pooled[~is_open] = np.nan
-    return pooled
+    return smooth(pooled, smooth_duration)
 
 
 def recording_score(scores, *, merge_gap, min_duration, duration):

@@ -18,15 +18,16 @@ from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
-    has_fit_parameter,
     validate_data,
 )
 
-from .decoding import EPSILON, best_f1_threshold, grouped_splits, recording_score, second_log_odds, window_scores
+from .decoding import EPSILON, best_f1_threshold, recording_score, second_log_odds, window_scores
 from .events import LabelMap, classify, find_events
 from .gate import EnergyGate
 from .io.audio import as_recordings
 from .pipeline import make_cry_pipeline
+from .roles import assign_roles
+from .splits import fit_by_group, grouped_splits
 from .streaming import Recording, score_recordings, windows_in_open_seconds
 from .windows import Windower
 
@@ -38,28 +39,6 @@ def _holds_labels(y):
         if y.dtype != object:
             return y.ndim < 3
     return not any(hasattr(one, "__len__") and not isinstance(one, (str, bytes)) for one in y)
-
-
-def _fit_windows(estimator, windows, labels):
-    """Fit a clone. Where it cross-validates by itself, its splits are made by group, and checked."""
-    fitted, cv = clone(estimator), getattr(estimator, "cv", "prefit")
-    if cv is None:
-        cv = min(5, len(np.unique(windows.groups)))  # scikit-learn's default, as far as there are groups
-    if not isinstance(cv, (str, float)):
-        fitted.set_params(cv=grouped_splits(cv, labels, windows.groups))
-    asks = has_fit_parameter(estimator, "groups")
-    try:
-        fitted.fit(windows, labels, **({"groups": windows.groups} if asks else {}))
-    except ValueError as error:
-        # SMOTE, for one, speaks of neighbours where windows are few.
-        counts = dict(zip(*(part.tolist() for part in np.unique(labels, return_counts=True)), strict=True))
-        error.add_note(
-            f"This was a fit on {len(windows)} windows of {len(np.unique(windows.groups))} groups, per class {counts}. "
-            "Where a class has too few, pass more recordings, shorten the windower's hop_duration, lower cv, or choose "
-            "resample='weight' in make_cry_pipeline."
-        )
-        raise
-    return fitted.set_params(cv=estimator.cv) if hasattr(estimator, "cv") else fitted
 
 
 def _in_open_seconds(windows, is_open):
@@ -100,6 +79,11 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         Share of a window, or of a second, that crying must cover for it to count as crying.
     mixed : {"keep", "drop"}, default="keep"
         Whether windows that hold more than one class are trained on.
+    target_duration : float or None, default=None
+        Length of the middle of a window, in seconds, that its label and its score speak of; the rest is context. None
+        means all of the window; a second then gets the mean over the windows that cover it.
+    smooth_duration : int, default=1
+        Seconds over which scores are averaged, on the scale of log-odds; odd.
     threshold : float or "cv", default="cv"
         Score from which a second counts as crying. "cv" cross-validates the estimator by group on the training data,
         calibrates the scores to probabilities, and takes the threshold of best F1: over seconds where ``y`` holds
@@ -162,6 +146,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         "negative": [str, tuple, list, None],
         "min_overlap": [Interval(numbers.Real, 0, 1, closed="right")],
         "mixed": [StrOptions({"keep", "drop"})],
+        "target_duration": [Interval(numbers.Real, 0, None, closed="neither"), None],
+        "smooth_duration": [Interval(numbers.Integral, 1, None, closed="left")],
         "threshold": [Interval(numbers.Real, 0, 1, closed="both"), StrOptions({"cv"})],
         "cv": [Interval(numbers.Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
         "merge_gap": [Interval(numbers.Real, 0, None, closed="left")],
@@ -179,6 +165,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         negative=None,
         min_overlap=0.5,
         mixed="keep",
+        target_duration=None,
+        smooth_duration=1,
         threshold="cv",
         cv=3,
         merge_gap=5.0,
@@ -192,6 +180,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         self.negative = negative
         self.min_overlap = min_overlap
         self.mixed = mixed
+        self.target_duration = target_duration
+        self.smooth_duration = smooth_duration
         self.threshold = threshold
         self.cv = cv
         self.merge_gap = merge_gap
@@ -253,6 +243,11 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                 )
             if y.dtype.kind in "OU":
                 label_map(y, "y")  # complains of labels in neither list
+        if self.smooth_duration % 2 == 0:
+            raise ValueError(
+                f"smooth_duration={self.smooth_duration} s must be odd, so that a second has as many neighbours before "
+                f"it as after it. Use {self.smooth_duration + 1}."
+            )
         self.windower_ = clone(self.windower) if self.windower is not None else Windower()
         windows = self.windower_.fit_transform(X, groups=groups)
         for name in ("n_features_in_", "feature_names_in_"):
@@ -265,9 +260,10 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             is_open = [self.gate_.open_seconds(x, name) for x, name in zip(X, windows.names, strict=True)]
         keep = _in_open_seconds(windows, is_open)
         if self._strong:
-            labels = windows.label(y, self.min_overlap, positive=self.positive, negative=self.negative)
+            about = {"positive": self.positive, "negative": self.negative, "target_duration": self.target_duration}
+            labels = windows.label(y, self.min_overlap, **about)
             if self.mixed == "drop":
-                keep &= ~windows.mixed(y, positive=self.positive, negative=self.negative)
+                keep &= ~windows.mixed(y, **about)
         else:
             labels = y[windows.recording]
         self.classes_ = np.unique(labels[keep])
@@ -278,9 +274,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                 f"{self.classes_.tolist()} (1 class). Add recordings of the other class, or check positive="
                 f"{self.positive!r} against the labels{'' if self.gate is None else ', or open the gate wider'}."
             )
-        self._interesting = self._find_interesting(label_map)
-        self.positive_index_ = self._find_positive(label_map)
-        self._background_index = self._find_background(label_map)
+        self._roles = assign_roles(self.classes_, label_map, annotated=self._strong, gated=self.gate is not None)
+        self.positive_index_ = self._roles.positive
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
         self.calibrator_, self.threshold_ = None, 0.5
@@ -288,7 +283,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             self._calibrate(estimator, windows, labels, keep, is_open, self._truth(y, windows, label_map), seed)
         else:
             self.threshold_ = float(self.threshold)
-        self.estimator_ = _fit_windows(estimator, windows[keep], labels[keep])
+        self.estimator_ = fit_by_group(estimator, windows[keep], labels[keep])
         return self
 
     def _fit_gate(self, X):
@@ -300,47 +295,6 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             )
         channel = self.windower_.channel if gate.channel is None else gate.channel
         return gate.set_params(sr=self.windower_.sr, channel=channel).fit(X)
-
-    def _find_interesting(self, label_map):
-        """Find the numbers of the classes whose events are reported."""
-        if self._strong and label_map.positive is not None:
-            return [1]
-        names = [str(name) for name in self.classes_]
-        wanted = [i for i, name in enumerate(names) if name in (label_map.positive or ())]
-        return wanted or [i for i, name in enumerate(names) if name not in map(str, label_map.uninteresting)]
-
-    def _find_positive(self, label_map):
-        """Find the number of the class that is crying, None where there is no one such class."""
-        if len(self.classes_) > 2 or (self._strong and len(self._interesting) == 2):
-            return None
-        if len(self._interesting) == 1:
-            return self._interesting[0]
-        if label_map.positive is not None and set(map(str, self.classes_)) <= set(label_map.positive):
-            raise ValueError(
-                f"All labels, {self.classes_.tolist()}, are in positive={self.positive!r}: there is nothing to tell "
-                "from crying. Add recordings of another label."
-            )
-        if self.classes_.dtype.kind in "OU":
-            warnings.warn(
-                f"positive={self.positive!r} names neither of the labels {self.classes_.tolist()}; "
-                f"{self.classes_.tolist()[1]!r} is taken for crying. Pass positive=(...) to say which is.",
-                stacklevel=4,
-            )
-        return 1
-
-    def _find_background(self, label_map):
-        """Find the number of the class that seconds belong to when the gate is closed."""
-        if self.positive_index_ is not None:
-            return 1 - self.positive_index_
-        names = [str(name) for name in self.classes_]
-        if str(label_map.background) in names:
-            return names.index(str(label_map.background))
-        if self.gate is not None:
-            raise ValueError(
-                f"None of the classes {self.classes_.tolist()} is what a closed gate means: {label_map.background!r} "
-                "is not among them. Name the label of quiet seconds first in negative=(...), or leave the gate out."
-            )
-        return None
 
     def _second_truth(self, annotations, duration, label_map, name):
         onset = np.arange(int(np.ceil(duration)), dtype=float)
@@ -371,7 +325,11 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                 continue
             open_seconds = None if is_open is None else is_open[number]
             place = (windows.start[rows], windows.n_timepoints, length, windows.sr)
-            yield number, second_log_odds(scores[rows], probable, *place, open_seconds)
+            yield number, second_log_odds(scores[rows], probable, *place, open_seconds, **self._pooling)
+
+    @property
+    def _pooling(self):
+        return {"target_duration": self.target_duration, "smooth_duration": self.smooth_duration}
 
     @property
     def _n_scores(self):
@@ -382,7 +340,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         scored = []  # (recording, scores of its seconds)
         for train, test in grouped_splits(self.cv, labels, windows.groups, seed):
             train = train[keep[train]]
-            fitted = _fit_windows(estimator, windows[train], labels[train])
+            fitted = fit_by_group(estimator, windows[train], labels[train])
             scored.extend(self._score_seconds(fitted, windows[test], is_open))
         pooled = np.concatenate([scores for _, scores in scored])
         known = np.concatenate([truth[number] for number, _ in scored])
@@ -431,7 +389,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         else:
             probabilities = softmax(scores, axis=1)
         if closed.any():
-            probabilities[closed] = np.eye(len(self.classes_))[self._background_index]
+            probabilities[closed] = np.eye(len(self.classes_))[self._roles.background]
         return probabilities
 
     def _recording_score(self, probabilities, duration):
@@ -449,7 +407,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             X = validate_data(self.windower_, X, reset=False, dtype="numeric", ensure_all_finite=False)
         options = {"gate": self.gate_, "on_error": "raise" if on_error == "raise" else "skip", "progress": progress}
         for recording, scores in score_recordings(
-            self.estimator_, self.windower_, X, n_scores=self._n_scores, **options
+            self.estimator_, self.windower_, X, n_scores=self._n_scores, pooling=self._pooling, **options
         ):
             yield recording, self._probabilities(scores)
 
@@ -550,7 +508,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             found = [(None, score, score >= self.threshold_)]
         else:
             winner = probabilities.argmax(axis=1)
-            found = [(self.classes_[i], probabilities[:, i], winner == i) for i in self._interesting]
+            found = [(self.classes_[i], probabilities[:, i], winner == i) for i in self._roles.interesting]
         rows = []
         for name, score, active in found:
             events = find_events(

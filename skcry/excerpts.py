@@ -250,8 +250,9 @@ def draw_excerpts(
             warnings.warn(
                 f"{path}: {len(starts)} of {n_excerpts} excerpts found in max_tries={max_tries} tries each. The "
                 f"recording lasts {header.frames / sr:g} s and holds {len(annotations)} events; an excerpt must have "
-                f"{length / sr:g} s to itself and hold {min_events}. Raise max_tries, or lower min_events, duration or "
-                "n_excerpts.",
+                f"{length / sr:g} s to itself and hold {min_events}. "
+                + ("Lower min_events." if len(annotations) < min_events else "Raise max_tries, or lower min_events, ")
+                + ("" if len(annotations) < min_events else "duration or n_excerpts."),
                 stacklevel=3,  # past the validation of parameters
             )
         for place, start in enumerate(starts, 1):

@@ -218,9 +218,10 @@ class EnergyGate(BaseEstimator):
         if self.window_length % 2 == 0 or self.polyorder >= self.window_length:
             raise ValueError(
                 f"window_length={self.window_length} frames must be odd and above polyorder={self.polyorder}. Use "
-                f"{max(self.window_length, self.polyorder) // 2 * 2 + 1}, say."
+                f"{max(self.window_length, self.polyorder + 1) // 2 * 2 + 1}, say."
             )
-        if len(self.above_quiet_db) != 2 or not self.above_quiet_db[0] <= self.above_quiet_db[1]:
+        levels = [level for level in self.above_quiet_db if isinstance(level, numbers.Real)]
+        if len(levels) != 2 or len(self.above_quiet_db) != 2 or not levels[0] <= levels[1]:
             raise ValueError(f"above_quiet_db={self.above_quiet_db!r} must be two levels in dB, the lower one first.")
         self.sr_ = self.sr or DEFAULT_SR
         self._n_fft, self._hop_length = round(self.frame_duration * self.sr_), round(self.hop_duration * self.sr_)

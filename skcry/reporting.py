@@ -204,13 +204,13 @@ def summarize(timeline, *, by="recording", start=None, merge_gap=5.0, min_durati
     monday.wav 2024-05-01 23:00:00     0.666667        2
                2024-05-02 00:00:00     1.000000        0
     """
-    if "cry" not in timeline:
+    if "cry" not in timeline or "label" in timeline and timeline["cry"].dtype != bool:
         remedy = "CryDetector.timeline gives it"
         if "label" in timeline:
             remedy = (
                 "with more than two classes name the one that counts: timeline.assign(cry=timeline['label'] == 'cry')"
             )
-        raise ValueError(f"timeline has columns {list(timeline.columns)}, but 'cry' (bool) is needed; {remedy}.")
+        raise ValueError(f"timeline has columns {list(timeline.columns)}, but one 'cry' (bool) is needed; {remedy}.")
     recordings, first, second = _blocks(timeline)
     cry = _flags(timeline, "cry")
     usable = _flags(timeline, "usable") if "usable" in timeline else np.ones(len(cry), dtype=bool)

@@ -194,7 +194,7 @@ def _block(windower, stretches, finished=True):
     return Block(windows, numbers, np.concatenate(starts), finished)
 
 
-def score_recordings(estimator, windower, X, *, n_scores, **options):
+def score_recordings(estimator, windower, X, *, n_scores, pooling, **options):
     """Score the seconds of recordings.
 
     Parameters
@@ -207,6 +207,8 @@ def score_recordings(estimator, windower, X, *, n_scores, **options):
         Recordings.
     n_scores : int
         Number of scores of a second: 1 for two classes.
+    pooling : dict
+        How windows make seconds: ``target_duration`` and ``smooth_duration`` of :func:`second_log_odds`.
     **options : object
         See :func:`stream`.
 
@@ -240,5 +242,6 @@ def score_recordings(estimator, windower, X, *, n_scores, **options):
                     recording.n_timepoints,
                     recording.sr,
                     recording.open,
+                    **pooling,
                 ),
             )

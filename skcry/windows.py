@@ -254,7 +254,7 @@ class Windows:
             raise ValueError("These windows already carry a function of their own; combine both into one.")
         return self._replace(_finish=function)
 
-    def label(self, annotations, min_overlap=0.5, *, positive=("cry",), negative=None):
+    def label(self, annotations, min_overlap=0.5, *, positive=("cry",), negative=None, target_duration=None):
         """Label each window from the annotations of the recordings.
 
         Parameters
@@ -265,6 +265,8 @@ class Windows:
             A window is labelled with what covers at least this share of it (of the part inside the recording).
         positive, negative : str, tuple of str or None
             See :class:`skcry.events.LabelMap`.
+        target_duration : float or None, default=None
+            Label the windows by so many seconds in their middle; the rest is context. None means all of the window.
 
         Returns
         -------
@@ -284,9 +286,9 @@ class Windows:
         >>> X.label([[(0.0, 3.5, "cry")]])
         array([1, 1, 0, 0])
         """
-        return self._classify(annotations, min_overlap, positive, negative)[0]
+        return self._classify(annotations, min_overlap, positive, negative, target_duration)[0]
 
-    def mixed(self, annotations, *, positive=("cry",), negative=None):
+    def mixed(self, annotations, *, positive=("cry",), negative=None, target_duration=None):
         """Find the windows that hold more than one class, say to train on the clear ones: ``X[~X.mixed(annotations)]``.
 
         Parameters
@@ -295,14 +297,16 @@ class Windows:
             See :meth:`label`.
         positive, negative : str, tuple of str or None
             See :class:`skcry.events.LabelMap`. Unlabelled time is a class of its own.
+        target_duration : float or None, default=None
+            See :meth:`label`.
 
         Returns
         -------
         ndarray of bool of shape (n_windows,)
         """
-        return self._classify(annotations, 0.5, positive, negative)[1]
+        return self._classify(annotations, 0.5, positive, negative, target_duration)[1]
 
-    def _classify(self, annotations, min_overlap, positive, negative):
+    def _classify(self, annotations, min_overlap, positive, negative, target_duration):
         if not isinstance(min_overlap, numbers.Real) or not 0 < min_overlap <= 1:
             raise ValueError(f"min_overlap={min_overlap!r} must be a share above 0 and up to 1.")
         if not hasattr(annotations, "__len__") or isinstance(annotations, (str, pd.DataFrame)):
@@ -318,16 +322,16 @@ class Windows:
         parts, order = [], []
         for number in np.unique(self.recording):
             rows = np.flatnonzero(self.recording == number)
-            onset = self.start[rows] / self.sr
-            duration, name = self.lengths[number] / self.sr, f"annotations of {self.names[number]}"
+            length, name = int(self.lengths[number]), f"annotations of {self.names[number]}"
+            start, n_timepoints = middle_of(self.start[rows], self.n_timepoints, length, self.sr, target_duration)
             parts.append(
                 classify(
                     annotations[number],
                     label_map,
-                    onset,
-                    onset + self.n_timepoints / self.sr,
+                    start / self.sr,
+                    (start + n_timepoints) / self.sr,
                     min_overlap=min_overlap,
-                    duration=duration,
+                    duration=length / self.sr,
                     name=name,
                 )
             )
@@ -336,6 +340,36 @@ class Windows:
         chosen = np.concatenate([part[0] for part in parts])[order] if parts else np.empty(0, dtype=int)
         mixed = np.concatenate([part[1] for part in parts])[order] if parts else np.empty(0, dtype=bool)
         return chosen, mixed
+
+
+def middle_of(start, n_timepoints, length, sr, target_duration):
+    """Find the middle of windows: what their labels and scores speak of.
+
+    Parameters
+    ----------
+    start : ndarray of int of shape (n_windows,)
+        Starts in timepoints.
+    n_timepoints, length : int
+        Length of a window, and of the recording. A middle that lies behind the end of the recording is moved there.
+    sr : int
+        Sampling rate in Hz.
+    target_duration : float or None
+        Length of the middle in seconds. None means all of the window.
+
+    Returns
+    -------
+    start : ndarray of int of shape (n_windows,)
+    n_timepoints : int
+    """
+    target = n_timepoints if target_duration is None else round(target_duration * sr)
+    if not 1 <= target <= n_timepoints:
+        raise ValueError(
+            f"target_duration={target_duration} s must be at least one timepoint and at most the window's "
+            f"{n_timepoints / sr:g} s."
+        )
+    if target == n_timepoints:
+        return start, n_timepoints
+    return np.minimum(start + (n_timepoints - target) // 2, np.maximum(start, length - target)), target
 
 
 def _frozen(track):

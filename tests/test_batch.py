@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -128,7 +129,7 @@ def test_a_killed_process_loses_nothing(detector, data, tmp_path):
     finished = batch_module.read_manifest(tmp_path / "results")
     assert 3 <= len(finished) <= 40
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").glob("*.csv")}
-    (tmp_path / "results" / ".05.wav.events.csv.1234.tmp").write_text("half a tab")
+    (tmp_path / "results" / ".05.wav.events.csv.12345678.tmp").write_text("half a tab")
     again = detect_files(detector, tmp_path / "days", tmp_path / "results")
     assert again["status"].tolist() == ["ok"] * 40
     for name in finished["file"]:
@@ -157,6 +158,8 @@ def break_days(folder, data, sr=16000):
     y = data[0][0]
     wav = (folder / "a.wav").read_bytes()
     (folder / "lies.wav").write_bytes(wav[:40] + (10**9).to_bytes(4, "little") + wav[44:])
+    (folder / "too little.wav").write_bytes(wav[:40] + (32000).to_bytes(4, "little") + wav[44:])
+    (folder / "1 Hz.wav").write_bytes(wav[:24] + (1).to_bytes(4, "little") + wav[28:])
     (folder / "cut.wav").write_bytes(wav[: len(wav) // 2 + 1])
     flac = (folder / "b with space.flac").read_bytes()
     (folder / "cut.flac").write_bytes(flac[: 2 * len(flac) // 3])
@@ -173,6 +176,8 @@ def break_days(folder, data, sr=16000):
     soundfile.write(folder / "a.flac", y, sr)
     return {
         "lies.wav": ("warning", "breaks off: its header announces 31250.0 s, but only 30.0 s"),
+        "too little.wav": ("warning", "announces sound in 32000 of them only (1.0 s)"),
+        "1 Hz.wav": ("error", "sampled at 1 Hz, but 1000 to"),
         "cut.wav": ("warning", "breaks off: its header announces 30.0 s, but only 15.0 s"),
         "cut.flac": ("warning", "breaks off: its header announces 30.0 s"),
         "header only.wav": ("error", "0 bytes of audio"),
@@ -245,6 +250,73 @@ def test_full_disk_keeps_what_is_finished(detector, days, tmp_path, monkeypatch)
     assert detect_files(detector, days, out)["status"].tolist() == ["ok"] * 4
 
 
+def test_overwriting_begins_anew_even_when_it_is_killed(detector, days, tmp_path, monkeypatch):
+    out = tmp_path / "results"
+    detect_files(detector, days, out)
+    joblib.dump(detector, tmp_path / "detector.joblib")
+    other = joblib.load(tmp_path / "detector.joblib").set_params(min_duration=100)
+
+    def dies(*args):
+        raise KeyboardInterrupt
+
+    original = batch_module._detect_one
+    monkeypatch.setattr(batch_module, "_detect_one", dies)
+    with pytest.raises(KeyboardInterrupt):
+        detect_files(other, days, out, overwrite=True)
+    monkeypatch.setattr(batch_module, "_detect_one", original)
+    again = detect_files(other, days, out)
+    pd.testing.assert_frame_equal(again, detect_files(other, days, tmp_path / "fresh"))
+    assert again["n_bouts"].sum() == 0
+
+
+def test_a_recording_keeps_its_name_and_its_place(detector, days, tmp_path):
+    out, inner = tmp_path / "results", days / "zweites Kind ä" / "a.wav"
+    detect_files(detector, [inner, days / "a.wav"], out)
+    assert detect_files(detector, [inner], out)["file"].tolist() == ["zweites Kind ä/a.wav"]
+    assert len(batch_module.read_manifest(out)) == 2
+    assert "zweites Kind ä/a.wav" in detect_files(detector, inner.parent, out)["file"].tolist()
+    (tmp_path / "other").mkdir()
+    soundfile.write(tmp_path / "other" / "a.wav", np.zeros(16000 * 9), 16000)
+    with pytest.raises(ValueError, match=r"holds results of another 'a\.wav'"):
+        detect_files(detector, tmp_path / "other", out)
+    (days / "001.wav").write_bytes((days / "a.wav").read_bytes())
+    (days / "001.wav").rename(days / "001")
+    assert detect_files(detector, [days / "001"], tmp_path / "digits")["file"].tolist() == ["001"]
+    assert read_timelines(tmp_path / "digits").index.unique("recording").tolist() == ["001"]
+
+
+def test_odd_names_stay_a_matter_of_one_file(detector, days, tmp_path):
+    sound = (days / "a.wav").read_bytes()
+    (days / "x\ry\n.wav").write_bytes(sound)
+    (days / f"{'l' * 250}.wav").write_bytes(sound)
+    (days / "loop.wav").symlink_to(days / "loop.wav")
+    Path(os.fsdecode(os.fsencode(days) + b"/b\xff.wav")).write_bytes(sound)
+    (tmp_path / "results" / "a.wav.timeline.csv").mkdir(parents=True)
+    (tmp_path / "results" / ".precious.tmp").touch()
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="left out"):
+            manifest = detect_files(detector, days, tmp_path / "results").set_index("file")
+        assert manifest.loc["x\ry\n.wav", "status"] == "ok"
+        assert manifest.loc["loop.wav", "status"] == "error"
+        assert "results cannot be written" in manifest.loc["a.wav", "message"]
+        assert manifest.loc[f"{'l' * 250}.wav", "status"] == "error"
+        assert (manifest["status"] == "ok").sum() >= 4
+    assert "x\ry\n.wav" in read_timelines(tmp_path / "results").index.unique("recording")
+    assert (tmp_path / "results" / ".precious.tmp").exists()
+
+
+def test_a_broken_manifest_is_named(detector, days, tmp_path):
+    out = tmp_path / "results"
+    detect_files(detector, days, out)
+    whole = (out / "manifest.csv").read_text()
+    for broken in ("", whole[: len(whole) // 2], "a,b\n1,2\n"):
+        (out / "manifest.csv").write_text(broken)
+        with pytest.raises(ValueError, match=r"manifest\.csv cannot be read .* delete it"):
+            detect_files(detector, days, out)
+    with pytest.raises(NotFittedError):
+        detect_files(CryDetector(), days, tmp_path / "other")
+
+
 def test_what_is_listed(days, tmp_path):
     out = days / "results"
     out.mkdir()
@@ -311,8 +383,12 @@ def test_report(detector, days, tmp_path):
         pd.Timestamp("2024-05-02 00:00"),
     ]
     start.write_text("file,start\na.wav,2024-05-01 23:59:45\n")
-    with pytest.raises(ValueError, match=r"no time for 'b with space\.flac'"):
+    with pytest.raises(ValueError, match=r"no time for recording 'b with space\.flac'"):
         report(out, by="hour", start=start)
+    zones = dict.fromkeys(manifest["file"], "2024-01-01 10:00+01:00") | {"a.wav": "2024-07-01 10:00+02:00"}
+    with pytest.raises(ValueError, match="different zones"):
+        report(out, by="hour", start=zones)
+    assert len(report(out, start={})) == 4
 
 
 def test_command_line(data, tmp_path, monkeypatch, capsys):
@@ -347,6 +423,8 @@ def test_command_line(data, tmp_path, monkeypatch, capsys):
     assert "no such file. Train a detector first" in capsys.readouterr().err
     joblib.dump({}, "other.joblib")
     assert main(["detect", "other.joblib", "days"]) == 2
+    assert main(["detect", "days/0.csv", "days"]) == 2
+    assert "cannot be opened as a detector" in capsys.readouterr().err
     assert main(["report", "days"]) == 2
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from skcry.decoding import best_f1_threshold, recording_score, second_scores
+from skcry.decoding import best_f1_threshold, recording_score, second_log_odds, second_scores, smooth
 from skcry.events import find_events
 
 
@@ -41,3 +41,29 @@ def test_best_threshold_has_the_best_f1(rng):
     score = np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0, 1)
     best = f1_score(truth, score >= best_f1_threshold(truth, score))
     assert best == pytest.approx(max(f1_score(truth, score >= level) for level in score))
+
+
+def test_smoothing_averages_neighbours_and_passes_over_gaps():
+    scores = np.array([[0.0], [3.0], [6.0], [np.nan], [9.0]])
+    np.testing.assert_array_equal(smooth(scores, 1), scores)
+    np.testing.assert_allclose(smooth(scores, 3), [[1.5], [3.0], [4.5], [np.nan], [9.0]])
+
+
+def test_scores_of_the_middle_stay_in_the_middle():
+    scores = np.zeros((6, 1))
+    scores[2] = 1.0
+    # Windows of 5 s, one each second, in 10 s: the middle second of number 2 is second 4.
+    pooled = second_log_odds(scores, False, np.arange(6) * 100, 500, 1000, 100, target_duration=1.0)
+    assert pooled[:, 0].tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert second_log_odds(scores, False, np.arange(6) * 100, 500, 1000, 100)[:, 0].nonzero()[0].tolist() == [
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
+    # In a recording shorter than half a window the middle is its end.
+    assert second_log_odds(np.ones((1, 1)), False, np.array([0]), 500, 150, 100, target_duration=1.0).tolist() == [
+        [1],
+        [1],
+    ]

@@ -26,7 +26,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from skcry import CryDetector, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
 from skcry.datasets import make_cry_recordings
-from skcry.decoding import grouped_splits
+from skcry.splits import grouped_splits
 
 
 def fast(classifier=None):
@@ -493,3 +493,20 @@ def test_refit_forgets_the_shape_of_tables(data, sr):
 def test_faulty_labels(data, y, message):
     with pytest.raises((ValueError, TypeError), match=message):
         CryDetector(fast(), threshold=0.5).fit(data[0], y)
+
+
+def test_middle_and_smoothing_reach_scores_and_labels(data):
+    recordings, annotations, infants = data
+    plain = CryDetector(fast(), target_duration=1.0, threshold=0.5).fit(recordings, annotations)
+    windows = Windower().fit_transform(recordings)
+    odds = plain.estimator_.decision_function(windows[windows.recording == 0])
+    timeline = plain.timeline(recordings[:1])["score"].to_numpy()
+    np.testing.assert_allclose(timeline[2:38], 1 / (1 + np.exp(-odds)), rtol=1e-6)
+    np.testing.assert_allclose(timeline[[0, 1, 38, 39]], timeline[[2, 2, 37, 37]])
+    smoothed = plain.set_params(smooth_duration=3).timeline(recordings[:1])["score"].to_numpy()
+    logit = np.log(timeline / (1 - timeline))
+    np.testing.assert_allclose(np.log(smoothed / (1 - smoothed))[5], logit[4:7].mean(), rtol=1e-6)
+    with pytest.raises(ValueError, match="smooth_duration=2 s must be odd"):
+        CryDetector(fast(), smooth_duration=2).fit(recordings, annotations)
+    calibrated = CryDetector(fast(), target_duration=1.0, smooth_duration=3, random_state=0)
+    assert calibrated.fit(recordings, annotations, groups=infants).score(recordings, annotations) > 0.5

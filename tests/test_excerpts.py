@@ -178,7 +178,7 @@ def test_a_short_recording_is_taken_whole(write_sound, out):
 def test_tries_are_bounded(write_sound, out):
     days = [write_sound("a.wav"), write_sound("b.wav")]
     events = as_events((0, 1, 4), (1, 2, 8), (1, 20, 25))
-    with pytest.warns(UserWarning, match=r"a.wav: 0 of 1 excerpts .* holds 1 events; .* Raise max_tries") as caught:
+    with pytest.warns(UserWarning, match=r"a.wav: 0 of 1 excerpts .* holds 1 events; .* Lower min_events") as caught:
         table = draw_excerpts(days, events, out, duration=40, min_events=2, max_tries=50, random_state=0)
     assert caught[0].filename == __file__
     assert table["file"].tolist() == ["1_b_1.wav"]

@@ -380,3 +380,15 @@ def test_scale_of_integers(rng):
         np.testing.assert_allclose(HighPassFilter().fit_transform(same), expected, atol=1e-6)
     with pytest.warns(UserWarning, match="64-bit integers .* has no defined scale"):
         Windower().fit_transform(list(pcm.astype(np.int64)))
+
+
+def test_label_of_the_middle(sr):
+    X = Windower().fit_transform([np.zeros(10 * sr), np.zeros(sr // 2)])
+    annotations = [[(4.0, 5.0)], [(0.0, 0.5)]]
+    assert X.label(annotations).tolist() == [0] * 6 + [1]
+    assert X.label(annotations, target_duration=1).tolist() == [0, 0, 1, 0, 0, 0, 1]
+    assert X.label(annotations, target_duration=5).tolist() == X.label(annotations).tolist()
+    assert X.mixed([[(4.2, 5.0)], []], target_duration=1).tolist() == [False, False, True, False, False, False, False]
+    for wrong in (6, 0, 1e-9):
+        with pytest.raises(ValueError, match="target_duration"):
+            X.label(annotations, target_duration=wrong)

@@ -1,5 +1,6 @@
 """Annotation files in and out: one function each way, one table of formats."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +115,9 @@ def read_annotations(path, *, format=None, tier=None, recording=None):
     "csv"          .csv .txt ``start,end,label`` in seconds. A first line may name the columns (``start`` or ``onset``,
                              ``end`` or ``offset``, ``label``), in any order, and others are ignored. With times alone,
                              every line means "cry".
-    "seconds"      .csv .txt A value per second: 0 for nothing, 1 for "cry", or a label. Either a single column, with or
-                             without a name above it, where line i is second i; or columns, named in the first line, of
+    "seconds"      .csv .txt A value per second: 0 for nothing, 1 for "cry", or a label. Either a single column, where
+                             line i is second i (with labels alone, below a name such as "label"); or columns, named in
+                             the first line, of
                              which one is called "second" (seconds, sec, time), and, if there are more than two,
                              another "prediction" (pred, label, cry, value, class, annotation) and one perhaps
                              "recording". Without such names, two columns are start and end; ``format="seconds"`` says
@@ -207,7 +209,8 @@ def write_annotations(annotations, path, *, format=None, duration=None, tier=Non
         Tier to write, for TextGrid and ELAN ("annotations" when None), or column of labels, for Raven ("Annotation").
         Other formats ignore it.
     recording : str or None, default=None
-        What RTTM and ChildProject call the recording. None means the file's name without its extension.
+        What RTTM and ChildProject call the recording. None means the file's name without its extension, with "_" for
+        blanks.
 
     Raises
     ------
@@ -256,6 +259,8 @@ def write_annotations(annotations, path, *, format=None, duration=None, tier=Non
             f"annotations: '{row.label}' from {row.onset:.9g} s to {row.offset:.9g} s is too short for the format "
             f"{names[0]!r}, whose times have {known.decimals} decimals. Drop it, or choose another format."
         )
-    given = {"tier": tier, "recording": path.stem if recording is None else recording, "duration": duration}
+    if recording is None:
+        recording = re.sub(r"\s", "_", path.stem)
+    given = {"tier": tier, "recording": recording, "duration": duration}
     with atomic_path(path) as temporary:
         known.write(rounded, temporary, **{name: given[name] for name in known.write_options})

@@ -11,6 +11,9 @@ import numpy as np
 
 DEFAULT_SR = 16000  # what the field's worn recorders give; resampling up adds nothing
 READ_LENGTH = 2**14  # frames decoded at a time; what a FLAC file loses at most where it breaks off
+PLAUSIBLE_SR = (1000, 1_000_000)  # Hz; beyond that a header is wrong, and resampling would never end
+SAMPLE_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+UNREAD_SHARE = 0.5  # of a file of plain samples; markers and notes of recorders are short
 LOWEST_SR = 8000  # keeps the 4000 Hz up to which cries are looked for
 CLIPPED_SHARE = 0.01  # of all values; loud cries close to the recorder clip now and then
 FULL_SCALE = 0.999
@@ -80,6 +83,17 @@ class AudioFile:
             raise OSError(
                 f"{path}: 0 bytes of audio ({announced}, the file has {n_bytes} in all). The file looks truncated, or "
                 "its header was never finished; copy it again, or repair it with the recorder's software."
+            )
+        if not PLAUSIBLE_SR[0] <= file.samplerate <= PLAUSIBLE_SR[1]:
+            raise OSError(
+                f"{path}: the header says that it is sampled at {file.samplerate} Hz, but {PLAUSIBLE_SR[0]} to "
+                f"{PLAUSIBLE_SR[1]} Hz are plausible. Repair it with the recorder's software, or leave it out."
+            )
+        n_read = file.frames * file.channels * SAMPLE_BYTES.get(file.subtype, np.inf)
+        if n_bytes - n_read > max(UNREAD_SHARE * n_bytes, 2**16):
+            self.problems.append(
+                f"{self.name} holds {n_bytes} bytes, but its header announces sound in {n_read} of them only "
+                f"({file.frames / file.samplerate:.1f} s), and no more is read. Repair the header, if that is wrong."
             )
         if file.samplerate < LOWEST_SR:
             self.problems.append(
@@ -197,6 +211,8 @@ def _open(path):
         raise FileNotFoundError(f"{path}: no such file. Check the path.")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not an audio file. List the files in it.")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{path}: no permission to read it. Change that, or run as a user who has it.")
     if path.stat().st_size == 0:
         raise OSError(f"{path} is empty: 0 bytes. Copy it again, or leave it out.")
     try:

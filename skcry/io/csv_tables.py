@@ -15,6 +15,8 @@ MAX_FIELDS = 32  # pandas needs to know how many fields the longest line can hav
 SECOND_NAMES = ("second", "seconds", "sec", "time")
 VALUE_NAMES = ("prediction", "pred", "label", "cry", "value", "class", "annotation")
 BACKGROUND = "background"
+CODED = re.compile(r"\s*\+?0*[01](?:\.0*)?(?:[eE][+-]?0+)?\s*")
+LABEL = re.compile(r'\s*(?:"(?:[^"]|"")*"|[^",;\t\d.+-][^",;\t]*)\s*')
 # ChildProject's codes for what a child's vocalisation is.
 VCM_TYPES = {"Y": "cry", "L": "laughing", "C": "canonical", "N": "non-canonical", "J": "junk"}
 SPEAKER_TYPES = ("CHI", "OCH", "FEM", "MAL")
@@ -71,7 +73,8 @@ def read_csv(path):
     refuse_lines(
         path.name,
         {line: _quote(fields.loc[line]) for line in fields.index[faulty]},
-        "A line holds start and end, as numbers in seconds, and a label. Correct it; fields are separated by commas.",
+        "A line holds start and end, as numbers in seconds, and a label. Correct it; fields are separated by commas, "
+        "decimals by points.",
     )
     return table
 
@@ -97,14 +100,17 @@ def is_seconds(lines):
     """Whether lines hold a value per second: one column, or a header that names the second and a value.
 
     A single column of times, or of times and labels with other separators, is no such thing: what starts like a number
-    must be 0 or 1.
+    must be 0 or 1. Nor are lines of text alone, which may be notes, unless a header says that they are labels.
     """
     if not lines:
         return False
     if _second_columns(lines[0].lstrip("\ufeff").split(",")):
         return True
-    value = re.compile(r'\s*(?:"(?:[^"]|"")*"|[^",;\t\d.+-][^",;\t]*|\+?0*[01](?:\.0*)?(?:[eE][+-]?0+)?)\s*')
-    return all(value.fullmatch(line) and line.isprintable() for line in lines)
+    if lines[0].strip('" \ufeff').lower() in VALUE_NAMES:
+        lines = lines[1:]
+    elif not any(CODED.fullmatch(line) for line in lines):
+        return False
+    return all((CODED.fullmatch(line) or LABEL.fullmatch(line)) and line.isprintable() for line in lines)
 
 
 def read_seconds(path, recording=None):
@@ -161,7 +167,10 @@ def write_seconds(table, path, duration=None):
     classes, _ = classify(table, LabelMap(positive=None), start, start + 1, duration=duration)
     codes = {BACKGROUND: "0", "cry": "1"}
     with open(path, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([codes.get(label, label)] for label in classes)
+        lines = [[codes.get(label, label)] for label in classes]
+        if not any(line[0] in ("0", "1") for line in lines):
+            lines.insert(0, ["label"])  # text alone would not be known for what it is
+        csv.writer(file, lineterminator="\n").writerows(lines)
 
 
 def is_childproject(lines):

@@ -541,7 +541,6 @@ def test_unknown_formats_list_the_known(tmp_path, put):
         ("a.eaf", [(0, 2, "a"), (1, 3, "b")], "'a' from 0 s to 2 s overlaps 'b' from 1 s to 3 s"),
         ("a.TextGrid", [(0, 2, "a"), (1, 3, "b")], "which a tier of a TextGrid cannot hold"),
         ("a.rttm", [(0, 2, "a b")], "label 'a b' holds blanks.*Replace them by '_'"),
-        ("my a.rttm", [(0, 2, "a")], "recording 'my a' holds blanks"),
     ],
 )
 def test_what_a_format_cannot_hold(put, tmp_path, name, rows, message):
@@ -617,3 +616,14 @@ def test_shared_textgrids_are_read_as_praatio_reads_them(shared):
         assert len(table) == path.read_text().count("intervals [1]:")
         labels |= set(table["label"])
     assert labels == {"cry", "-"}
+
+
+def test_blanks_in_a_files_name_are_no_obstacle_and_notes_no_labels(tmp_path):
+    write_annotations([(0, 2, "cry")], tmp_path / "my day.rttm")
+    assert (tmp_path / "my day.rttm").read_text().split()[1] == "my_day"
+    assert len(read_annotations(tmp_path / "my day.rttm")) == 1
+    (tmp_path / "day.txt").write_text("slept badly\nvisitor at noon\n")
+    with pytest.raises(ValueError, match=r"day\.txt, line 1: 'slept badly' neither starts with a time"):
+        read_annotations(tmp_path / "day.txt")
+    write_annotations([(0, 2, "fuss")], tmp_path / "day.csv", format="seconds", duration=2)
+    assert read_annotations(tmp_path / "day.csv")["label"].tolist() == ["fuss"]
