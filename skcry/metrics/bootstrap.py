@@ -1,0 +1,105 @@
+"""Confidence intervals over recordings or infants."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils.validation import check_consistent_length
+
+
+@validate_params(
+    {
+        "metric": [callable],
+        "level": [Interval(Real, 0, 1, closed="neither")],
+        "n_resamples": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def bootstrap_interval(metric, *arrays, groups, level=0.9, n_resamples=1000, random_state=None):
+    """Confidence interval of any metric, by drawing whole recordings or infants.
+
+    Seconds of one recording resemble each other, and so do recordings of one infant: drawn one by one they would make
+    the interval far too narrow. So groups are drawn, with replacement, each with all of its rows [1]_, and the interval
+    lies between percentiles of the metric.
+
+    Parameters
+    ----------
+    metric : callable
+        ``metric(*arrays) -> float``; NaN where it has no meaning.
+    *arrays : array-like, Series or DataFrame of shape (n_rows, ...)
+        What the metric takes: truth and timeline, a table of counts, of cry minutes, ...
+    groups : array-like of shape (n_rows,)
+        Recording or infant of each row.
+    level : float, default=0.9
+        Probability that the interval is to cover; with ten groups or fewer it covers less.
+    n_resamples : int, default=1000
+        How often groups are drawn.
+    random_state : int, RandomState instance or None, default=None
+        Seed.
+
+    Returns
+    -------
+    low, high : float
+        NaN where the metric has no meaning in any resample.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a group is missing, or there is only one.
+
+    Warns
+    -----
+    UserWarning
+        If the metric has no meaning in some of the resamples. These are left out.
+
+    References
+    ----------
+    .. [1] C. A. Field and A. H. Welsh (2007). Bootstrapping clustered data. Journal of the Royal Statistical Society B
+       69(3), 369-390.
+
+    Examples
+    --------
+    >>> from skcry.metrics import bootstrap_interval, event_counts, event_metrics, event_truth
+    >>> true = event_truth([[(0, 20)], [(5, 25)], [(40, 50)], [(0, 9), (30, 50)]])
+    >>> found = event_truth([[(2, 20)], [(50, 60)], [(41, 52)], [(31, 50)]])
+    >>> counts = event_counts(true, found)
+    >>> low, high = bootstrap_interval(
+    ...     lambda counts: event_metrics(counts)["recall"],
+    ...     counts,
+    ...     groups=["ada", "ada", "ben", "cem"],
+    ...     random_state=0,
+    ... )
+    >>> print(f"{low:.2f} to {high:.2f}")
+    0.50 to 0.75
+    """
+    check_consistent_length(*arrays, groups)
+    code, names = pd.factorize(pd.Index(groups))
+    if (code < 0).any():
+        raise ValueError(f"groups: {int((code < 0).sum())} rows have none. Fill them in, or leave these rows out.")
+    if len(names) < 2:
+        raise ValueError(
+            f"groups holds {len(names)} group, but an interval needs at least 2 recordings or infants. It cannot be "
+            "had from the seconds of a single one."
+        )
+    arrays = [array if hasattr(array, "iloc") else np.asarray(array) for array in arrays]
+    rows = np.split(np.argsort(code, kind="stable"), np.cumsum(np.bincount(code))[:-1])
+    rng, values = check_random_state(random_state), np.empty(n_resamples)
+    for i in range(n_resamples):
+        drawn = np.concatenate([rows[group] for group in rng.randint(len(rows), size=len(rows))])
+        values[i] = metric(*(array.iloc[drawn] if hasattr(array, "iloc") else array[drawn] for array in arrays))
+    undefined = int(np.isnan(values).sum())
+    if undefined:
+        warnings.warn(
+            f"{undefined} of {n_resamples} resamples are left out: the metric is NaN there, as where none of the "
+            f"groups drawn holds any crying. The interval speaks of the others only; with {len(rows)} groups, more of "
+            "them would help.",
+            stacklevel=2,
+        )
+    if undefined == n_resamples:
+        return np.nan, np.nan
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,238 @@
+"""The metrics by name, as scikit-learn's model selection takes them."""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from .events import MATCHING, event_counts, event_metrics, recall_at_false_alarms, threshold_counts
+from .seconds import cry_minutes, cry_minutes_metrics, second_metrics
+from .truth import event_truth, second_truth
+
+_SECONDS = [Interval(Real, 0, None, closed="left")]
+
+# Name -> part of _Evaluation, entry in it, sign.
+_SCORERS = {
+    "second_f1": ("seconds", "f1", 1),
+    "second_precision": ("seconds", "precision", 1),
+    "second_recall": ("seconds", "recall", 1),
+    "second_average_precision": ("seconds", "average_precision", 1),
+    "second_roc_auc": ("seconds", "roc_auc", 1),
+    "second_balanced_accuracy": ("seconds", "balanced_accuracy", 1),
+    "second_cohen_kappa": ("seconds", "cohen_kappa", 1),
+    "event_f1": ("events", "f1", 1),
+    "event_precision": ("events", "precision", 1),
+    "event_recall": ("events", "recall", 1),
+    "neg_false_alarms_per_hour": ("events", "false_alarms_per_hour", -1),
+    "recall_at_false_alarms": ("curve", "recall", 1),
+    "neg_cry_minutes_error": ("minutes", "mean_absolute_error", -1),
+    "cry_minutes_correlation": ("minutes", "correlation", 1),
+}
+
+
+class _Evaluation:
+    """One pass of a detector over recordings; each part is computed when it is first asked for."""
+
+    def __init__(self, estimator, X, y, *, merge_gap, rate, **matching):
+        while hasattr(estimator, "best_estimator_"):  # of a search
+            estimator = estimator.best_estimator_
+        self.detector, self.merge_gap, self.rate, self.matching = estimator, merge_gap, rate, matching
+        if not hasattr(estimator, "detect") or not hasattr(estimator, "timeline"):
+            raise TypeError(
+                f"{estimator!r} has no timeline and detects no events: scorers of skcry.metrics are for CryDetector, "
+                "whose rows are recordings. For estimators of windows use scikit-learn's own, such as scoring='f1'."
+            )
+        check_is_fitted(estimator, "estimator_")
+        if estimator.positive_index_ is None:
+            raise ValueError(
+                f"The detector has the classes {estimator.classes_.tolist()}, none of which alone is crying. Pass "
+                "positive=('cry', ...) to CryDetector to name the labels that count as crying."
+            )
+        check_consistent_length(X, y)
+        self.annotations, self.labels = list(y), {"positive": estimator.positive, "negative": estimator.negative}
+        if estimator.positive is None:
+            self.labels = {"positive": str(estimator.classes_[estimator.positive_index_])}
+        try:
+            self.true_events = event_truth(self.annotations, **self.labels, merge_gap=merge_gap)
+        except TypeError as error:
+            error.add_note(
+                "Scorers of skcry.metrics compare seconds and events, so y must hold the annotations of each "
+                "recording. For one label per recording use scikit-learn's own scorers, such as scoring='f1'."
+            )
+            raise
+        tables, events, self.durations = {}, [], {}
+        for recording, probabilities in estimator._seconds(X):
+            estimator._report(recording)
+            tables[recording.number] = estimator._second_table(recording, probabilities)
+            events.append(estimator._event_table(recording, probabilities))
+            self.durations[recording.number] = recording.duration
+        self.timeline = pd.concat(tables, names=["recording", "second"])
+        self.found_events = pd.concat(events, ignore_index=True)
+        self.rules = {"merge_gap": estimator.merge_gap, "min_duration": estimator.min_duration}
+        self.truth = self._truth()
+
+    def _truth(self, merge_gap=0.0):
+        options = {"min_overlap": self.detector.min_overlap, "merge_gap": merge_gap, "durations": self.durations}
+        return second_truth(self.annotations, self.timeline, **self.labels, **options)
+
+    @cached_property
+    def seconds(self):
+        return second_metrics(self.truth, self.timeline)
+
+    @cached_property
+    def events(self):
+        return event_metrics(event_counts(self.true_events, self.found_events, self.durations, **self.matching))
+
+    @cached_property
+    def curve(self):
+        counts = threshold_counts(self.true_events, self.timeline, **self.rules, **self.matching)
+        return {"recall": recall_at_false_alarms(counts, self.rate)}
+
+    @cached_property
+    def minutes(self):
+        return cry_minutes_metrics(cry_minutes(self._truth(self.merge_gap), self.timeline, **self.rules))
+
+    def __getitem__(self, name):
+        part, entry, sign = _SCORERS[name]
+        value = float(getattr(self, part)[entry])
+        if np.isnan(value):
+            n_true, n_found = self.truth.sum(), self.timeline["cry"].sum()
+            warnings.warn(
+                f"{name} is undefined on these {len(self.durations)} recordings: of {len(self.truth)} seconds {n_true} "
+                f"are annotated as {self.labels['positive']!r}, and {n_found} are found. Score on several "
+                "recordings, with crying and without, in each split.",
+                UndefinedMetricWarning,
+                stacklevel=3,
+            )
+        return sign * value
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """Score a detector by one name, or by several at once."""
+
+    name: str | tuple
+    options: dict
+
+    def __call__(self, estimator, X, y):
+        """Evaluate ``estimator`` on recordings ``X`` with annotations ``y``."""
+        evaluation = _Evaluation(estimator, X, y, **self.options)
+        if isinstance(self.name, str):
+            return evaluation[self.name]
+        return {name: evaluation[name] for name in self.name}
+
+
+def get_scorer_names():
+    """Names that :func:`get_scorer` knows.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from skcry.metrics import get_scorer_names
+    >>> "second_f1" in get_scorer_names()
+    True
+    """
+    return sorted(_SCORERS)
+
+
+@validate_params(
+    {
+        "name": [str, list, tuple],
+        "merge_gap": _SECONDS,
+        "rate": _SECONDS,
+        **MATCHING,
+    },
+    prefer_skip_nested_validation=True,
+)
+def get_scorer(
+    name,
+    *,
+    merge_gap=5.0,
+    rate=1.0,
+    matching="overlap",
+    min_overlap=0.5,
+    onset_collar=1.0,
+    offset_collar=1.0,
+    offset_share=0.5,
+):
+    """Get a scorer by name, to pass as ``scoring`` to anything in scikit-learn that has recordings as rows.
+
+    Scorers take a fitted :class:`skcry.CryDetector` (or a search over one), recordings, and their annotations. Greater
+    is better; errors and false alarms are negated and say so in their names.
+
+    Parameters
+    ----------
+    name : str, or list of str
+        - ``second_f1``, ``second_precision``, ``second_recall``, ``second_average_precision``, ``second_roc_auc``,
+          ``second_balanced_accuracy``, ``second_cohen_kappa``: see :func:`second_metrics`;
+        - ``event_f1``, ``event_precision``, ``event_recall``, ``neg_false_alarms_per_hour``: see :func:`event_metrics`;
+        - ``recall_at_false_alarms``: see :func:`recall_at_false_alarms`;
+        - ``neg_cry_minutes_error`` (mean absolute error) and ``cry_minutes_correlation``, over recordings: see
+          :func:`cry_minutes_metrics`.
+
+        With several, recordings are scored once, and ``refit`` of a search must name one of them.
+    merge_gap : float, default=5.0
+        Gaps of at most so many seconds between annotations are closed for events and cry minutes, not for seconds. The
+        truth does not depend on the ``merge_gap`` of the detector, which a search may vary.
+    rate : float, default=1.0
+        False alarms per hour, for ``recall_at_false_alarms``.
+    matching, min_overlap, onset_collar, offset_collar, offset_share
+        When an event counts as found, see :func:`event_counts`.
+
+    Returns
+    -------
+    callable
+        ``scorer(estimator, X, y)``, which gives a float, or a dict where ``name`` is a list. Can be pickled. What is
+        undefined is NaN, with a warning. Raises TypeError where ``y`` holds labels rather than annotations, or the
+        estimator is no detector, and ValueError where the detector has several classes.
+
+    Raises
+    ------
+    ValueError
+        If there is no scorer of that name.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import GridSearchCV, GroupKFold
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcry import CryDetector, StatFeatures
+    >>> from skcry.datasets import make_cry_recordings
+    >>> from skcry.metrics import get_scorer
+    >>> recordings, annotations, infants = make_cry_recordings(4, duration=30, random_state=0)
+    >>> fast = make_pipeline(StatFeatures(["mfcc"]), StandardScaler(), LogisticRegression())
+    >>> search = GridSearchCV(
+    ...     CryDetector(fast, threshold=0.5),
+    ...     {"threshold": [0.3, 0.5]},
+    ...     scoring=get_scorer(["second_f1", "event_f1"]),
+    ...     refit="second_f1",
+    ...     cv=GroupKFold(2),
+    ... )
+    >>> results = search.fit(recordings, annotations, groups=infants).cv_results_
+    >>> bool(results["mean_test_second_f1"].max() > 0)
+    True
+    """
+    names = (name,) if isinstance(name, str) else tuple(name)
+    unknown = [one for one in names if one not in _SCORERS]
+    if unknown or not names:
+        raise ValueError(f"{name!r} is not the name of a scorer, or a list of names. Known: {get_scorer_names()}.")
+    options = {
+        "merge_gap": merge_gap,
+        "rate": rate,
+        "matching": matching,
+        "min_overlap": min_overlap,
+        "onset_collar": onset_collar,
+        "offset_collar": offset_collar,
+        "offset_share": offset_share,
+    }
+    return _Scorer(name if isinstance(name, str) else names, options)

@@ -1,0 +1,168 @@
+"""Annotations in, truth out: which seconds are crying, and from when to when."""
+
+from collections.abc import Mapping
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import Interval, validate_params
+
+from ..events import LabelMap, class_intervals, classify, merge
+from ..reporting import _blocks, _quote
+
+_LABELS = [str, tuple, list]
+_SECONDS = [Interval(Real, 0, None, closed="left")]
+
+
+def as_items(values, name):
+    """Pair recordings, or their places, with what is known of each."""
+    if isinstance(values, (Mapping, pd.Series)):
+        return dict(values.items())
+    if isinstance(values, (str, pd.DataFrame)) or not hasattr(values, "__len__"):
+        raise TypeError(
+            f"{name}: got {type(values).__name__}, but a list with one entry per recording is needed, or a dict from "
+            f"recording to entry. For a single recording pass [{name}]."
+        )
+    return dict(enumerate(values))
+
+
+def _of_recordings(values, recordings, name):
+    """List what is known of each of the recordings, given in the order of ``X``, or by recording."""
+    items = as_items(values, name)
+    by_place = not isinstance(values, (Mapping, pd.Series)) and recordings.dtype.kind not in "iu"
+    if by_place and len(items) != len(recordings):
+        raise ValueError(
+            f"{name} holds {len(items)} entries, but the timeline {len(recordings)} recordings. Pass one for each, in "
+            "their order, or a dict from recording to entry."
+        )
+    keys = range(len(recordings)) if by_place else recordings
+    missing = [key for key in keys if key not in items]
+    if missing:
+        raise ValueError(
+            f"{name}: nothing for recording {_quote(missing[0])} ({len(missing)} of {len(recordings)} recordings of "
+            "the timeline). Add it (an empty list where nothing was heard), or leave the recording out."
+        )
+    return [items[key] for key in keys]
+
+
+def _bouts(annotations, label_map, merge_gap, duration=None, name="annotations"):
+    intervals = class_intervals(annotations, label_map, duration=duration, name=name)
+    return merge(intervals.get(1, np.empty((0, 2))), merge_gap)
+
+
+@validate_params(
+    {
+        "timeline": [pd.DataFrame],
+        "positive": _LABELS,
+        "negative": [*_LABELS, None],
+        "min_overlap": [Interval(Real, 0, 1, closed="right")],
+        "merge_gap": _SECONDS,
+    },
+    prefer_skip_nested_validation=True,
+)
+def second_truth(
+    annotations, timeline, *, positive=("cry",), negative=None, min_overlap=0.5, merge_gap=0.0, durations=None
+):
+    """Tell which seconds of a timeline are annotated as crying.
+
+    Parameters
+    ----------
+    annotations : list, or dict from recording, of DataFrame or list of tuples
+        Annotations of each recording, see :func:`skcry.events.as_annotations`: a list in the order of ``X``, or a dict.
+    timeline : DataFrame of shape (n_seconds, n_columns)
+        Indexed by recording and second, as :meth:`skcry.CryDetector.timeline` gives it.
+    positive, negative : str, tuple of str
+        Labels that count as crying, and those that do not; see :class:`skcry.events.LabelMap`.
+    min_overlap : float, default=0.5
+        Share of a second that crying must cover for it to count as crying.
+    merge_gap : float, default=0.0
+        Gaps of at most so many seconds between annotations of crying are closed first.
+    durations : list, dict, Series or None, default=None
+        Length of each recording in seconds, for last seconds that are not whole. None means that all are.
+
+    Returns
+    -------
+    Series of bool of shape (n_seconds,)
+        With the index of the timeline.
+
+    Raises
+    ------
+    ValueError
+        If the timeline has another form, there is nothing for one of its recordings, or annotations are faulty or lie
+        outside the recording.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skcry.metrics import second_truth
+    >>> index = pd.MultiIndex.from_product([[0], range(4)], names=["recording", "second"])
+    >>> second_truth([[(0.8, 2.5)]], pd.DataFrame(index=index)).to_list()
+    [False, True, True, False]
+    """
+    recordings, first, second = _blocks(timeline)
+    ends = [*first[1:], len(timeline)]
+    known = _of_recordings(annotations, recordings, "annotations")
+    lengths = [None] * len(recordings)
+    if durations is not None:
+        lengths = _of_recordings(durations, recordings, "durations")
+    label_map, truth = LabelMap(positive, negative), np.zeros(len(timeline), dtype=bool)
+    for recording, begin, end, table, duration in zip(recordings, first, ends, known, lengths, strict=False):
+        onset = second[begin:end].astype(float)
+        duration = onset[-1] + 1 if duration is None else float(duration)
+        bouts = _bouts(table, label_map, merge_gap, duration, f"annotations of recording {_quote(recording)}")
+        truth[begin:end], _ = classify(bouts, LabelMap(), onset, onset + 1, min_overlap=min_overlap, duration=duration)
+    return pd.Series(truth, index=timeline.index, name="truth")
+
+
+@validate_params(
+    {"positive": _LABELS, "negative": [*_LABELS, None], "merge_gap": _SECONDS}, prefer_skip_nested_validation=True
+)
+def event_truth(annotations, *, positive=("cry",), negative=None, merge_gap=5.0):
+    """Bring annotations into events of crying, in the form in which a detector gives its own.
+
+    Parameters
+    ----------
+    annotations : list, or dict from recording, of DataFrame or list of tuples
+        Annotations of each recording, see :func:`skcry.events.as_annotations`.
+    positive, negative : str, tuple of str
+        Labels that count as crying, and those that do not; see :class:`skcry.events.LabelMap`.
+    merge_gap : float, default=5.0
+        Crying at most so many seconds apart is one event, however finely it was annotated: the rule by which a detector
+        joins what it finds (Yao et al., 2022). 0 takes the annotations as they are; only those that touch are joined.
+        Short events are never dropped.
+
+    Returns
+    -------
+    DataFrame of shape (n_events, 3)
+        Columns ``recording`` (its place in a list, its key in a dict), ``onset`` and ``offset`` in seconds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If annotations are faulty.
+
+    Examples
+    --------
+    >>> from skcry.metrics import event_truth
+    >>> event_truth([[(2.0, 4.0), (7.0, 9.0)], [], [(1.0, 3.0, "cry"), (3.0, 4.0, "fuss")]])
+       recording  onset  offset
+    0          0    2.0     9.0
+    1          2    1.0     3.0
+    """
+    label_map = LabelMap(positive, negative)
+    rows = [
+        (recording, *bout)
+        for recording, table in as_items(annotations, "annotations").items()
+        for bout in _bouts(table, label_map, merge_gap, name=f"annotations of recording {_quote(recording)}")
+    ]
+    table = pd.DataFrame(rows, columns=["recording", "onset", "offset"])
+    return table if rows else table.astype({"recording": int, "onset": float, "offset": float})
+
+
+def check_same_seconds(truth, timeline):
+    """Refuse a truth that belongs to another timeline."""
+    if len(truth) != len(timeline) or (isinstance(truth, pd.Series) and not truth.index.equals(timeline.index)):
+        raise ValueError(
+            f"truth ({len(truth)} seconds) and timeline ({len(timeline)} seconds) are not of the same seconds. Pass "
+            "what second_truth(annotations, timeline) gives for this timeline."
+        )
