@@ -4,6 +4,9 @@ import numbers
 from functools import partial
 
 import numpy as np
+import scipy.fft
+import scipy.signal
+import scipy.sparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -11,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..sound import SoundTransformer, apply
 from ..windows import Windows
 
-BLOCK_FRAMES = 2048  # frames transformed at a time: some 20 MiB at the default setting
+BLOCK_FRAMES = 256  # frames transformed at a time: some 3 MiB at the default setting, near the processor
 # Least power. librosa's 1e-10 would cut the quiet parts of quiet recordings before their level is known.
 AMIN = 1e-18
 
@@ -33,36 +36,48 @@ def mel_decibels(y, *, mel_basis, n_fft, hop_length):
     ndarray of shape (..., n_mels, n_frames)
         ``n_frames = max(1, 1 + (n_timepoints - n_fft) // hop_length)``.
     """
-    import librosa
-
     missing = max(0, n_fft - y.shape[-1])
     if missing:
         y = np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, missing)])
-    n_frames = 1 + (y.shape[-1] - n_fft) // hop_length
+    frames = np.lib.stride_tricks.sliding_window_view(y, n_fft, axis=-1)[..., ::hop_length, :]
+    n_frames = frames.shape[-2]
+    taper = scipy.signal.get_window("hann", n_fft).astype(y.dtype)
+    bank = scipy.sparse.csr_array(mel_basis)  # a bin lies in two bands at most
     out = np.empty((*y.shape[:-1], len(mel_basis), n_frames), dtype=y.dtype)
-    n_rows = max(1, int(np.prod(y.shape[:-1])))
-    step = max(1, BLOCK_FRAMES // n_rows)
-    for first in range(0, n_frames, step):
-        last = min(first + step, n_frames)
-        sound = y[..., first * hop_length : (last - 1) * hop_length + n_fft]
-        spectrum = librosa.stft(sound, n_fft=n_fft, hop_length=hop_length, center=False)
-        power = mel_basis @ (spectrum.real**2 + spectrum.imag**2)
-        out[..., first:last] = 10 * np.log10(np.maximum(power, AMIN))
+    for place in np.ndindex(y.shape[:-1]):
+        for first in range(0, n_frames, BLOCK_FRAMES):
+            block = np.s_[first : first + BLOCK_FRAMES]
+            spectrum = scipy.fft.rfft(frames[place][block] * taper, axis=1)
+            power = bank @ (spectrum.real**2 + spectrum.imag**2).T
+            np.maximum(power, AMIN, out=power)
+            np.log10(power, out=power)
+            np.multiply(power, 10, out=out[(*place, slice(None), block)])
     return out
 
 
-def relative_decibels(X, *, top_db):
-    """Shift each window so that its loudest value is 0 dB, and clip it ``top_db`` below."""
-    X = X - X.max(axis=(-2, -1), keepdims=True)
-    return X if top_db is None else np.maximum(X, -X.dtype.type(top_db))
+def scale_decibels(X, *, ref_db, top_db):
+    """Refer windows (n_windows, n_mels, n_frames), in place, to a level or each to its maximum; clip their range.
 
+    Parameters
+    ----------
+    X : ndarray of shape (n_windows, n_mels, n_frames)
+        Decibels, contiguous in memory.
+    ref_db : float or None
+        Level that becomes 0 dB. None means the maximum of each window.
+    top_db : float or None
+        Each window is clipped so far below its maximum. None clips nothing.
 
-def referred_decibels(X, *, ref_db, top_db):
-    """Refer all windows to one fixed level, and clip each ``top_db`` below its own maximum."""
-    X = X - X.dtype.type(ref_db)
-    if top_db is None:
-        return X
-    return np.maximum(X, X.max(axis=(-2, -1), keepdims=True) - X.dtype.type(top_db))
+    Returns
+    -------
+    ndarray of shape (n_windows, n_mels, n_frames)
+        ``X``.
+    """
+    flat = X.reshape(len(X), -1)  # long rows: numpy works through them at once
+    flat -= flat.max(axis=1, keepdims=True) if ref_db is None else X.dtype.type(ref_db)
+    if top_db is not None:
+        least = -X.dtype.type(top_db)
+        np.maximum(flat, least if ref_db is None else flat.max(axis=1, keepdims=True) + least, out=flat)
+    return X
 
 
 class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
@@ -191,10 +206,8 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
             mel_decibels, mel_basis=self.mel_basis_.astype(X.dtype), n_fft=self.n_fft, hop_length=self.hop_length
         )
         spectrogram = apply(X, function, frame_length=self.n_fft, hop_length=self.hop_length)
-        if self.ref == "window":
-            scale = partial(relative_decibels, top_db=self.top_db)
-        else:
-            scale = partial(referred_decibels, ref_db=10 * np.log10(self.ref), top_db=self.top_db)
+        ref_db = None if self.ref == "window" else 10 * np.log10(self.ref)
+        scale = partial(scale_decibels, ref_db=ref_db, top_db=self.top_db)
         return spectrogram.each(scale) if isinstance(X, Windows) else scale(spectrogram)
 
     def __sklearn_tags__(self):

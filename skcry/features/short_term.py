@@ -24,18 +24,28 @@ import scipy.sparse
 
 N_MFCC = 13
 N_BLOCKS = 10  # parts of a frame or spectrum whose energies an entropy compares
-EPS = np.finfo(np.float64).eps
+EPS = float(np.finfo(np.float64).eps)
 TEMPORAL = {"energy", "energy_entropy"}
 SPECTRAL = {
     "spectral_centroid", "spectral_spread", "spectral_entropy", "spectral_flux", "spectral_rolloff", "mfcc", "chroma",
 }  # fmt: skip
 
 
+def power_of(frames, dtype):
+    """Return the power spectra (n_frames, n_bins) of frames, transformed in double precision whatever the dtype.
+
+    In single precision, rounding would fill the quiet bands of muffled sound, 120 dB below the loud ones.
+    """
+    spectrum = scipy.fft.rfft(frames.astype(np.float64), axis=1)
+    return (spectrum.real**2 + spectrum.imag**2).astype(dtype)
+
+
 def zero_crossing_rate(frames):
     """Return the share of neighbouring values that differ in sign, shape (n_frames,); a step from or to 0 is half."""
     above, below = frames > 0, frames < 0
-    crossings = np.count_nonzero(above[:, 1:] != above[:, :-1], axis=1)
-    crossings += np.count_nonzero(below[:, 1:] != below[:, :-1], axis=1)
+    # In small integers numpy counts three times as fast as by count_nonzero.
+    crossings = np.sum(above[:, 1:] != above[:, :-1], axis=1, dtype=np.uint32)
+    crossings += np.sum(below[:, 1:] != below[:, :-1], axis=1, dtype=np.uint32)
     return crossings / 2 / (frames.shape[1] - 1)
 
 
@@ -49,7 +59,7 @@ def block_entropy(power):
 
 def spectral_centroid_spread(magnitude):
     """Return mean and standard deviation of frequency, shape (n_frames,) each, as shares of the Nyquist frequency."""
-    frequency = np.arange(1, magnitude.shape[1] + 1) / magnitude.shape[1]
+    frequency = (np.arange(1, magnitude.shape[1] + 1) / magnitude.shape[1]).astype(magnitude.dtype)
     # Scaled by the peak, the small constant matters in silence only.
     total = magnitude.sum(axis=1) + EPS * magnitude.max(axis=1)
     total[total == 0] = 1
@@ -68,8 +78,9 @@ def spectral_flux(magnitude):
 
 def spectral_rolloff(power, share=0.9):
     """Return the bin up to which ``share`` of the power lies, as a share of all bins, shape (n_frames,)."""
-    threshold = share * power.sum(axis=1, keepdims=True)
-    return np.argmax(np.cumsum(power, axis=1) + EPS > threshold, axis=1) / power.shape[1]
+    # In double precision: where the sum comes near to the threshold, rounding would choose the bin.
+    threshold = share * power.sum(axis=1, keepdims=True, dtype=np.float64)
+    return np.argmax(np.cumsum(power, axis=1, dtype=np.float64) + EPS > threshold, axis=1) / power.shape[1]
 
 
 def mel_bank(sr, n_bins):
@@ -125,11 +136,11 @@ def n_contrast_bands(sr, fmin=200.0):
 def spectral_contrast(frames, sr, fmin=200.0, quantile=0.02):
     """Return the level of peaks above valleys in octaves, in librosa's decibels, shape (n_frames, n_bands + 1)."""
     taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frames.shape[1]) / frames.shape[1])
-    magnitude = np.abs(scipy.fft.rfft(frames * taper, axis=1))
+    magnitude = np.sqrt(power_of(frames * taper, frames.dtype))
     frequency = np.fft.rfftfreq(frames.shape[1], 1 / sr)
     n_bands = n_contrast_bands(sr, fmin)
     edges = np.append(0, fmin * 2.0 ** np.arange(n_bands + 1))
-    contrast = np.empty((len(frames), n_bands + 1))
+    contrast = np.empty((len(frames), n_bands + 1), dtype=frames.dtype)
     for band, (low, high) in enumerate(pairwise(edges)):
         start = max(0, np.searchsorted(frequency, low) - (band > 0))
         stop = np.searchsorted(frequency, high, side="right") if band < n_bands else len(frequency)
@@ -203,8 +214,8 @@ def short_term_features(y, sr, frame_length, hop_length, features="all"):
     Returns
     -------
     ndarray of shape (..., n_features, n_frames)
-        ``n_frames = max(1, 1 + (n_timepoints - frame_length) // hop_length)``; the dtype is that of ``y``. Computed
-        in double precision, in blocks that bound the memory. ``spectral_flux`` is 0 in each first frame.
+        ``n_frames = max(1, 1 + (n_timepoints - frame_length) // hop_length)``; the dtype is that of ``y``, in which
+        all but the spectra is computed, in blocks that bound the memory. ``spectral_flux`` is 0 in each first frame.
 
     Raises
     ------
@@ -231,7 +242,7 @@ def short_term_features(y, sr, frame_length, hop_length, features="all"):
 
     # All blocks are alike, however long the sound, and hold whole SIMD registers: so a frame is rounded alike in a long
     # recording and alone. Row 0 is the frame before, which only the flux needs.
-    block = np.zeros((16 * max(1, 2**13 // frame_length), frame_length))
+    block = np.zeros((16 * max(1, 2**13 // frame_length), frame_length), dtype=y.dtype)
     for start in range(0, n_clips * n_frames, len(block) - 1):
         stop = min(start + len(block) - 1, n_clips * n_frames)
         clip, frame = np.divmod(np.maximum(np.arange(start - 1, stop), 0), n_frames)
@@ -250,8 +261,7 @@ def _describe(frames, sr, families, banks):
         squares = frames**2
     if families & SPECTRAL:
         n_bins = frames.shape[1] // 2
-        spectrum = scipy.fft.rfft(frames, axis=1)[:, :n_bins] / n_bins
-        power = spectrum.real**2 + spectrum.imag**2
+        power = power_of(frames, frames.dtype)[:, :n_bins] / n_bins**2
         magnitude = np.sqrt(power)
     if families & {"spectral_centroid", "spectral_spread"}:
         centroid, spread = spectral_centroid_spread(magnitude)

@@ -115,6 +115,13 @@ def test_float32_agrees_with_float64(rng, sr):
     assert_allclose(single, double, rtol=1e-3, atol=1e-5)
 
 
+def test_quiet_bands_of_muffled_sound_keep_their_digits_in_float32(rng, sr):
+    y = np.cumsum(np.cumsum(rng.standard_normal(2 * sr)))
+    y = (y / np.abs(y).max()).astype(np.float32)
+    single, double = (short_term_features(y.astype(dtype), sr, 800, 400) for dtype in (np.float32, np.float64))
+    assert_allclose(single, double, rtol=1e-4, atol=1e-5)
+
+
 # A window is a window
 
 

@@ -55,3 +55,18 @@ def test_dropout_is_silent_at_prediction():
     assert torch.equal(net(x), net(x))
     net.train()
     assert not torch.equal(net(x), net(x))
+
+
+def test_folded_batch_norms_change_nothing():
+    torch.manual_seed(0)
+    net = AlexNet(width=1 / 16)
+    for _ in range(3):
+        net(5 + 3 * torch.randn(4, 1, 225, 225))  # batch norm learns
+    net.eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    x = 5 + 3 * torch.randn(3, 1, 225, 225)
+    folded = net.folded()
+    assert not any("bn" in name for name in folded.state_dict())
+    torch.testing.assert_close(folded(x), net(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(folded.embed(x), net.embed(x), atol=1e-5, rtol=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

@@ -25,6 +25,29 @@ def test_gives_what_noisereduce_gives(rng, sr, stationary, n, monkeypatch):
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"stationary": True},
+        {"prop_decrease": 0.7},
+        {"stationary": True, "prop_decrease": 0.7, "n_std_thresh_stationary": 1},
+        {"n_fft": 513, "thresh_n_mult_nonstationary": 1},
+        {"n_fft": 2048, "time_mask_smooth_ms": 100, "freq_mask_smooth_hz": 200, "time_constant_s": 0.1},
+        {"time_mask_smooth_ms": None},
+        {"freq_mask_smooth_hz": None},
+        {"time_mask_smooth_ms": None, "freq_mask_smooth_hz": None},
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_settings_mean_what_they_mean_in_noisereduce(rng, sr, settings, dtype):
+    y = (0.1 * rng.normal(size=3 * sr) * np.repeat([1, 5, 1], sr)).astype(dtype)
+    found = Denoise(**settings).fit_transform(y[np.newaxis])[0]
+    assert found.dtype == dtype
+    expected = noisereduce.reduce_noise(y.astype(np.float64), sr, **settings)
+    np.testing.assert_allclose(found, expected, atol=1e-5 if dtype == np.float32 else 1e-12)
+
+
 @pytest.mark.parametrize("stationary", [True, False])
 def test_digital_silence_stays_finite(rng, sr, stationary):
     y = np.stack([np.zeros(sr * 40), 0.1 * rng.normal(size=sr * 40), np.ones(sr * 40)])

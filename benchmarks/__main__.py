@@ -1,0 +1,286 @@
+"""How much faster than the conventional chain skcry is, with the same results.
+
+    python -m benchmarks [--quick] [--out FILE.json] [row ...]
+
+Each row runs both chains in turn, in one process on one sound, and takes the median of the ratios: machines, and who
+else is at work on them, differ. It prints a table, and fails where results differ by more than the row allows or, but
+for ``--quick``, a ratio is below the one that is claimed. ``target`` is what we want, ``claim`` what we have, 0 where
+we claim nothing yet.
+"""
+
+import argparse
+import copy
+import datetime
+import json
+import pickle
+import platform
+import sys
+import tempfile
+import time
+import tracemalloc
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from skcry import AlexNetClassifier, Denoise, HighPassFilter, MelSpectrogram, StatFeatures, Windower
+from skcry.datasets import make_cry_recordings
+from skcry.features.short_term import short_term_names
+from skcry.features.stats import with_deltas
+
+from . import conventional
+
+SR = conventional.SR
+CLASSIC = [family for family in short_term_names(SR) if family != "spectral_contrast"]
+
+
+@dataclass
+class Result:
+    """What a row found: both costs, their ratio, and the largest difference of the results."""
+
+    conventional: float
+    ours: float
+    ratio: float
+    unit: str
+    difference: float
+    allowed: float
+
+
+def compare(theirs, ours, difference, allowed, *, repetitions, per=1, unit="s"):
+    """Run both in turn, and return the medians; ``difference`` takes what both return."""
+    times, results = [], [theirs(), ours()]
+    for _ in range(repetitions):
+        began = time.perf_counter()
+        theirs()
+        middle = time.perf_counter()
+        ours()
+        times.append((middle - began, time.perf_counter() - middle))
+    costs = [1 / per * median(column) for column in zip(*times, strict=True)]
+    return Result(*costs, median(a / b for a, b in times), unit, float(difference(*results)), allowed)
+
+
+def recording(duration):
+    return make_cry_recordings(1, duration=duration, random_state=0)[0][0]
+
+
+def largest(a, b):
+    return np.abs(np.asarray(a, dtype=np.float64) - b).max()
+
+
+def relative(a, b):
+    """Largest difference of a column, as a share of its largest value."""
+    return (np.abs(a - b).max(axis=0) / np.abs(a).max(axis=0)).max()
+
+
+def fitted_net(n_windows=128):
+    """Return AlexNet at full width after two epochs, and what it was trained on."""
+    recordings, annotations, _ = make_cry_recordings(4, duration=n_windows / 4 + 4, random_state=1)
+    X = Windower().fit_transform(recordings)
+    images = np.asarray(MelSpectrogram().fit_transform(HighPassFilter().fit_transform(X)))
+    net = AlexNetClassifier(max_epochs=2, early_stopping=False, random_state=0)
+    return net.fit(images, X.label(annotations)), images, X.label(annotations)
+
+
+def plain_module(net):
+    """Return the network in the layout that torch gives it."""
+    return copy.deepcopy(net.net_.module_).to(memory_format=torch.contiguous_format)
+
+
+# Rows
+
+
+def features(quick):
+    y = recording(60 if quick else 600).astype(np.float64)
+    y -= y.mean()
+    y /= np.abs(y).max()  # which pyAudioAnalysis does by itself
+    X = Windower(last="drop").fit_transform([y.astype(np.float32)])
+    stats = StatFeatures(CLASSIC, ("mean", "std")).fit(X)
+
+    def theirs():
+        frames = conventional.short_term(2**15 * y)
+        return frames, conventional.mid_term(frames)
+
+    def difference(found, ours):
+        # Inside a window, ours starts anew: no change in its first frame, where theirs looks at the frame before.
+        length, flux = X.n_timepoints // 400 - 1, stats.features_.index("spectral_flux")
+        expected = []
+        for start in X.start // 400:
+            values = found[0][:34, start : start + length].copy()
+            values[flux, 0] = 0
+            values = with_deltas(values)
+            expected.append(np.stack([values.mean(axis=1), values.std(axis=1)], axis=1).ravel())
+        return relative(np.array(expected), ours)
+
+    return compare(theirs, lambda: stats.transform(X), difference, 1e-4, repetitions=1 if quick else 3)
+
+
+def denoise(quick):
+    y = recording(60 if quick else 600)
+    gate = Denoise().fit(y[np.newaxis])
+    return compare(
+        lambda: conventional.denoise(y),
+        lambda: gate.transform(y[np.newaxis])[0],
+        largest,
+        1e-4,
+        repetitions=1 if quick else 5,
+    )
+
+
+def mel(quick):
+    clips = conventional.windows_of(recording(24 if quick else 68))
+    spectrogram = MelSpectrogram().fit(clips)
+    return compare(lambda: conventional.mel(clips), lambda: spectrogram.transform(clips), largest, 1e-3, repetitions=9)
+
+
+def network(quick):
+    net = fitted_net(8 if quick else 128)[0]
+    y = HighPassFilter().fit_transform(recording(20 if quick else 196)[np.newaxis])[0]
+    images = conventional.mel(conventional.windows_of(y))
+    module = plain_module(net)
+    return compare(
+        lambda: conventional.predict(module, images, net.mean_, net.scale_),
+        lambda: net.predict_proba(images)[:, 1],
+        largest,
+        1e-3,
+        repetitions=1 if quick else 7,
+        per=len(images) / 1000,
+        unit="ms per window",
+    )
+
+
+def end_to_end(quick):
+    y = recording(20 if quick else 600)
+    net = fitted_net(8 if quick else 128)[0]
+    module = plain_module(net)
+
+    def theirs():
+        sound = conventional.denoise(conventional.highpass(y))
+        images = conventional.mel(conventional.windows_of(sound))
+        features = conventional.mid_term(conventional.short_term(2**15 * sound.astype(np.float64)))
+        return conventional.predict(module, images, net.mean_, net.scale_), features
+
+    def ours():
+        X = Windower(last="drop").fit_transform([y])
+        X = Denoise().fit_transform(HighPassFilter().fit_transform(X))
+        features = StatFeatures(CLASSIC, ("mean", "std")).fit_transform(X)
+        return net.predict_proba(MelSpectrogram().fit_transform(X))[:, 1], features
+
+    return compare(theirs, ours, lambda a, b: largest(a[0], b[0]), 1e-3, repetitions=1 if quick else 2)
+
+
+def training(quick):
+    net, images, y = fitted_net(8 if quick else 128)
+    module = plain_module(net)
+    optimizer = torch.optim.AdamW(module.parameters())
+    labels = torch.as_tensor(y)
+    return compare(
+        lambda: conventional.train(module, optimizer, images, labels, 2),
+        lambda: AlexNetClassifier(max_epochs=2, early_stopping=False, random_state=0).fit(images, y),
+        lambda *_: 0.0,  # both learn, each in an order of its own
+        0.0,
+        repetitions=1 if quick else 3,
+        per=2 * len(images) / 1000,
+        unit="ms per window",
+    )
+
+
+def pickled(quick):
+    net, images, y = fitted_net(8)
+    module = plain_module(net)
+    optimizer = torch.optim.AdamW(module.parameters())
+    conventional.train(module, optimizer, images, torch.as_tensor(y), 1)
+    theirs = len(pickle.dumps((module, optimizer.state_dict())))
+    data = pickle.dumps(net)
+    difference = largest(net.predict_proba(images), pickle.loads(data).predict_proba(images))
+    return Result(theirs / 1e6, len(data) / 1e6, theirs / len(data), "MB", float(difference), 0.0)
+
+
+def memory(quick):
+    """Spectrograms of two hours: all at once, by the sizes of what is held; by ``stream``, as measured."""
+    import soundfile
+
+    from skcry.streaming import stream
+
+    seconds = 60 if quick else 7200
+    windower = Windower(last="drop").fit([np.zeros(SR)])
+    spectrogram = MelSpectrogram().fit(np.zeros((1, 5 * SR)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "day.wav")
+        minute = recording(60)
+        with soundfile.SoundFile(path, "w", SR, 1, "PCM_16") as file:
+            for _ in range(seconds // 60):
+                file.write(minute)
+        tracemalloc.start()
+        for block in stream(windower, [path]):
+            images = spectrogram.transform(block.windows)
+            for start in range(0, len(images), 64):
+                np.asarray(images[start : start + 64])
+        ours = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+    theirs = (4 * SR * seconds + 4 * 225 * 198 * (seconds - 4)) / 2**20
+    return Result(theirs, ours, theirs / ours, "MiB", 0.0, 0.0)
+
+
+# name: what it measures, function, ratio wanted, ratio claimed
+ROWS = {
+    "features": ("34 short-term features, deltas, mid-term statistics, 600 s", features, 20, 15),
+    "denoise": ("noise reduction, 600 s", denoise, 5, 4),
+    "mel": ("mel spectrograms of 64 clips of 5 s", mel, 3, 3),
+    "network": ("AlexNet, full width", network, 6, 1.2),
+    "end_to_end": ("recording to probabilities and features, with denoising, 600 s", end_to_end, 10, 2.5),
+    "training": ("training step of AlexNet, full width", training, 2, 0),
+    "pickle": ("pickle of AlexNet, full width", pickled, 2.9, 2.9),
+    "memory": ("peak memory, spectrograms of two hours", memory, 3, 3),
+}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="*", metavar="row", help=f"any of {', '.join(ROWS)}; all of them by default")
+    parser.add_argument("--quick", action="store_true", help="little sound, run once: results are compared, times not")
+    parser.add_argument("--out", metavar="FILE.json", type=Path, help="write what was measured, where and when")
+    options = parser.parse_args(argv)
+    unknown = set(options.rows) - set(ROWS)
+    if unknown:
+        parser.error(f"unknown rows {sorted(unknown)}; choose from {', '.join(ROWS)}")
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+    print("| row | conventional | ours | unit | ratio | target | claim | difference | allowed |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    measured, missed = {}, []
+    for name in options.rows or ROWS:
+        title, function, target, claim = ROWS[name]
+        result = function(options.quick)
+        measured[name] = {"title": title, "target": target, "claim": claim, **asdict(result)}
+        print(
+            f"| {title} | {result.conventional:.3g} | {result.ours:.3g} | {result.unit} | {result.ratio:.1f} "
+            f"| {target} | {claim} | {result.difference:.1e} | {result.allowed:.0e} |",
+            flush=True,
+        )
+        if not result.difference <= result.allowed:
+            missed.append(f"{name}: results differ by {result.difference:.1e}, more than {result.allowed:.0e}")
+        if not options.quick and result.ratio < claim:
+            missed.append(f"{name}: {result.ratio:.2f} times as fast or small, less than the claimed {claim}")
+    if options.out:
+        about = {
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "machine": f"{platform.machine()}, {platform.system()}, {torch.get_num_threads()} threads of torch",
+            "python": platform.python_version(),
+            "versions": {
+                package: version(package)
+                for package in ("skcry", "numpy", "scipy", "librosa", "noisereduce", "scikit-learn", "torch")
+            },
+            "quick": options.quick,
+        }
+        options.out.write_text(json.dumps({**about, "rows": measured}, indent=2) + "\n")
+    for line in missed:
+        print(line, file=sys.stderr)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
