@@ -67,8 +67,8 @@ def truth_per_second(annotations, recordings):
 
 
 # %%
-# One estimator: windows, filter, spectrogram, network and statistics, SVC, threshold. The network is a narrow one, and
-# trained for a few epochs on every second window (every fourth of more than 20 minutes), so that all of this takes a
+# One estimator: windows, spectrogram, network, SVC, threshold. The network is a narrow one, and
+# trained on every second window (every fourth of more than 20 minutes), so that all of this takes a
 # coffee break. ``memory`` keeps what was fitted, so that the search over the SVC trains each network once. Metadata
 # routing hands the infants on from the search to the detector, so that its own splits, for the threshold, keep them
 # apart as well.
@@ -78,9 +78,8 @@ set_config(enable_metadata_routing=True)
 
 def build(cache, hop_duration):
     pipeline = make_cry_pipeline(memory=cache, random_state=0).set_params(
-        features__embedding__net__width=0.125,
-        features__embedding__net__max_epochs=6,
-        features__embedding__net__early_stopping=False,
+        features__frames__net__width=0.25,
+        features__frames__net__batch_size=16,
     )
     return CryDetector(pipeline, windower=Windower(hop_duration=hop_duration, sr=SR), cv=2, random_state=0)
 

@@ -7,7 +7,7 @@ __version__ = "0.1.0"
 # Loaded on first use: `import skcry` stays quick, and torch, skorch and librosa load when they are needed.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["datasets", "events", "features", "io", "nn", "signal"],
+    submodules=["datasets", "events", "features", "io", "metrics", "nn", "signal"],
     submod_attrs={
         "batch": ["detect_files", "read_timelines"],
         "detector": ["CryDetector"],
@@ -17,6 +17,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "gate": ["EnergyGate"],
         "nn.alexnet": ["AlexNet"],
         "nn.classifier": ["AlexNetClassifier"],
+        "nn.frames": ["FrameCNN", "FrameCNNClassifier"],
+        "nn.wav2vec2": ["Wav2Vec2Embedding"],
         "pipeline": ["make_cry_pipeline"],
         "reporting": ["summarize"],
         "signal.denoise": ["Denoise"],

@@ -79,9 +79,10 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         Share of a window, or of a second, that crying must cover for it to count as crying.
     mixed : {"keep", "drop"}, default="keep"
         Whether windows that hold more than one class are trained on.
-    target_duration : float or None, default=None
-        Length of the middle of a window, in seconds, that its label and its score speak of; the rest is context. None
-        means all of the window; a second then gets the mean over the windows that cover it.
+    target_duration : "hop", float or None, default="hop"
+        Length of the middle of a window, in seconds, that its label and its score speak of; the rest is context. "hop"
+        means the step of the windows, so that their middles tile the time. None means all of the window; a second then
+        gets the mean over the windows that cover it.
     smooth_duration : int, default=1
         Seconds over which scores are averaged, on the scale of log-odds; odd.
     threshold : float or "cv", default="cv"
@@ -146,7 +147,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         "negative": [str, tuple, list, None],
         "min_overlap": [Interval(numbers.Real, 0, 1, closed="right")],
         "mixed": [StrOptions({"keep", "drop"})],
-        "target_duration": [Interval(numbers.Real, 0, None, closed="neither"), None],
+        "target_duration": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"hop"}), None],
         "smooth_duration": [Interval(numbers.Integral, 1, None, closed="left")],
         "threshold": [Interval(numbers.Real, 0, 1, closed="both"), StrOptions({"cv"})],
         "cv": [Interval(numbers.Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
@@ -165,7 +166,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         negative=None,
         min_overlap=0.5,
         mixed="keep",
-        target_duration=None,
+        target_duration="hop",
         smooth_duration=1,
         threshold="cv",
         cv=3,
@@ -260,7 +261,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             is_open = [self.gate_.open_seconds(x, name) for x, name in zip(X, windows.names, strict=True)]
         keep = _in_open_seconds(windows, is_open)
         if self._strong:
-            about = {"positive": self.positive, "negative": self.negative, "target_duration": self.target_duration}
+            about = {"positive": self.positive, "negative": self.negative, "target_duration": self._target_duration}
             labels = windows.label(y, self.min_overlap, **about)
             if self.mixed == "drop":
                 keep &= ~windows.mixed(y, **about)
@@ -328,8 +329,14 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             yield number, second_log_odds(scores[rows], probable, *place, open_seconds, **self._pooling)
 
     @property
+    def _target_duration(self):
+        if self.target_duration != "hop":
+            return self.target_duration
+        return min(self.windower_.hop_length_, self.windower_.window_length_) / self.windower_.sr
+
+    @property
     def _pooling(self):
-        return {"target_duration": self.target_duration, "smooth_duration": self.smooth_duration}
+        return {"target_duration": self._target_duration, "smooth_duration": self.smooth_duration}
 
     @property
     def _n_scores(self):

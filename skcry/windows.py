@@ -170,10 +170,8 @@ class Windows:
         if copy is False:
             raise ValueError("Windows cannot become an array without a copy.")
         out = np.empty(self.shape, dtype=self.dtype)
-        for number in np.unique(self._track):
-            rows = np.flatnonzero(self._track == number)
-            views = np.lib.stride_tricks.sliding_window_view(self._tracks[number], self._n_columns, axis=-1)
-            out[rows] = np.moveaxis(views[..., self._column[rows], :], -2, 0)
+        for window, track, column in zip(out, self._track.tolist(), self._column.tolist(), strict=True):
+            window[...] = self._tracks[track][..., column : column + self._n_columns]
         if self._finish is not None and len(self):
             out = self._finish(out)
         return out if dtype is None else out.astype(dtype, copy=False)
@@ -244,7 +242,8 @@ class Windows:
         Parameters
         ----------
         function : callable
-            Takes and returns an array of the shape of the windows, (n_windows, ..., n_columns), row by row.
+            Takes and returns an array of the shape of the windows, (n_windows, ..., n_columns), row by row. It may
+            write into what it takes.
 
         Returns
         -------

@@ -5,6 +5,8 @@ from pathlib import Path
 
 # Toy-sized networks lose more than they gain by a second thread. To be set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test asks the network for a model. To be set before huggingface_hub is imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
 import pytest
@@ -35,6 +37,15 @@ def chirps(rng, sr):
 @pytest.fixture
 def chirp_annotations(chirps, sr):
     return [[(len(y) / sr / 2, len(y) / sr, "cry")] for y in chirps]
+
+
+@pytest.fixture(scope="session")
+def toy_model(tmp_path_factory):
+    """Folder of a tiny wav2vec 2.0 model with random weights."""
+    pytest.importorskip("transformers", reason="needs pip install 'skcry[transformers]'")
+    from skcry.nn.toy import save_toy_model
+
+    return save_toy_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -396,8 +396,8 @@ def test_command_line(data, tmp_path, monkeypatch, capsys):
 
     from skcry import pipeline
 
-    small = functools.partial(pipeline.AlexNetClassifier, max_epochs=1, early_stopping=False)
-    monkeypatch.setattr(pipeline, "AlexNetClassifier", small)
+    small = functools.partial(pipeline.FrameCNNClassifier, max_epochs=1, min_steps=1, width=0.25)
+    monkeypatch.setattr(pipeline, "FrameCNNClassifier", small)
     monkeypatch.chdir(tmp_path)
     for number, (y, table) in enumerate(zip(data[0], data[1], strict=True)):
         Path("days").mkdir(exist_ok=True)

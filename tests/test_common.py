@@ -1,6 +1,8 @@
 """Every public estimator against every one of scikit-learn's estimator checks."""
 
 import inspect
+import tempfile
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -16,11 +18,14 @@ from skcry import (
     CryDetector,
     Denoise,
     EnergyGate,
+    FrameCNNClassifier,
     HighPassFilter,
     MelSpectrogram,
     StatFeatures,
+    Wav2Vec2Embedding,
     Windower,
 )
+from skcry.nn.toy import save_toy_model
 
 # The checks pass clips of 1 to 10 timepoints: one window each, which a plain classifier takes as features.
 NET = {
@@ -33,11 +38,28 @@ NET = {
     "early_stopping": False,
     "random_state": 0,
 }
+FRAMES = {
+    "width": 0.25,
+    "min_steps": 1,
+    "max_epochs": 8,
+    "batch_size": 8,
+    "lr": 1e-2,
+    "dropout": 0.0,
+    "mix": 0.0,
+    "frequency_shift": 0.0,
+    "filter_db": 0.0,
+    "freq_mask": 0.0,
+    "average": 0.9,
+    "random_state": 0,
+}
 DETECTOR = {
     "estimator": make_pipeline(FunctionTransformer(np.asarray), LogisticRegression()),
     "windower": Windower(window_duration=10 / 16000, hop_duration=1 / 16000),
     "threshold": 0.5,
 }
+FOLDER = tempfile.TemporaryDirectory()  # cleaned up when Python exits
+if find_spec("transformers"):
+    save_toy_model(FOLDER.name)
 # Estimator and the least number of checks, so that none vanishes behind a tag.
 INSTANCES = [
     (HighPassFilter(), 46),
@@ -47,8 +69,11 @@ INSTANCES = [
     (Windower(), 46),
     (EnergyGate(), 40),
     (AlexNetClassifier(**NET), 61),
+    (FrameCNNClassifier(**FRAMES), 61),
+    (Wav2Vec2Embedding(FOLDER.name, device="cpu"), 46),
     (CryDetector(**DETECTOR), 54),
 ]
+NEEDS_TRANSFORMERS = pytest.mark.skipif(not find_spec("transformers"), reason="needs pip install 'skcry[transformers]'")
 
 
 def _checks():
@@ -56,7 +81,8 @@ def _checks():
         for instance, check in estimator_checks_generator(estimator):
             name = check.func.__name__ if hasattr(check, "func") else check.__name__
             if name != "check_array_api_input":  # skipped by scikit-learn itself unless array API is switched on
-                yield pytest.param(instance, check, id=f"{type(estimator).__name__}-{name}")
+                marks = NEEDS_TRANSFORMERS if isinstance(estimator, Wav2Vec2Embedding) else ()
+                yield pytest.param(instance, check, id=f"{type(estimator).__name__}-{name}", marks=marks)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -213,7 +213,7 @@ def test_several_classes_pass_by_name(data):
 
 def test_grid_search_over_recordings_with_nested_parameters(data, tmp_path):
     recordings, annotations, infants = data
-    pipeline = make_cry_pipeline(random_state=0).set_params(
+    pipeline = make_cry_pipeline(features=("embedding", "stats"), random_state=0).set_params(
         features__embedding__mel__n_mels=24,
         features__embedding__net__width=1 / 32,
         features__embedding__net__max_epochs=1,
@@ -370,7 +370,7 @@ def test_infants_reach_the_inner_splits(data, routing):
 
 def test_too_few_windows_for_smote_are_explained(data):
     recordings, annotations, _ = data
-    tiny = make_cry_pipeline().set_params(features__embedding="drop", features__stats__features=["mfcc"])
+    tiny = make_cry_pipeline(features="stats").set_params(features__stats__features=["mfcc"])
     detector = CryDetector(tiny, windower=Windower(hop_duration=20), threshold=0.5)
     with pytest.raises(ValueError, match="n_neighbors") as caught:
         detector.fit(recordings, [[(20, 25, "cry")], *[[]] * 5])
@@ -422,7 +422,7 @@ def test_one_certain_window_does_not_drown_the_others(sr):
 
     rng = np.random.default_rng(0)
     recordings = [rng.normal(size=9 * sr) for _ in range(2)]
-    detector = CryDetector(fast(Sure()), threshold=0.5).fit(recordings, [[(0, 9)], []])
+    detector = CryDetector(fast(Sure()), threshold=0.5, target_duration=None).fit(recordings, [[(0, 9)], []])
     assert detector.timeline(recordings[:1])["score"].iloc[4] == pytest.approx((4 * 0.3 + 1) / 5)
 
 

@@ -60,10 +60,10 @@ def test_readme_code_runs(tmp_path, monkeypatch):
     assert len(blocks) == 4
     small = (
         "import skcry.pipeline as p, functools\n"
-        "p.AlexNetClassifier = functools.partial(p.AlexNetClassifier, max_epochs=1, early_stopping=False)\n"
+        "p.FrameCNNClassifier = functools.partial(p.FrameCNNClassifier, max_epochs=1, min_steps=1, width=0.25)\n"
     )
-    code = small + "\n".join(blocks).replace('"estimator__features__embedding__net__width": [0.25, 0.5],', "")
-    code = code.replace("[200, 350]", "[350]").replace("[3, 5]", "[5]")
+    code = small + "\n".join(blocks).replace('"estimator__features__frames__net__width": [0.5, 1.0],', "")
+    code = code.replace("[48, 64]", "[16]").replace("[3, 5]", "[5]")
     commands = re.findall(r"^\$ python (-m skcry .+)$", (ROOT / "README.md").read_text(), re.M)
     assert len(commands) == 3
     code += "\nfrom skcry.__main__ import main\n"

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from imblearn.pipeline import Pipeline
 from sklearn import config_context
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+from sklearn.feature_selection import SelectFromModel, SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from skcry import AlexNetClassifier, Denoise, Windower, make_cry_pipeline
+from skcry import AlexNetClassifier, CryDetector, Denoise, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
 
 SMALL = {
     "features__embedding__mel__n_mels": 24,
@@ -21,8 +23,11 @@ SMALL = {
 }
 
 
+PUBLISHED = ("embedding", "stats")
+
+
 def small(**settings):
-    return make_cry_pipeline(random_state=0, **settings).set_params(**SMALL)
+    return make_cry_pipeline(features=PUBLISHED, random_state=0, **settings).set_params(**SMALL)
 
 
 @pytest.fixture
@@ -46,7 +51,7 @@ def test_fits_and_predicts_windows_and_clips_alike(windows, resample):
 
 def test_resampling_sees_features_of_training_rows_only(windows):
     X, y = windows
-    balanced = make_cry_pipeline(random_state=0, classifier=KNeighborsClassifier(1)).set_params(**SMALL).fit(X, y)
+    balanced = small(classifier=KNeighborsClassifier(1)).fit(X, y)
     counts = np.bincount(balanced[-1]._y)
     assert counts[0] == counts[1] == np.bincount(y).max()
     assert make_cry_pipeline(resample="weight")[-1].class_weight == "balanced"
@@ -143,3 +148,137 @@ def test_search_where_metadata_is_routed(windows):
         search = GridSearchCV(small(), {"classify__C": [1]}, cv=StratifiedGroupKFold(2), error_score="raise")
         search.fit(X, y, groups=X.groups)
     assert search.best_score_ > 0.5
+
+
+# Families of features, and a choice among them
+
+
+def trees(classifier=None, k=20):
+    classifier = classifier or GradientBoostingClassifier(n_estimators=10, random_state=0)
+    pipeline = make_cry_pipeline(classifier, features="stats", select=SelectKBest(k=k), random_state=0)
+    return pipeline.set_params(features__stats__features=["mfcc", "chroma", "spectral_contrast"])
+
+
+@pytest.mark.parametrize(
+    "features", ["embedding", "stats", ["stats", "embedding"], ("wav2vec2",), ("stats", "wav2vec2")]
+)
+def test_families_of_features(features):
+    pipeline = make_cry_pipeline(features=features)
+    families = [features] if isinstance(features, str) else list(features)
+    assert [name for name, _ in pipeline["features"].transformer_list] == families
+    assert list(pipeline.named_steps) == list(make_cry_pipeline().named_steps)
+    # A pretrained model wants sound as it was recorded.
+    assert (pipeline["highpass"] == "passthrough") == ("wav2vec2" in families)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (
+            "mfcc",
+            r"features='mfcc' has unknown names \['mfcc'\]. Use one or more of \['frames', 'embedding', 'stats', 'wav2vec2'",
+        ),
+        (("stats", "net"), r"unknown names \['net'\]"),
+        ([StatFeatures()], "unknown names"),
+        ((), "is empty"),
+        (("stats", "stats"), "names a family twice"),
+        (None, "'features' parameter"),
+    ],
+)
+def test_unknown_families(features, message):
+    with pytest.raises(ValueError, match=message):
+        make_cry_pipeline(features=features)
+
+
+@pytest.mark.parametrize("classifier", [None, HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=5)])
+def test_boosted_trees_on_selected_statistics(windows, classifier):
+    X, y = windows
+    pipeline = trees(classifier).fit(X, y)
+    assert pipeline.score(X, y) > 0.8
+    assert pipeline["select"].get_support().sum() == 20
+    assert len(pipeline[:-2].get_feature_names_out()) == 20
+    assert all(
+        "mfcc" in name or "chroma" in name or "contrast" in name for name in pipeline[:-2].get_feature_names_out()
+    )
+    np.testing.assert_array_equal(trees(classifier).fit(X, y).predict_proba(X), pipeline.predict_proba(X))
+
+
+def test_selection_sees_training_rows_before_they_are_resampled(windows, monkeypatch):
+    X, y = windows
+    seen = []
+    original = SelectKBest.fit
+    monkeypatch.setattr(SelectKBest, "fit", lambda self, X, y: seen.append(len(y)) or original(self, X, y))
+    X, y = X[6:], y[6:]
+    assert np.ptp(np.bincount(y)) > 0
+    assert len(trees().fit(X, y)[:-2].transform(X)) == len(y)
+    assert seen == [len(y)]
+    with pytest.raises(ValueError, match="'select' parameter"):
+        make_cry_pipeline(select="best")
+
+
+def test_grid_search_over_families_and_selection(windows):
+    X, y = windows
+    grid = {
+        "features__stats__features": [["mfcc"], ["mfcc", "chroma", "spectral_contrast"]],
+        "features__stats__statistics": [["mean", "std"]],
+        "select__k": [5, 10],
+        "classify__max_depth": [2],
+    }
+    search = GridSearchCV(trees(), grid, cv=StratifiedGroupKFold(2), scoring="average_precision", error_score="raise")
+    search.fit(X, y, groups=X.groups)
+    assert search.best_score_ > 0.5
+    grid = {"select": ["passthrough", SelectFromModel(LogisticRegression())]}
+    search = GridSearchCV(trees(), grid, cv=StratifiedGroupKFold(2), error_score="raise").fit(X, y, groups=X.groups)
+    assert search.best_score_ > 0.5
+
+
+@pytest.mark.parametrize("family", ["trees", "wav2vec2", "both"])
+def test_detector_of_each_family(chirps, chirp_annotations, toy_model, tmp_path, family):
+    if family == "trees":
+        pipeline = trees()
+    else:
+        features = "wav2vec2" if family == "wav2vec2" else ("stats", "wav2vec2")
+        pipeline = make_cry_pipeline(features=features, random_state=0)
+        pipeline.set_params(features__wav2vec2__model=toy_model, features__wav2vec2__pooling=["mean", "std"])
+    detector = CryDetector(pipeline, windower=Windower(hop_duration=0.5), cv=2, random_state=0)
+    detector.fit(chirps, chirp_annotations)
+    assert detector.score(chirps, chirp_annotations) > 0.9
+    joblib.dump(detector, tmp_path / "detector.joblib")
+    again = joblib.load(tmp_path / "detector.joblib")
+    np.testing.assert_array_equal(again.timeline(chirps)["score"], detector.timeline(chirps)["score"])
+
+
+def test_search_over_a_pretrained_model(windows, toy_model, tmp_path):
+    X, y = windows
+    pipeline = make_cry_pipeline(features=("stats", "wav2vec2"), memory=str(tmp_path), random_state=0)
+    pipeline.set_params(features__wav2vec2__model=toy_model, features__stats__features=["mfcc"])
+    grid = {
+        "features__wav2vec2__layer": [0, -1],
+        "features__stats": ["drop", StatFeatures("zcr")],
+        "highpass": ["passthrough", HighPassFilter()],
+    }
+    search = GridSearchCV(pipeline, grid, cv=StratifiedGroupKFold(2), error_score="raise", n_jobs=2)
+    search.fit(X, y, groups=X.groups)
+    assert search.best_score_ > 0.5
+    names = search.best_estimator_[:-2].get_feature_names_out()
+    assert "wav2vec2__wav2vec2_0__mean" in names
+    with config_context(transform_output="pandas"):
+        table = search.best_estimator_.set_params(memory=None)[:-2].fit_transform(X, y)
+    assert table.columns.tolist() == names.tolist()
+
+
+def test_default_is_a_stiff_machine_on_frames():
+    pipeline = make_cry_pipeline()
+    assert pipeline.named_steps["highpass"] == "passthrough"
+    assert [name for name, _ in pipeline.named_steps["features"].transformer_list] == ["frames"]
+    assert pipeline[-1].kernel == "linear"
+    assert make_cry_pipeline(features=("frames", "stats"))[-1].kernel == "rbf"
+    assert isinstance(make_cry_pipeline(features="stats").named_steps["highpass"], HighPassFilter)
+
+
+def test_default_pipeline_learns_chirps(windows):
+    X, y = windows
+    settings = {"features__frames__net__width": 0.25, "features__frames__net__min_steps": 60}
+    pipeline = make_cry_pipeline(random_state=0).set_params(**settings, features__frames__net__batch_size=16)
+    assert pipeline.fit(X, y).score(X, y) > 0.8
+    assert pipeline[:-2].get_feature_names_out()[0] == "frames__framecnnclassifier0"

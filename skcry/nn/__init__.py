@@ -1,7 +1,17 @@
-"""The network: a torch module and the estimator around it."""
+"""Networks: AlexNet and the estimator around it, and pretrained models of speech."""
 
 from .alexnet import AlexNet
-from .augment import SpectrogramMask
+from .augment import SpectrogramMask, SpectrogramMix
 from .classifier import AlexNetClassifier
+from .frames import FrameCNN, FrameCNNClassifier
+from .wav2vec2 import Wav2Vec2Embedding
 
-__all__ = ["AlexNet", "AlexNetClassifier", "SpectrogramMask"]
+__all__ = [
+    "AlexNet",
+    "AlexNetClassifier",
+    "FrameCNN",
+    "FrameCNNClassifier",
+    "SpectrogramMask",
+    "SpectrogramMix",
+    "Wav2Vec2Embedding",
+]

@@ -95,7 +95,7 @@ def test_training_reads_batches_out_of_windows(spectrograms, monkeypatch):
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(type(X), "__array__", spy)
-    monkeypatch.setattr("skcry.nn.classifier.PREDICT_BATCH", 4)
+    monkeypatch.setattr("skcry.nn.estimator.PREDICT_BATCH", 4)
     small(batch_size=5, max_epochs=1).fit(X, y).predict(X)
     assert 0 < largest <= 5 < len(X)
 

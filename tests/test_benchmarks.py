@@ -1,0 +1,29 @@
+"""The suite of benchmarks runs and compares results; how fast it is, is not for a test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "benchmarks", *arguments], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_quick_rows(tmp_path):
+    out = run("--quick", "--out", tmp_path / "found.json", "denoise", "mel")
+    assert out.returncode == 0, out.stderr
+    assert len(out.stdout.splitlines()) == 4
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert list(found["rows"]) == ["denoise", "mel"]
+    for row in found["rows"].values():
+        assert 0 < row["difference"] < row["allowed"]
+    assert found["versions"]["numpy"]
+
+
+def test_unknown_row():
+    out = run("quick")
+    assert out.returncode == 2
+    assert "unknown rows ['quick']; choose from features, denoise" in out.stderr
