@@ -194,7 +194,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
     Parameters
     ----------
     width : float, default=1.0
-        Factor on the number of channels of every layer; 1 has some 190 thousand parameters.
+        Factor on the number of channels of every layer; 1 has some 180 thousand parameters.
     dropout : float, default=0.2
         Share of the values dropped, in training only.
     max_epochs : int, default=4
