@@ -6,7 +6,7 @@ what it claims: below 1.5 GiB at 16 hours, within 10 % of that at 1 hour, time i
 
     python benchmarks/bench_daylong.py [--hours 1 4 16] [--gate] [--threads 2]
 
-Last run (2 cores, torch 2.13 CPU, 2026-11-22): 11, 40 and 162 s, 0.97 GiB at all three lengths.
+Last run (2 cores, torch 2.13 CPU, 2026-11-22): 7, 22 and 100 s, at most 0.84 GiB at all three lengths.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -30,6 +31,35 @@ from .batches import as_images
 PREDICT_BATCH = 64  # rows at a time: the activations of 64 windows take some 200 MiB of AlexNet at full width
 
 
+class MixedPrecisionNet(NeuralNetClassifier):
+    """A skorch net that may compute in bfloat16 what loses little by it, and keeps weights and loss in float32.
+
+    Parameters
+    ----------
+    *args, **kwargs : object
+        See :class:`skorch.NeuralNetClassifier`.
+    mixed : bool, default=False
+        Whether to.
+    """
+
+    def __init__(self, *args, mixed=False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.mixed = mixed
+
+    def infer(self, x, **fit_params):
+        """Compute the module's output for a batch, in float32."""
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.mixed):
+            return super().infer(x, **fit_params).float()
+
+
+def multiplies_bfloat16(device):
+    """Tell whether a torch device multiplies matrices in bfloat16 by itself: elsewhere that is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
 def resolve_device(device):
     """Return the torch device of this name; "auto" takes a GPU where there is one."""
     if device == "auto":
@@ -40,11 +70,20 @@ def resolve_device(device):
 class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
     """Base of the networks: everything of an estimator but the network and how it is trained.
 
-    Composition around a skorch net: this class obeys scikit-learn, the net trains. Training is in float32; prediction
-    is in the dtype of its input. A subclass has the parameters ``width, dropout, max_epochs, batch_size, lr,
-    weight_decay, class_weight, device, verbose, random_state``, and ``_choose_rows`` and ``_build_net``; its torch
-    module has ``embed``, ``classify`` and ``n_embedding``.
+    Composition around a skorch net: this class obeys scikit-learn, the net trains. Weights are trained in float32, or
+    in mixed precision; prediction is in the dtype of its input, unless bfloat16 is asked for. A subclass has the
+    parameters ``width, dropout, max_epochs, batch_size, lr, weight_decay, class_weight, precision, weight_dtype,
+    device, verbose, random_state``, and ``_choose_rows`` and ``_build_net``; its torch module has ``embed``,
+    ``classify`` and ``n_embedding``.
     """
+
+    _shared_constraints = {
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "weight_dtype": [StrOptions({"float32", "float16"})],
+        "device": [str, torch.device],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
 
     # Windows bring their groups along: metadata routing has none to hand on.
     __metadata_request__fit = {"groups": False}
@@ -109,15 +148,32 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         net.trim_for_prediction()
         net.set_params(device="cpu")
         net.module_.to("cpu").eval()
+        if self.weight_dtype == "float16":
+            _rounded(net.module_, torch.float16)
+            _rounded(net.module_, torch.float32)
         self.net_ = net
         self._n_features_out = net.module_.n_embedding
         return self
 
+    def __getstate__(self):
+        state = dict(super().__getstate__())  # what it returns may be this object's own
+        if self.weight_dtype == "float16" and "net_" in state:
+            state["net_"] = copy.deepcopy(self.net_)
+            _rounded(state["net_"].module_, torch.float16)
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if self.weight_dtype == "float16" and hasattr(self, "net_"):
+            _rounded(self.net_.module_, torch.float32)
+
     def _net(self, module, train_set, valid_set, callbacks, criterion, weight, **settings):
         """Make a skorch net of what all networks here have in common."""
         n_mels, n_frames = as_images(train_set.X[:1]).shape[2:]
-        return NeuralNetClassifier(
+        device = resolve_device(self.device)
+        return MixedPrecisionNet(
             module,
+            mixed=self.precision == "bfloat16" or (self.precision == "auto" and multiplies_bfloat16(device)),
             module__n_mels=n_mels,
             module__n_frames=n_frames,
             module__n_classes=len(self.classes_),
@@ -138,7 +194,7 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
             train_split=None if valid_set is None else predefined_split(valid_set),
             classes=np.arange(len(self.classes_)),
             callbacks=callbacks,
-            device=resolve_device(self.device),
+            device=device,
             verbose=int(self.verbose),
             **settings,
         )
@@ -176,18 +232,20 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
         module, device = self.net_.module_, resolve_device(self.device)
-        if device.type != "cpu" or X.dtype == np.float64:
-            # A copy: the fitted network stays as it is, whoever else is predicting with it.
-            module = copy.deepcopy(module).to(device, torch.float64 if X.dtype == np.float64 else torch.float32)
+        wanted = torch.float64 if X.dtype == np.float64 else torch.float32
+        computed = torch.bfloat16 if self.precision == "bfloat16" else wanted
         embeddings, logits = [], []
         with torch.inference_mode():
             if hasattr(module, "folded"):  # each time anew: it costs less than a batch, and nothing of it is kept
                 module = module.folded()
+            if device.type != "cpu" or computed != torch.float32:
+                # A copy: the fitted network stays as it is, whoever else is predicting with it.
+                module = copy.deepcopy(module).to(device, computed)
             for rows in gen_batches(len(X), PREDICT_BATCH):
-                images = as_images(X[rows], X.dtype).sub(self.mean_).div_(self.scale_).to(device)
+                images = as_images(X[rows], X.dtype).sub(self.mean_).div_(self.scale_).to(device, computed)
                 embedding = module.embed(images)
-                embeddings.append(embedding.cpu().numpy())
-                logits.append(module.classify(embedding).cpu().numpy())
+                embeddings.append(embedding.to("cpu", wanted).numpy())
+                logits.append(module.classify(embedding).to("cpu", wanted).numpy())
         return np.concatenate(embeddings), np.concatenate(logits)
 
     def transform(self, X):
@@ -255,6 +313,13 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.non_deterministic = self.random_state is None
         return tags
+
+
+def _rounded(module, dtype):
+    """Bring the weights of layers, the bulk of a network, into a dtype; biases and batch norms stay as they are."""
+    for weight in module.parameters():
+        if weight.ndim > 1:
+            weight.data = weight.data.to(dtype)
 
 
 def _as_it_is(batch):

@@ -1,3 +1,4 @@
+import copy
 import pickle
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import torch
 from sklearn.base import clone
 
 from skcry import AlexNetClassifier, MelSpectrogram, Windower
+from skcry.nn import AlexNet
 from skcry.nn.batches import SpectrogramDataset, grouped_split
+from skcry.nn.estimator import multiplies_bfloat16
 
 
 def small(**changes):
@@ -21,6 +24,7 @@ def small(**changes):
         "batch_size": 16,
         "random_state": 0,
         "early_stopping": False,
+        "precision": "float32",
     }
     return AlexNetClassifier(**{**settings, **changes})
 
@@ -195,6 +199,68 @@ def test_pickle_holds_weights_and_little_else(images, tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).transform(X), net.transform(X))
     assert all(p.device.type == "cpu" for p in net.net_.module_.parameters())
     assert net.net_.device == "cpu"
+
+
+def test_half_pickles_predict_the_same_before_and_after(images):
+    X, y = images
+    plain, half = small(width=1 / 8).fit(X, y), small(width=1 / 8, weight_dtype="float16").fit(X, y)
+    data = pickle.dumps(half)
+    assert len(data) < 0.6 * len(pickle.dumps(plain))
+    again = pickle.loads(data)
+    assert {weight.dtype for weight in again.net_.module_.parameters()} == {torch.float32}
+    np.testing.assert_array_equal(again.predict_proba(X), half.predict_proba(X))
+    np.testing.assert_allclose(half.predict_proba(X), plain.predict_proba(X), atol=5e-3)
+    assert not np.array_equal(half.predict_proba(X), plain.predict_proba(X))
+    assert {weight.dtype for weight in half.net_.module_.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bfloat16_predicts_nearly_the_same(images, dtype):
+    X, y = images
+    net = small(precision="float32").fit(X, y)
+    X = X.astype(dtype)
+    expected, weights = net.predict_proba(X), copy.deepcopy(net.net_.module_.state_dict())
+    found = net.set_params(precision="bfloat16").predict_proba(X)
+    assert found.dtype == np.float64
+    assert net.transform(X).dtype == dtype
+    difference = np.abs(found - expected).max()
+    assert 0 < difference < 0.05
+    for name, value in net.net_.module_.state_dict().items():
+        assert value.dtype == weights[name].dtype
+    np.testing.assert_array_equal(net.set_params(precision="float32").predict_proba(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("precision", "able", "mixed"),
+    [("auto", True, True), ("auto", False, False), ("float32", True, False), ("bfloat16", False, True)],
+)
+def test_precision_of_training(images, monkeypatch, precision, able, mixed):
+    monkeypatch.setattr("skcry.nn.estimator.multiplies_bfloat16", lambda device: able)
+    seen = []
+
+    def embed(self, x):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return original(self, x)
+
+    original = AlexNet.embed
+    monkeypatch.setattr(AlexNet, "embed", embed)
+    X, y = images
+    net = small(precision=precision, max_epochs=12).fit(X, y)
+    assert set(seen) == {mixed}
+    assert {weight.dtype for weight in net.net_.module_.parameters()} == {torch.float32}
+    assert (net.predict(X) == y).mean() > 0.9
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_a_processor_is_asked_for_bfloat16(monkeypatch):
+    for able in ({"amx_bf16": True}, {"avx512_bf16": True}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert multiplies_bfloat16(torch.device("cpu"))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
+    assert not multiplies_bfloat16(torch.device("cpu"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
+    assert multiplies_bfloat16(torch.device("cuda"))
+    assert not multiplies_bfloat16(torch.device("mps"))
 
 
 def test_pickle_predicts_the_same_in_a_new_process(images, tmp_path):

@@ -50,6 +50,21 @@ def test_neighbouring_windows_label_each_others_frames(spectrograms):
     assert (data._stretches(data.first[[0]])[0][centre - 4 < 1.9] == -1).all()
 
 
+def test_folded_network_computes_the_same():
+    torch.manual_seed(0)
+    net = FrameCNN(width=0.5).train()
+    with torch.no_grad():
+        for _ in range(3):  # batch norms learn something
+            net(3 * torch.randn(8, 1, 64, 198) + 1)
+    net.eval()
+    before, x = {name: value.clone() for name, value in net.state_dict().items()}, torch.randn(4, 1, 64, 198)
+    with torch.inference_mode():
+        torch.testing.assert_close(net.folded()(x), net(x), rtol=1e-4, atol=1e-5)
+    assert not any("running_mean" in name for name in net.folded().state_dict())
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
 def test_rows_of_arrays_bear_their_label_throughout(rng):
     X, y = rng.normal(size=(6, 32, 64)), np.array([0, 1] * 3)
     data = dataset(X, y)
