@@ -34,11 +34,11 @@ def denoise(y):
     return noisereduce.reduce_noise(y, SR)
 
 
-def mel(windows):
-    """Compute a spectrogram per window, (n_windows, 225, 198); ``center`` and ``amin`` so that both chains compare."""
-    settings = {"sr": SR, "n_fft": 1024, "hop_length": 400, "n_mels": 225, "center": False}
+def mel(windows, n_mels=225, top_db=80, **band):
+    """Compute spectrograms, (n_windows, n_mels, 198); ``center`` and ``amin`` so that both chains compare."""
+    settings = {"sr": SR, "n_fft": 1024, "hop_length": 400, "n_mels": n_mels, "center": False, **band}
     spectra = [librosa.feature.melspectrogram(y=one, **settings) for one in windows]
-    return np.stack([librosa.power_to_db(one, ref=np.max, amin=AMIN, top_db=80) for one in spectra])
+    return np.stack([librosa.power_to_db(one, ref=np.max, amin=AMIN, top_db=top_db) for one in spectra])
 
 
 def short_term(y):
@@ -69,6 +69,13 @@ def predict(net, images, mean, scale):
             batch = torch.as_tensor(images[start : start + 64])[:, None]
             logits.append(net((batch - mean) / scale))
     return torch.softmax(torch.cat(logits), dim=1)[:, 1].numpy()
+
+
+def chain(y, net, mean, scale):
+    """Go from a recording to probabilities and features of its windows."""
+    sound = denoise(highpass(y))
+    features = mid_term(short_term(2**15 * sound.astype(np.float64)))
+    return predict(net, mel(windows_of(sound)), mean, scale), features
 
 
 def train(net, optimizer, images, y, n_epochs):

@@ -339,3 +339,13 @@ def test_training_in_threads_is_as_repeatable_as_alone(images):
     fits = joblib.Parallel(n_jobs=2, prefer="threads")(joblib.delayed(small(max_epochs=2).fit)(X, y) for _ in range(3))
     for net in fits:
         np.testing.assert_array_equal(net.decision_function(X), alone)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_gpu_predicts_what_the_cpu_does(images, precision):
+    X, y = images
+    net = small(device="cuda", precision=precision, max_epochs=12).fit(X, y)
+    assert {weight.device.type for weight in net.net_.module_.parameters()} == {"cpu"}
+    on_gpu, on_cpu = (net.set_params(device=device).predict_proba(X) for device in ("cuda", "cpu"))
+    np.testing.assert_allclose(on_gpu, on_cpu, atol=0.05 if precision == "bfloat16" else 1e-3)
