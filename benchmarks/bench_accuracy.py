@@ -1,148 +1,250 @@
-"""Accuracy of the default detector on infants that it was not trained on, and what it costs.
+"""Accuracy of pipelines on infants that they were not trained on, what they cost, and what a leak would have claimed.
 
-Two measurements, both answered by leaving out whole groups:
+    python benchmarks/bench_accuracy.py --data FOLDER [--clips clips.csv] [--pipelines NAME ...] [--quick]
+                                        [--wav2vec2 MODEL_OR_FOLDER] [--out FILE.md]
 
-- seconds: a folder of annotated recordings (``load_annotated``), two of them left out at a time;
-- clips: a table of clips with a label each (``load_clips``), five folds by their source.
+FOLDER holds annotated recordings (``load_annotated``; infants from its groups.csv, else every recording is one), and
+clips.csv the columns file, label and source (``load_clips``; label 1 is crying). It prints a markdown table for each, a
+row per pipeline, trained and scored with whole groups left out: two groups of FOLDER at a time (more where that would
+make above ten folds), and the sources of clips in five folds. Predictions of all folds are pooled; intervals cover 90 %
+by bootstrap over groups.
 
-Run: ``python benchmarks/bench_accuracy.py --soundscapes FOLDER --clips clips.csv``. The machine's noise is in the
-times, not in the scores: these are the same on each run on one machine. Asserts that the detector beats chance and a
-threshold on the energy above 350 Hz, trained and tested on the same rows.
+- Average precision, best F1 and ROC AUC are of the scores of seconds (of clips); F1, kappa, event F1 and the error in
+  cry minutes per hour (mean over recordings) of the decisions at the threshold that was learned in training.
+- "Recall at 2/h" is the share of cry events found at the best threshold with at most two false alarms per hour; Brier
+  score and expected calibration error (ECE, ten bins of equal width) take the scores as probabilities.
+- Training (per fold) and prediction (per hour of sound) are timed on this machine; all else is the same each time.
 
-Last numbers (2026-11-22, two cores of an x86-64 server, torch 2.13 on the CPU, ``--quick``): seconds, average precision
-0.783 [0.657, 0.883], best F1 0.756 [0.676, 0.829], F1 at 0.5 0.751, energy 0.602, training 34 s a fold, prediction 5 s
-per hour, pickle 1.2 MB, peak memory 0.96 GiB. With ``make_cry_pipeline(features=("embedding", "stats"))``, windows
-labelled as wholes and a learned threshold: average precision 0.700 [0.613, 0.791], F1 0.651; on clips 0.768
-[0.642, 0.880] and 0.798.
+``--quick`` trains once per fold, not four times: the threshold is 0.5, and scores are not calibrated. "energy" is a
+baseline: of each second the energy above 350 Hz, which a logistic function makes a probability. Below the first table,
+windows of the fast pipeline (without ``--quick`` also of the default one) are split without regard to groups and with
+it: what the first has more is a leak. Asserts that trained pipelines rank better than chance.
 """
 
 import argparse
 import pickle
-import resource
+import sys
 import time
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
-from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from skcry import CryDetector, HighPassFilter, Windower
+from skcry import CryDetector, HighPassFilter, Windower, make_cry_pipeline, metrics
 from skcry.datasets import load_annotated, load_clips
+from skcry.events import find_events
 
-N_BOOTSTRAP = 1000
+SR, RATE = 16000, 2.0  # Hz; false alarms per hour
+RULES = {"merge_gap": 5.0, "min_duration": 5.0}  # seconds, of detectors and all that is counted of them
+INTERVALS = ("average precision", "best F1")
+DECIMALS = {"training (s/fold)": 1, "prediction (s/h)": 1, "pickle (MB)": 2, "error (min/h)": 2}
+
+
+def log_energy(windows):
+    return np.log(np.square(np.asarray(windows, dtype=np.float64)).mean(axis=-1, keepdims=True) + 1e-12)
+
+
+BOOSTING = HistGradientBoostingClassifier(random_state=0)
+PIPELINES = {
+    "energy": make_pipeline(HighPassFilter(), FunctionTransformer(log_energy), LogisticRegression()),
+    "stats+svc": make_cry_pipeline(features="stats", random_state=0),
+    "stats+boosting": make_cry_pipeline(
+        BOOSTING, features="stats", select=SelectKBest(k=80), random_state=0
+    ).set_params(features__stats__features=["mfcc", "chroma", "spectral_contrast"]),
+    "alexnet+svc": make_cry_pipeline(features="embedding", random_state=0),
+    "alexnet+stats+svc": make_cry_pipeline(features=("embedding", "stats"), random_state=0),  # the published chain
+    "frames+svc": make_cry_pipeline(random_state=0),  # the default
+    "frames+stats+svc": make_cry_pipeline(features=("frames", "stats"), random_state=0),
+    "wav2vec2+boosting": make_cry_pipeline(BOOSTING, features="wav2vec2", random_state=0),  # only with --wav2vec2
+}
+
+
+def make_detector(name, options, **about):
+    """Build the detector of that name; energy is of one second, since more around it is no help."""
+    estimator = clone(PIPELINES[name])
+    if name == "wav2vec2+boosting":
+        estimator.set_params(features__wav2vec2__model=options.wav2vec2)
+    about |= {"windower": Windower(1.0, 1.0) if name == "energy" else None, "random_state": 0, **RULES}
+    return CryDetector(estimator, threshold=0.5 if options.quick else "cv", **about)
+
+
+def average_precision(truth, score):
+    return average_precision_score(truth, score) if truth.any() else np.nan
 
 
 def best_f1(truth, score):
-    precision, recall, _ = precision_recall_curve(truth, score)
-    return float(np.max(2 * precision * recall / np.maximum(precision + recall, 1e-12)))
+    precision, recall, _ = precision_recall_curve(truth, score) if truth.any() else (np.nan, np.nan, None)
+    return np.max(2 * precision * recall / np.maximum(precision + recall, 1e-12))
 
 
-def interval(metric, units):
-    """Point estimate and 90 % interval by bootstrap over recordings or sources, never over their rows."""
-    rng = np.random.default_rng(0)
-    values = []
-    while len(values) < N_BOOTSTRAP:
-        drawn = [units[i] for i in rng.integers(len(units), size=len(units))]
-        truth, score = (np.concatenate([unit[k] for unit in drawn]) for k in (0, 1))
-        if 0 < truth.sum() < len(truth):
-            values.append(metric(truth, score))
-    truth, score = (np.concatenate([unit[k] for unit in units]) for k in (0, 1))
-    low, high = np.quantile(values, [0.05, 0.95])
-    return f"{metric(truth, score):.3f} [{low:.3f}, {high:.3f}]"
+def row_scores(truth, table, groups):
+    """Compare ``score`` and ``cry`` of rows, seconds or clips alike, with the truth."""
+    values, numbers, rows = metrics.second_metrics(truth, table), {}, (np.asarray(truth), table["score"].to_numpy())
+    for name, metric in zip(INTERVALS, (average_precision, best_f1), strict=True):
+        numbers[name] = (metric(*rows), *metrics.bootstrap_interval(metric, *rows, groups=groups, random_state=0))
+    return numbers | {"F1": values["f1"], "ROC AUC": values["roc_auc"], "kappa": values["cohen_kappa"]}
 
 
-def energy(windows):
-    return np.log(
-        np.square(np.asarray(HighPassFilter().fit_transform(windows), dtype=np.float64)).mean(axis=-1) + 1e-12
-    )
+def event_scores(annotations, timeline, durations):
+    """Compare events, and minutes of crying, with the truth."""
+    true = metrics.event_truth(annotations, merge_gap=RULES["merge_gap"])
+    seconds = timeline["cry"].groupby(level="recording")
+    found = {name: find_events(cry.to_numpy(), **RULES, duration=durations[name]) for name, cry in seconds}
+    counts = metrics.event_counts(true, metrics.event_truth(found, merge_gap=0), durations)
+    curve = metrics.threshold_counts(true, timeline, **RULES)
+    truth = metrics.second_truth(annotations, timeline, merge_gap=RULES["merge_gap"], durations=durations)
+    minutes = metrics.cry_minutes(truth, timeline, **RULES)
+    recall, error = metrics.recall_at_false_alarms(curve, RATE), metrics.cry_minutes_metrics(minutes)
+    numbers = {"event F1": metrics.event_metrics(counts)["f1"], f"recall at {RATE:g}/h": recall}
+    return numbers | {"error (min/h)": error["mean_absolute_error"]}
 
 
-def report(name, units, decisions, baseline, costs):
-    """Print one row per number; ``units`` holds (truth, score) of each recording or source."""
-    truth = np.concatenate([unit[0] for unit in units])
-    score = np.concatenate([unit[1] for unit in units])
-    ap, energy_ap = average_precision_score(truth, score), average_precision_score(truth, baseline)
-    print(f"{name}: {len(truth)} rows, {truth.mean():.0%} crying")
-    print(f"  average precision            {interval(average_precision_score, units)}")
-    print(f"  best F1                      {interval(best_f1, units)}")
-    print(f"  F1 at the threshold          {f1_score(truth, decisions):.3f}")
-    print(f"  average precision of energy  {energy_ap:.3f}")
-    for key, value in costs.items():
-        print(f"  {key:28s} {value}")
-    assert ap > energy_ap > 0.5 * truth.mean()
+def calibration_error(truth, score, n_bins=10):
+    """Mean distance of score and share of crying over bins of equal width, each by its number of rows."""
+    place = np.minimum((score * n_bins).astype(int), n_bins - 1)
+    return np.abs(np.bincount(place, weights=score - truth)).sum() / len(score)
 
 
-def leave_out(detector, recordings, y, splits, answer):
-    """Fit and predict fold by fold; return ``answer(fitted, held_out)`` recording by recording, and the costs."""
-    results, fit_time, predict_time, size = {}, 0.0, 0.0, 0
+def cell(column, value):
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*value) if column in INTERVALS else f"{value:.{DECIMALS.get(column, 3)}f}"
+
+
+def group_splits(groups):
+    """Leave out two groups at a time, or more where that would be above ten folds; neighbours stay together."""
+    names, code = np.unique(groups, return_inverse=True)
+    n_folds = min(10, max(2, len(names) // 2))
+    return list(GroupKFold(n_folds).split(code, groups=code * n_folds // len(names)))
+
+
+def predict_held_out(detector, data, y, splits, score):
+    """Fit and score fold by fold; return the tables that ``score(fitted, test)`` gives as one, and the costs."""
+    tables, fit_time, predict_time, n_timepoints = [], 0.0, 0.0, 0
     for train, test in splits:
         began = time.perf_counter()
-        fitted = clone(detector).fit([recordings[i] for i in train], [y[i] for i in train])
-        fit_time += time.perf_counter() - began
-        size = len(pickle.dumps(fitted))
-        held_out = [recordings[i] for i in test]
-        began = time.perf_counter()
-        answers = answer(fitted, held_out)
-        predict_time += time.perf_counter() - began
-        results.update(zip(test, answers, strict=True))
-        print(f"  fold of {len(train)} recordings fitted, {fit_time:.0f} s so far", flush=True)
-    hours = sum(map(len, recordings)) / 16000 / 3600
-    costs = {
-        "training per fold": f"{fit_time / len(splits):.0f} s (without --quick four networks: three for the threshold)",
-        "prediction per hour of audio": f"{predict_time / hours:.0f} s",
-        "pickle": f"{size / 1e6:.1f} MB",
-        "peak memory so far": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2:.2f} GiB",
+        fitted = clone(detector).fit([data.recordings[i] for i in train], [y[i] for i in train], data.groups[train])
+        middle = time.perf_counter()
+        tables.append(score(fitted, test))
+        fit_time, predict_time = fit_time + middle - began, predict_time + time.perf_counter() - middle
+        n_timepoints += sum(len(data.recordings[i]) for i in test)
+        print(f"fold {len(tables)} of {len(splits)}, {fit_time + predict_time:.0f} s", file=sys.stderr)
+    return pd.concat(tables), {
+        "training (s/fold)": fit_time / len(splits),
+        "prediction (s/h)": predict_time / (n_timepoints / SR / 3600),
+        "pickle (MB)": len(pickle.dumps(fitted)) / 1e6,
     }
-    return results, costs
 
 
-def soundscapes(folder, detector):
-    data = load_annotated(folder)
-    numbers = np.arange(len(data.recordings))
-    splits = list(GroupKFold(len(numbers) // 2).split(numbers, groups=numbers // 2))
+def evaluate_seconds(detector, data, splits):
+    """Score a detector on seconds and events of the recordings that were left out."""
 
-    def seconds_of(fitted, held_out):
-        return [table for _, table in fitted.timeline(held_out).groupby("recording")]
+    def score(fitted, test):
+        timeline = fitted.timeline([data.recordings[i] for i in test])
+        return timeline.rename(index={place: data.names[i] for place, i in enumerate(test)}, level="recording")
 
-    results, costs = leave_out(detector, data.recordings, data.annotations, splits, seconds_of)
-    seconds = Windower(1, 1).fit_transform(data.recordings)
-    truth = seconds.label(data.annotations)
-    units = [(truth[seconds.recording == i], results[i]["score"].to_numpy()) for i in numbers]
-    decisions = np.concatenate([results[i]["cry"].to_numpy() for i in numbers])
-    report("seconds", units, decisions, energy(seconds), costs)
+    timeline, costs = predict_held_out(detector, data, data.annotations, splits, score)
+    annotations = dict(zip(data.names, data.annotations, strict=True))
+    durations = {name: len(sound) / SR for name, sound in zip(data.names, data.recordings, strict=True)}
+    groups = timeline.index.get_level_values("recording").map(dict(zip(data.names, data.groups, strict=True)))
+    truth = metrics.second_truth(annotations, timeline, durations=durations)
+    numbers = row_scores(truth, timeline, groups) | event_scores(annotations, timeline, durations)
+    numbers["Brier score"] = brier_score_loss(truth, timeline["score"])
+    numbers["ECE"] = calibration_error(truth.to_numpy(), timeline["score"].to_numpy())
+    return numbers | costs, truth.mean()
 
 
-def clips(table, detector):
-    data = load_clips(table, group="source")
-    splits = list(StratifiedGroupKFold(5).split(data.labels, data.labels, data.groups))
+def evaluate_clips(detector, data, splits):
+    """Score a detector on the clips that were left out, each as a whole."""
 
-    def score_and_decision(fitted, held_out):
-        # Both follow from one number: the score at which the recording would still hold an event.
-        score = fitted.predict_proba(held_out)[:, 1]
-        return list(zip(score, score >= fitted.threshold_, strict=True))
+    def score(fitted, test):
+        scores = fitted.predict_proba([data.recordings[i] for i in test])[:, fitted.positive_index_]
+        return pd.DataFrame({"score": scores, "cry": scores >= fitted.threshold_}, index=test)
 
-    results, costs = leave_out(
-        detector.set_params(positive="1"), data.recordings, data.labels, splits, score_and_decision
+    table, costs = predict_held_out(detector, data, data.labels, splits, score)
+    truth = (data.labels.astype(str) == "1")[table.index]
+    return row_scores(truth, table, data.groups[table.index]) | costs, truth.mean()
+
+
+def leak(name, data, splits):
+    """Say what an ungrouped split of windows would have claimed for a pipeline."""
+    windows = Windower().fit_transform(data.recordings, groups=data.groups)
+    y = windows.label(data.annotations, target_duration=1.0)
+    grouped = [tuple(np.flatnonzero(np.isin(windows.recording, part)) for part in split) for split in splits]
+    claimed, honest = (
+        average_precision_score(y, cross_val_predict(PIPELINES[name], windows, y, cv=cv, method="decision_function"))
+        for cv in (KFold(len(splits), shuffle=True, random_state=0), grouped)
     )
-    score, decisions = np.array([results[i] for i in range(len(results))]).T
-    units = [(data.labels[data.groups == one], score[data.groups == one]) for one in np.unique(data.groups)]
-    baseline = energy(Windower(hop_duration=5, last="drop").fit_transform(data.recordings))
-    pooled = np.concatenate([np.flatnonzero(data.groups == one) for one in np.unique(data.groups)])
-    report("clips", units, decisions[pooled], baseline[pooled], costs)
+    scores = f"{claimed:.3f} by a shuffled KFold, {honest:.3f} with whole groups left out"
+    return f"{name}, average precision of windows: {scores}; {claimed - honest:+.3f} by the leak."
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", help="folder of annotated recordings")
+    parser.add_argument("--clips", help="CSV of clips with columns file, label, source")
+    parser.add_argument("--pipelines", nargs="+", choices=list(PIPELINES), metavar="NAME", help=", ".join(PIPELINES))
+    parser.add_argument("--quick", action="store_true", help="one training a fold: threshold 0.5, not a learned one")
+    parser.add_argument("--wav2vec2", help="name or folder of the model for wav2vec2+boosting")
+    parser.add_argument("--out", type=Path, help="markdown file to write the tables to")
+    options = parser.parse_args(arguments)
+    if not options.data and not options.clips:
+        parser.error("name --data, --clips, or both")
+    options.pipelines = options.pipelines or list(PIPELINES)[: None if options.wav2vec2 else -1]
+    if "wav2vec2+boosting" in options.pipelines and not options.wav2vec2:
+        parser.error("wav2vec2+boosting needs --wav2vec2 MODEL_OR_FOLDER")
+    return options
+
+
+def make_table(title, options, evaluate, data, splits, write, **about):
+    """Write a table, row by row; return its numbers by pipeline, and the share of crying."""
+    rows, groups, sound = {}, len(np.unique(data.groups)), sum(map(len, data.recordings)) / SR / 60
+    write(f"\n{title}: {len(data.recordings)} of {groups} groups, {sound:.0f} minutes, {len(splits)} folds.\n")
+    for name in options.pipelines:
+        rows[name], chance = evaluate(make_detector(name, options, **about), data, splits)
+        if len(rows) == 1:
+            columns = ["pipeline", *(column + " [90 %]" * (column in INTERVALS) for column in rows[name])]
+            write(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+        write(f"| {' | '.join([name, *(cell(*pair) for pair in rows[name].items())])} |")
+    write(f"\n{chance:.1%} are crying: the average precision of chance.")
+    return rows, chance
+
+
+def main(arguments=None):
+    options, lines, tables = parse(arguments), [], {}
+
+    def write(line):
+        print(line, flush=True)
+        lines.append(line)
+
+    versions = [f"{name} {version(name)}" for name in ("skcry", "scikit-learn", "torch")]
+    write(", ".join([*versions, *["--quick"] * options.quick]))
+    if options.data:
+        data = load_annotated(options.data, SR)
+        if len(np.unique(data.groups)) < (2 if options.quick else 6):
+            raise SystemExit(f"{options.data}: too few groups. At least 6 are needed, with --quick 2.")
+        splits = group_splits(data.groups)
+        tables["seconds"] = make_table("Seconds of recordings", options, evaluate_seconds, data, splits, write)
+        for name in ["stats+svc"] if options.quick else ["stats+svc", "frames+svc"]:
+            write("\n" + leak(name, data, splits))
+    if options.clips:
+        data = load_clips(options.clips, SR, group="source")
+        splits = list(StratifiedGroupKFold(5).split(data.labels, data.labels, data.groups))
+        tables["clips"] = make_table("Clips", options, evaluate_clips, data, splits, write, positive="1")
+    if options.out:
+        options.out.write_text("\n".join(lines) + "\n")
+    for rows, chance in tables.values():
+        worse = [name for name in rows if name != "energy" and rows[name]["average precision"][0] <= chance]
+        assert not worse, f"{worse} rank no better than chance"
+    return tables
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--soundscapes", help="folder of annotated recordings")
-    parser.add_argument("--clips", help="CSV of clips with columns file, label, source")
-    parser.add_argument(
-        "--quick", action="store_true", help="one network a fold: threshold=0.5 instead of a learned one"
-    )
-    options = parser.parse_args()
-    threshold = 0.5 if options.quick else "cv"
-    if not options.soundscapes and not options.clips:
-        parser.error("name --soundscapes, --clips, or both")
-    if options.soundscapes:
-        soundscapes(options.soundscapes, CryDetector(threshold=threshold, random_state=0))
-    if options.clips:
-        clips(options.clips, CryDetector(threshold=threshold, random_state=0))
+    main()

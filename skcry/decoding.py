@@ -5,9 +5,11 @@ from scipy.ndimage import uniform_filter1d
 from sklearn.metrics import precision_recall_curve
 
 from .events import find_events
+from .metrics import event_counts, event_metrics
 from .windows import middle_of
 
 EPSILON = 1e-12  # keeps log-odds finite
+N_COARSE = 24  # thresholds at which false alarms are counted before the last step is halved
 
 
 def second_scores(scores, start, n_timepoints, length, sr):
@@ -175,3 +177,59 @@ def best_f1_threshold(truth, score):
     best = int(np.argmax(f1[:-1]))
     below = thresholds[best - 1] if best else 0.0
     return float((thresholds[best] + below) / 2)
+
+
+def false_alarm_threshold(scores, true_events, durations, max_false_alarms, *, merge_gap, min_duration):
+    """Lowest threshold, coming from above, at which a detector keeps to so many false alarms per hour.
+
+    False alarms are those of :func:`skcry.metrics.event_metrics`. As the threshold falls they do not only grow: in the
+    end all events of a recording are one. So the threshold stops before the first that gives too many, among some that
+    the number of scores above grows by a constant factor between; the last step is then halved.
+
+    Parameters
+    ----------
+    scores : list of ndarray of shape (n_seconds,)
+        Scores of the seconds of each recording, in [0, 1]; 0 is never an alarm.
+    true_events : DataFrame of shape (n_true_events, 3)
+        What :func:`skcry.metrics.event_truth` gives for the recordings, by place in the list.
+    durations : list of float
+        Length of each recording in seconds.
+    max_false_alarms : float
+        False alarms per hour.
+    merge_gap, min_duration : float
+        See :func:`skcry.events.find_events`.
+
+    Returns
+    -------
+    float
+        Halfway to the next lower score, so that rounding cannot tip it; just above the highest score where that one
+        already gives too many.
+    """
+    columns = ["onset", "offset"]
+    true = {number: rows[columns].to_numpy() for number, rows in true_events.groupby("recording")}
+    levels = np.unique(np.concatenate(scores))[::-1]
+    levels = levels[levels > 0]
+
+    def keeps(level):
+        rules = {"merge_gap": merge_gap, "min_duration": min_duration}
+        found = {
+            number: find_events(score >= level, duration=duration, **rules)
+            for number, (score, duration) in enumerate(zip(scores, durations, strict=True))
+        }
+        counts = event_counts(true, found, durations)
+        return event_metrics(counts)["false_alarms_per_hour"] <= max_false_alarms
+
+    good, bad = -1, len(levels)
+    for place in np.unique(np.rint(np.geomspace(1, len(levels), N_COARSE)).astype(int)) - 1:
+        if not keeps(levels[place]):
+            bad = place
+            break
+        good = place
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (middle, bad) if keeps(levels[middle]) else (good, middle)
+    if good < 0:
+        return float(np.nextafter(levels[0], np.inf))
+    below = levels[good + 1] if good + 1 < len(levels) else 0.0
+    halfway = (levels[good] + below) / 2
+    return float(halfway if halfway > below else levels[good])

@@ -64,6 +64,26 @@ class _Usable:
         return np.concatenate([*self._parts, np.array(rest, dtype=bool)])
 
 
+def usable_seconds(y, sr):
+    """Tell which seconds of a recording hold sound.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_timepoints,)
+        Recording.
+    sr : int
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_seconds,)
+        False where a second holds one constant value: digital silence, a stuck recorder.
+    """
+    usable = _Usable(sr)
+    usable.push(y)
+    return usable.finish()
+
+
 def windows_in_open_seconds(start, n_timepoints, sr, is_open):
     """Tell which windows hold any open second.
 

@@ -26,6 +26,8 @@ from sklearn.svm import SVC, LinearSVC
 
 from skcry import CryDetector, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
 from skcry.datasets import make_cry_recordings
+from skcry.decoding import false_alarm_threshold
+from skcry.metrics import event_truth
 from skcry.splits import grouped_splits
 
 
@@ -510,3 +512,67 @@ def test_middle_and_smoothing_reach_scores_and_labels(data):
         CryDetector(fast(), smooth_duration=2).fit(recordings, annotations)
     calibrated = CryDetector(fast(), target_duration=1.0, smooth_duration=3, random_state=0)
     assert calibrated.fit(recordings, annotations, groups=infants).score(recordings, annotations) > 0.5
+
+
+def test_operating_point_is_learned_from_left_out_recordings(data, monkeypatch):
+    recordings, annotations, infants = data
+    seen = {}
+
+    def spy(score, true_events, durations, rate, **rules):
+        seen.update(score=score, durations=durations, rules=rules)
+        seen["true"] = true_events.merge(pd.Series(range(len(score)), name="recording"))
+        return false_alarm_threshold(score, true_events, durations, rate, **rules)
+
+    monkeypatch.setattr("skcry.detector.false_alarm_threshold", spy)
+    settings = {"random_state": 0, "min_duration": 2.0, "windower": Windower(hop_duration=2.0)}
+    best = CryDetector(fast(), **settings).fit(recordings, annotations, groups=infants)
+    assert not seen
+    detector = CryDetector(fast(), max_false_alarms=1000.0, **settings).fit(recordings, annotations, groups=infants)
+    strict = CryDetector(fast(), max_false_alarms=0, **settings).fit(recordings, annotations, groups=infants)
+    assert detector.threshold_ < strict.threshold_
+    assert best.threshold_ not in (detector.threshold_, strict.threshold_)
+    assert seen["durations"] == [40.0] * 6
+    assert seen["rules"] == {"merge_gap": 5.0, "min_duration": 2.0}
+    # Scores and truth are of the same recordings: crying scores above the rest.
+    crying = np.zeros((6, 40), dtype=bool)
+    for row in seen["true"].itertuples():
+        crying[row.recording, int(row.onset) : int(row.offset)] = True
+    scores = np.stack(seen["score"])
+    assert average_precision_score(crying.ravel(), scores.ravel()) > crying.mean() + 0.2
+    expected = sum(len(event_truth([table])) for table in annotations)
+    assert len(seen["true"]) == expected
+
+
+def test_operating_point_that_cannot_be_kept_warns(data):
+    recordings, annotations, infants = data
+
+    class Flat(LogisticRegression):
+        def decision_function(self, X):
+            return np.round(super().decision_function(X) > -1e9) * 0.0
+
+        def predict_proba(self, X):
+            return np.full((len(X), 2), 0.5)
+
+    settings = {"max_false_alarms": 0.5, "random_state": 0}
+    with pytest.warns(UserWarning, match=r"more than max_false_alarms=0.5 per hour \(in 0.07 h\)") as caught:
+        detector = CryDetector(fast(Flat()), **settings).fit(recordings, annotations, groups=infants)
+    assert all(warning.filename == __file__ for warning in caught)
+    assert len(detector.detect(recordings)) == 0
+
+
+@pytest.mark.parametrize(
+    ("y", "settings", "message"),
+    [
+        (None, {"threshold": 0.5}, "per hour contradicts threshold=0.5.*Pass threshold=.cv."),
+        ([0, 1] * 3, {}, "y holds one label per recording.*Pass annotations"),
+        (None, {"positive": None}, r"classes are \['background', 'cry', 'fuss'\].*Name the labels"),
+        (None, {"max_false_alarms": -1.0}, "'max_false_alarms' parameter"),
+        (None, {"max_false_alarms": "few"}, "'max_false_alarms' parameter"),
+    ],
+)
+def test_operating_point_that_has_no_meaning(data, y, settings, message):
+    recordings, annotations, _ = data
+    if y is None:
+        y = [table.assign(label="fuss" if number % 2 else "cry") for number, table in enumerate(annotations)]
+    with pytest.raises(ValueError, match=message):
+        CryDetector(**{"estimator": fast(), "max_false_alarms": 1.0, **settings}).fit(recordings, y)
