@@ -377,7 +377,7 @@ ROWS = {
     "end_to_end": ("recording to probabilities and features of AlexNet, with denoising, 600 s", end_to_end, 10, 2.5),
     "default": ("recording to seconds, default detector, 600 s", default, 10, 10),
     "training": ("training step of AlexNet, full width", training, 2, 1.4 if BFLOAT16 else 0),
-    "search": ("grid of 10 SVC settings x 5 splits", search, 7.7, 5),
+    "search": ("grid of 10 SVC settings x 5 splits", search, 7.7, 7),
     "jobs": ("four files of 30 min, two at a time", jobs, 1.8, 1.2),
     "pickle": ("pickle of AlexNet, full width", pickled, 2.9, 2.9),
     "pickle_half": ("pickle of AlexNet, full width, half precision", pickled_half, 5.8, 5.5),

@@ -73,6 +73,8 @@ def make_detector(name, options, **about):
     estimator = clone(PIPELINES[name])
     if name == "wav2vec2+boosting":
         estimator.set_params(features__wav2vec2__model=options.wav2vec2)
+    if "frames" not in name:  # what describes a window as a whole is labelled as a whole
+        about["target_duration"] = None
     about |= {"windower": Windower(1.0, 1.0) if name == "energy" else None, "random_state": 0, **RULES}
     return CryDetector(estimator, threshold=0.5 if options.quick else "cv", **about)
 
