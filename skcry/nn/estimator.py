@@ -56,7 +56,7 @@ def multiplies_bfloat16(device):
     """Tell whether a torch device multiplies matrices in bfloat16 by itself: elsewhere that is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = torch.cpu.get_capabilities()
+    able = getattr(torch.cpu, "get_capabilities", dict)()  # torch of old does not tell
     return device.type == "cpu" and bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 

@@ -258,6 +258,8 @@ def test_a_processor_is_asked_for_bfloat16(monkeypatch):
         assert multiplies_bfloat16(torch.device("cpu"))
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
     assert not multiplies_bfloat16(torch.device("cpu"))
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not multiplies_bfloat16(torch.device("cpu"))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
     assert multiplies_bfloat16(torch.device("cuda"))
     assert not multiplies_bfloat16(torch.device("mps"))
