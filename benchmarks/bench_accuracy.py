@@ -123,6 +123,8 @@ def cell(column, value):
 def group_splits(groups):
     """Leave out two groups at a time, or more where that would be above ten folds; neighbours stay together."""
     names, code = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise SystemExit(f"Only {len(names)} group: at least 2 are needed to leave one out. Add recordings.")
     n_folds = min(10, max(2, len(names) // 2))
     return list(GroupKFold(n_folds).split(code, groups=code * n_folds // len(names)))
 
@@ -199,6 +201,8 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if not options.data and not options.clips:
         parser.error("name --data, --clips, or both")
+    if options.out and not options.out.parent.is_dir():
+        parser.error(f"--out {options.out}: no such folder as {options.out.parent}. Make it first.")
     options.pipelines = options.pipelines or list(PIPELINES)[: None if options.wav2vec2 else -1]
     if "wav2vec2+boosting" in options.pipelines and not options.wav2vec2:
         parser.error("wav2vec2+boosting needs --wav2vec2 MODEL_OR_FOLDER")

@@ -30,7 +30,7 @@ from .decoding import (
     second_log_odds,
     window_scores,
 )
-from .events import LabelMap, classify, find_events
+from .events import LabelMap, as_annotations, classify, find_events
 from .gate import EnergyGate
 from .io.audio import as_recordings
 from .metrics import event_truth
@@ -494,6 +494,11 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             classes, no second holds sound that the gate leaves open, or ``y`` is None and there are no scores of
             left-out recordings to compare with (``threshold`` is a number).
 
+        Warns
+        -----
+        UserWarning
+            If ``y`` holds labels, and none of them is crying; or as :meth:`timeline`.
+
         Notes
         -----
         With annotations the level is the intercept of a logistic regression, with a normal prior of standard deviation
@@ -547,6 +552,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                     "crying. Pass (onset, offset, label) of each recording, [] where nothing was heard, or y=None."
                 )
             y = list(y)
+            self._warn_of_labels(y)
         log_odds, crying = [], []
         for recording, scores in self._score_recordings(X):
             self._report(recording)
@@ -572,6 +578,18 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     def _crying_class(self):
         """What annotated crying is called where it is one class."""
         return self.classes_[self.positive_index_] if self.positive is None else 1
+
+    def _warn_of_labels(self, y):
+        """Warn if there are labels, and none of them is crying: a slip of the pen would silence a home."""
+        positive = str(self.classes_[self.positive_index_]) if self.positive is None else self.positive
+        positive = {positive} if isinstance(positive, str) else set(positive)
+        labels = {label for one in y for label in as_annotations(one)["label"]}
+        if labels and not labels & positive:
+            warnings.warn(
+                f"None of the labels {sorted(labels)} is crying (positive={sorted(positive)}), so all of this sound is "
+                "taken for background. Check the labels, unless nothing was heard.",
+                stacklevel=3,
+            )
 
     def _annotated_crying(self, annotations, recording):
         label_map, name = LabelMap(self.positive, self.negative), f"annotations of {recording.name}"

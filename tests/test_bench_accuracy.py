@@ -141,3 +141,10 @@ def test_names_of_variants_are_parameters(monkeypatch):
     study = importlib.import_module("bench_training")
     for changes in study.VARIANTS.values():
         study.make_cry_pipeline().set_params(**changes)
+
+
+def test_too_little_is_said_at_once(bench, folder):
+    with pytest.raises(SystemExit, match="Only 1 group"):
+        bench.group_splits(["a", "a"])
+    with pytest.raises(SystemExit):
+        bench.main(["--data", str(folder), "--out", str(folder / "missing" / "table.md")])

@@ -282,3 +282,12 @@ def test_digital_silence_in_training_is_no_background(data, sr):
     quantile = np.quantile(logit(timeline["score"]), 0.1)
     # Scores that were left out differ from these a little; the silence would make far more of a difference.
     assert abs(silent.background_level_ - expected) < 0.5 * abs(quantile - expected)
+
+
+def test_labels_none_of_which_is_crying_are_told(fitted, data):
+    recordings, annotations, _ = data
+    with pytest.warns(UserWarning, match=r"None of the labels \['Cry'\] is crying \(positive=\['cry'\]\)"):
+        fitted.calibrate(recordings, [one.assign(label="Cry") for one in annotations])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.calibrate(recordings, annotations).calibrate(recordings, [[]] * len(recordings))

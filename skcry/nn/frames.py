@@ -383,7 +383,8 @@ class FrameCNNClassifier(SpectrogramClassifier):
         )
         mask = SpectrogramMask(self.time_mask, self.freq_mask)
         train_set = FrameDataset(X, y, self.mean_, self.scale_, mix, mask)
-        steps_per_epoch = -(-len(y) // self.batch_size)
+        rest = len(y) % self.batch_size  # one alone is dropped: batch norm cannot learn from it
+        steps_per_epoch = len(y) // self.batch_size + (rest > 1)
         n_epochs = max(self.max_epochs, -(-self.min_steps // steps_per_epoch))
         schedule = LRScheduler(
             torch.optim.lr_scheduler.OneCycleLR,
@@ -396,6 +397,4 @@ class FrameCNNClassifier(SpectrogramClassifier):
         sampler = torch.utils.data.WeightedRandomSampler(weight[torch.as_tensor(y)].double(), len(y))
         settings = {"module__middle": train_set.middle, "iterator_train__sampler": sampler}
         net = self._net(FrameCNN, train_set, None, callbacks, FrameLoss, None, **settings)
-        return net.set_params(
-            max_epochs=n_epochs, iterator_train__shuffle=False, iterator_train__drop_last=False
-        ), train_set
+        return net.set_params(max_epochs=n_epochs, iterator_train__shuffle=False), train_set

@@ -50,6 +50,13 @@ def test_neighbouring_windows_label_each_others_frames(spectrograms):
     assert (data._stretches(data.first[[0]])[0][centre - 4 < 1.9] == -1).all()
 
 
+@pytest.mark.parametrize(("n_rows", "batch_size"), [(33, 32), (5, 2), (5, 4), (3, 2)])
+def test_last_batch_of_one(rng, n_rows, batch_size):
+    X, y = rng.normal(size=(n_rows, 48, 31)).astype(np.float32), np.arange(n_rows) % 2
+    net = small(max_epochs=2, batch_size=batch_size).fit(X, y)
+    assert np.isfinite(net.predict_proba(X)).all()
+
+
 def test_folded_network_computes_the_same():
     torch.manual_seed(0)
     net = FrameCNN(width=0.5).train()
