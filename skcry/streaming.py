@@ -183,7 +183,6 @@ def _stretches(windower, item, recording, gate, progress):
             at_end = len(new) < wanted
             usable.push(new)
             sound = new if have == 0 else np.concatenate([sound, new])
-            start = np.arange(begin, begin + step, hop)
             if at_end:
                 recording.n_timepoints = first + len(sound)
                 if recording.n_timepoints == 0:
@@ -192,6 +191,8 @@ def _stretches(windower, item, recording, gate, progress):
                 recording.problems = list(source.problems)
                 start = windower._starts(recording.n_timepoints)
                 start = start[start >= begin]
+            else:
+                start = np.arange(begin, begin + step, hop)
             if recording.open is not None:
                 start = start[windows_in_open_seconds(start, length, sr, recording.open)]
             yield sound, first, start
