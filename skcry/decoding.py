@@ -158,7 +158,7 @@ def recording_score(scores, *, merge_gap, min_duration, duration):
     return float(levels[lowest])
 
 
-def best_f1_threshold(truth, score):
+def best_f1_threshold(truth, score, sample_weight=None):
     """Threshold on ``score`` with the highest F1, halfway to the next lower score so that rounding cannot tip it.
 
     Parameters
@@ -167,12 +167,14 @@ def best_f1_threshold(truth, score):
         Whether it was crying.
     score : ndarray of shape (n_values,)
         Scores in [0, 1].
+    sample_weight : ndarray of shape (n_values,) or None, default=None
+        How much each counts. None means equal weights.
 
     Returns
     -------
     float
     """
-    precision, recall, thresholds = precision_recall_curve(truth, score)
+    precision, recall, thresholds = precision_recall_curve(truth, score, sample_weight=sample_weight)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     best = int(np.argmax(f1[:-1]))
     below = thresholds[best - 1] if best else 0.0

@@ -13,8 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
@@ -108,9 +110,10 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         ``min_duration`` that annotated crying covers less than half of. The threshold is then the lowest one, coming
         from above, that keeps to it; in less than ``1 / max_false_alarms`` hours of recordings a single one is too
         many. None means the threshold of best F1. Needs annotations and a single class of crying.
-    cv : int or cross-validation splitter, default=3
-        Splits for ``threshold="cv"``, by group. An int means ``StratifiedGroupKFold`` of so many splits. Where the
-        estimator cross-validates by itself (a search, a calibration), its ``cv`` is applied by group as well.
+    cv : int, cross-validation splitter or iterable of (train, test), default=3
+        Splits for ``threshold="cv"``, by group. An int means ``StratifiedGroupKFold`` of so many splits; an iterable
+        holds numbers of recordings. Where the estimator cross-validates by itself (a search, a calibration), its ``cv``
+        is applied by group as well.
     merge_gap : float, default=5.0
         Gaps of at most so many seconds within crying are closed (Yao et al., 2022).
     min_duration : float, default=5.0
@@ -173,7 +176,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         "smooth_duration": [Interval(numbers.Integral, 1, None, closed="left")],
         "threshold": [Interval(numbers.Real, 0, 1, closed="both"), StrOptions({"cv"})],
         "max_false_alarms": [Interval(numbers.Real, 0, None, closed="left"), None],
-        "cv": [Interval(numbers.Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
+        "cv": [Interval(numbers.Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"]), "array-like"],
         "merge_gap": [Interval(numbers.Real, 0, None, closed="left")],
         "min_duration": [Interval(numbers.Real, 0, None, closed="left")],
         "random_state": ["random_state"],
@@ -219,8 +222,19 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     # As GroupKFold does: where metadata is routed, groups are wanted.
     __metadata_request__fit = {"groups": True}
 
+    def get_metadata_routing(self):
+        """Tell which metadata go where: ``groups`` and ``sample_weight`` of recordings become those of their windows.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        estimator = make_cry_pipeline() if self.estimator is None else self.estimator
+        return MetadataRouter(owner=self).add_self_request(self).add(estimator=estimator, method_mapping=mapping)
+
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, groups=None):
+    def fit(self, X, y, groups=None, sample_weight=None):
         """Fit on annotated or labelled recordings.
 
         Parameters
@@ -233,6 +247,10 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         groups : array-like of shape (n_recordings,) or None, default=None
             Who was recorded. Nobody is on both sides of a split: neither for the threshold, nor for early stopping, nor
             in a search within. None means that every recording is a group of its own.
+        sample_weight : array-like of shape (n_recordings,) or None, default=None
+            How much each recording counts: its windows in training, where the estimator takes weights (a pipeline needs
+            metadata routing for that, and a sampler in it, such as SMOTE, has no use for them), and its seconds in
+            calibration and threshold. Backgrounds and false alarms are counted without them. None means equal weights.
 
         Returns
         -------
@@ -240,6 +258,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If there are weights, and the estimator takes none.
         ValueError
             If recordings or annotations are faulty, there is a single class, or there are fewer groups than splits; if
             ``max_false_alarms`` comes with a threshold that is a number, with labels of recordings or with several
@@ -254,7 +274,9 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         X = as_recordings(X)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        check_consistent_length(X, y, groups)
+        check_consistent_length(X, y, groups, sample_weight)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         scoring = ("decision_function", "predict_proba")
         if self.estimator is not None and not any(hasattr(self.estimator, name) for name in scoring):
             raise ValueError(
@@ -322,10 +344,10 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         self.calibrator_, self.threshold_, self.level_, self.background_level_ = None, 0.5, 0.0, None
         if self.threshold == "cv":
             truth = self._truth(y, windows, label_map)
-            self._learn_threshold(estimator, windows, labels, keep, is_open, y, truth, seed)
+            self._learn_threshold(estimator, windows, labels, keep, is_open, y, truth, seed, sample_weight)
         else:
             self.threshold_ = float(self.threshold)
-        self.estimator_ = fit_by_group(estimator, windows[keep], labels[keep])
+        self.estimator_ = fit_by_group(estimator, windows[keep], labels[keep], sample_weight)
         return self
 
     def _check_operating_point(self):
@@ -398,12 +420,19 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     def _n_scores(self):
         return 1 if len(self.classes_) == 2 else len(self.classes_)
 
-    def _learn_threshold(self, estimator, windows, labels, keep, is_open, y, truth, seed):
+    def _splits(self, windows, labels, seed):
+        """Split the windows; the user's own splits are of recordings."""
+        cv = self.cv
+        if not isinstance(cv, numbers.Integral) and not hasattr(cv, "split"):
+            cv = [tuple(np.flatnonzero(np.isin(windows.recording, rows)) for rows in split) for split in cv]
+        return grouped_splits(cv, labels, windows.groups, seed)
+
+    def _learn_threshold(self, estimator, windows, labels, keep, is_open, y, truth, seed, sample_weight):
         """Learn calibration and threshold from scores of recordings whose group was left out."""
         scored = []  # (recording, scores of its seconds)
-        for train, test in grouped_splits(self.cv, labels, windows.groups, seed):
+        for train, test in self._splits(windows, labels, seed):
             train = train[keep[train]]
-            fitted = fit_by_group(estimator, windows[train], labels[train])
+            fitted = fit_by_group(estimator, windows[train], labels[train], sample_weight)
             scored.extend(self._score_seconds(fitted, windows[test], is_open))
         pooled = np.concatenate([scores for _, scores in scored])
         known = np.concatenate([truth[number] for number, _ in scored])
@@ -414,9 +443,15 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                 f"No second is {missing.tolist()} for at least {self.min_overlap:.0%} of it, though windows are, so "
                 "scores of seconds cannot be calibrated. Lower min_overlap, or give threshold=0.5."
             )
+        order = np.array([number for number, _ in scored])
+        weight = np.ones(len(truth)) if sample_weight is None else sample_weight
+        weight_of_seconds = np.repeat(weight[order], [len(scores) for _, scores in scored])
+        # Step by step, and arrays throughout, so that nothing here hangs on scikit-learn's configuration.
+        scaler = StandardScaler().set_output(transform="default").fit(pooled[heard], None, weight_of_seconds[heard])
         # Mild regularisation keeps the slope finite where classes separate, as Platt's prior does.
-        calibrator = make_pipeline(StandardScaler(), LogisticRegression(C=100.0, max_iter=1000))
-        calibrator.fit(pooled[heard], known[heard])
+        regression = LogisticRegression(C=100.0, max_iter=1000)
+        regression.fit(scaler.transform(pooled[heard]), known[heard], weight_of_seconds[heard])
+        calibrator = make_pipeline(scaler, regression)
         if self.positive_index_ is None:
             self.calibrator_ = calibrator
             return
@@ -439,11 +474,11 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             self.threshold_ = self._false_alarm_threshold(score, [y[number] for number, _ in scored], durations)
             return
         if self._strong:
-            score = np.concatenate(score)
+            score, weight = np.concatenate(score), weight_of_seconds
         else:
             score = np.array([self._recording_score(*pair) for pair in zip(score, durations, strict=True)])
-            known = np.array([truth[number][0] for number, _ in scored])
-        self.threshold_ = best_f1_threshold(known == self.classes_[self.positive_index_], score)
+            known, weight = np.array([truth[number][0] for number in order]), weight[order]
+        self.threshold_ = best_f1_threshold(known == self.classes_[self.positive_index_], score, weight)
 
     def _false_alarm_threshold(self, score, annotations, durations):
         positive = self.positive
@@ -821,7 +856,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         crying = probabilities[:, self.positive_index_] >= self.threshold_
         return self.classes_[np.where(crying, self.positive_index_, 1 - self.positive_index_)]
 
-    def score(self, X, y):
+    def score(self, X, y, sample_weight=None):
         """Compare with the truth.
 
         Parameters
@@ -830,6 +865,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             Recordings.
         y : list of DataFrame or of list of tuples, or array-like of shape (n_recordings,)
             Annotations, or one label per recording.
+        sample_weight : array-like of shape (n_recordings,) or None, default=None
+            How much each recording, and each of its seconds, counts. None means equal weights.
 
         Returns
         -------
@@ -843,7 +880,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             If no second of the annotations is positive: average precision then has no meaning.
         """
         check_is_fitted(self, "estimator_")
-        check_consistent_length(X, y)
+        check_consistent_length(X, y, sample_weight)
+        weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
         if _holds_labels(y):
             y = column_or_1d(y)
             unknown = np.setdiff1d(y, self.classes_)
@@ -852,16 +890,17 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                     f"Labels {unknown.tolist()} are not among classes_={self.classes_.tolist()} that the detector was "
                     "fitted on. Score with the same labels, or with annotations."
                 )
-            return float(np.mean(self.predict(X) == y))
+            return float(np.average(self.predict(X) == y, weights=weight))
         y, several = list(y), self.positive_index_ is None
         label_map = LabelMap(None if several else self.positive, self.negative)
-        truth, scores = [], []
+        truth, scores, weights = [], [], []
         for recording, probabilities in self._seconds(X):
             self._report(recording)
             name = f"annotations of {recording.name}"
             truth.append(self._second_truth(y[recording.number], recording.duration, label_map, name))
             scores.append(probabilities)
-        truth, scores = np.concatenate(truth), np.concatenate(scores)
+            weights.append(np.full(len(probabilities), weight[recording.number]))
+        truth, scores, weights = np.concatenate(truth), np.concatenate(scores), np.concatenate(weights)
         wanted = dict(enumerate(self.classes_))
         if not several:
             wanted = {self.positive_index_: self._crying_class}
@@ -871,4 +910,6 @@ class CryDetector(ClassifierMixin, BaseEstimator):
                 f"No second of these {len(y)} recordings is annotated as crying (labels {self.positive!r}), so average "
                 "precision is undefined. Score on recordings that hold some."
             )
-        return float(np.mean([average_precision_score(truth == wanted[i], scores[:, i]) for i in present]))
+        return float(
+            np.mean([average_precision_score(truth == wanted[i], scores[:, i], sample_weight=weights) for i in present])
+        )

@@ -3,8 +3,10 @@
 import numbers
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import has_fit_parameter
 
 
@@ -55,7 +57,25 @@ def grouped_splits(cv, labels, groups, random_state=None):
     return splits
 
 
-def fit_by_group(estimator, windows, labels):
+def _fit_params(estimator, windows, sample_weight):
+    """Choose what ``fit`` gets beside windows and labels: groups and weights, where an estimator asks for them."""
+    params = {"groups": windows.groups}
+    if sample_weight is not None:
+        params["sample_weight"] = sample_weight[windows.recording]
+    if get_config()["enable_metadata_routing"]:
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner="CryDetector").add(estimator=estimator, method_mapping=mapping)
+        return dict(router.route_params(caller="fit", params=params).estimator.fit)
+    if sample_weight is not None and not has_fit_parameter(estimator, "sample_weight"):
+        raise TypeError(
+            f"{type(estimator).__name__}.fit takes no sample_weight. Within a pipeline or a search, switch routing "
+            "on by sklearn.set_config(enable_metadata_routing=True), and say which step takes it: "
+            "SVC().set_fit_request(sample_weight=True); with other estimators, leave sample_weight out."
+        )
+    return {name: value for name, value in params.items() if has_fit_parameter(estimator, name)}
+
+
+def fit_by_group(estimator, windows, labels, sample_weight=None):
     """Fit a clone. Where it cross-validates by itself, its splits are made by group, and checked.
 
     Parameters
@@ -66,6 +86,8 @@ def fit_by_group(estimator, windows, labels):
         What to fit on.
     labels : ndarray of shape (n_windows,)
         Their classes.
+    sample_weight : ndarray of shape (n_recordings,) or None, default=None
+        How much each recording counts. None means equal weights.
 
     Returns
     -------
@@ -76,9 +98,9 @@ def fit_by_group(estimator, windows, labels):
         cv = min(5, len(np.unique(windows.groups)))  # scikit-learn's default, as far as there are groups
     if not isinstance(cv, (str, float)):
         fitted.set_params(cv=grouped_splits(cv, labels, windows.groups))
-    asks = has_fit_parameter(estimator, "groups")
+    params = _fit_params(fitted, windows, sample_weight)
     try:
-        fitted.fit(windows, labels, **({"groups": windows.groups} if asks else {}))
+        fitted.fit(windows, labels, **params)
     except ValueError as error:
         # SMOTE, for one, speaks of neighbours where windows are few.
         counts = dict(zip(*(part.tolist() for part in np.unique(labels, return_counts=True)), strict=True))
