@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from .adapting import annotated_level, background_level, background_quantile
+from .callbacks import CallbackSupportMixin, task
 from .decoding import (
     EPSILON,
     best_f1_threshold,
@@ -61,7 +62,7 @@ def _in_open_seconds(windows, is_open):
     return heard
 
 
-class CryDetector(ClassifierMixin, BaseEstimator):
+class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Detect crying in recordings.
 
     Cuts recordings into windows, lets an estimator score them, pools the scores into seconds, and seconds into events.
@@ -342,12 +343,25 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
         self.calibrator_, self.threshold_, self.level_, self.background_level_ = None, 0.5, 0.0, None
+        splits = self._splits(windows, labels, seed) if self.threshold == "cv" else []
+        tasks = self._init_callback_context(max_subtasks=len(splits) + 1)
+        tasks.call_on_fit_task_begin(estimator=self, X=X, y=y)
+
+        def fit_on(rows, name):
+            fitted = clone(estimator)
+            with task(tasks, self, name, fitted):
+                return fit_by_group(fitted, windows[rows], labels[rows], sample_weight)
+
         if self.threshold == "cv":
-            truth = self._truth(y, windows, label_map)
-            self._learn_threshold(estimator, windows, labels, keep, is_open, y, truth, seed, sample_weight)
+            scored = []  # (recording, scores of its seconds)
+            for number, (train, test) in enumerate(splits):
+                fitted = fit_on(train[keep[train]], f"fit on split {number}")
+                scored.extend(self._score_seconds(fitted, windows[test], is_open))
+            self._learn_threshold(scored, windows, y, self._truth(y, windows, label_map), sample_weight)
         else:
             self.threshold_ = float(self.threshold)
-        self.estimator_ = fit_by_group(estimator, windows[keep], labels[keep], sample_weight)
+        self.estimator_ = fit_on(np.flatnonzero(keep), "fit on all")
+        tasks.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
     def _check_operating_point(self):
@@ -427,13 +441,8 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             cv = [tuple(np.flatnonzero(np.isin(windows.recording, rows)) for rows in split) for split in cv]
         return grouped_splits(cv, labels, windows.groups, seed)
 
-    def _learn_threshold(self, estimator, windows, labels, keep, is_open, y, truth, seed, sample_weight):
+    def _learn_threshold(self, scored, windows, y, truth, sample_weight):
         """Learn calibration and threshold from scores of recordings whose group was left out."""
-        scored = []  # (recording, scores of its seconds)
-        for train, test in self._splits(windows, labels, seed):
-            train = train[keep[train]]
-            fitted = fit_by_group(estimator, windows[train], labels[train], sample_weight)
-            scored.extend(self._score_seconds(fitted, windows[test], is_open))
         pooled = np.concatenate([scores for _, scores in scored])
         known = np.concatenate([truth[number] for number, _ in scored])
         heard = np.isin(known, self.classes_) & ~np.isnan(pooled[:, 0])

@@ -4,7 +4,6 @@ import numbers
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import has_fit_parameter
@@ -76,12 +75,12 @@ def _fit_params(estimator, windows, sample_weight):
 
 
 def fit_by_group(estimator, windows, labels, sample_weight=None):
-    """Fit a clone. Where it cross-validates by itself, its splits are made by group, and checked.
+    """Fit an estimator. Where it cross-validates by itself, its splits are made by group, and checked.
 
     Parameters
     ----------
     estimator : classifier
-        Stays as it is.
+        What to fit.
     windows : Windows of shape (n_windows, n_timepoints)
         What to fit on.
     labels : ndarray of shape (n_windows,)
@@ -93,14 +92,14 @@ def fit_by_group(estimator, windows, labels, sample_weight=None):
     -------
     classifier
     """
-    fitted, cv = clone(estimator), getattr(estimator, "cv", "prefit")
+    cv = given = getattr(estimator, "cv", "prefit")
     if cv is None:
         cv = min(5, len(np.unique(windows.groups)))  # scikit-learn's default, as far as there are groups
     if not isinstance(cv, (str, float)):
-        fitted.set_params(cv=grouped_splits(cv, labels, windows.groups))
-    params = _fit_params(fitted, windows, sample_weight)
+        estimator.set_params(cv=grouped_splits(cv, labels, windows.groups))
+    params = _fit_params(estimator, windows, sample_weight)
     try:
-        fitted.fit(windows, labels, **params)
+        estimator.fit(windows, labels, **params)
     except ValueError as error:
         # SMOTE, for one, speaks of neighbours where windows are few.
         counts = dict(zip(*(part.tolist() for part in np.unique(labels, return_counts=True)), strict=True))
@@ -110,4 +109,4 @@ def fit_by_group(estimator, windows, labels, sample_weight=None):
             "resample='weight' in make_cry_pipeline."
         )
         raise
-    return fitted.set_params(cv=estimator.cv) if hasattr(estimator, "cv") else fitted
+    return estimator.set_params(cv=given) if hasattr(estimator, "cv") else estimator

@@ -22,8 +22,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
+from ..callbacks import CallbackSupportMixin
 from ..sound import check_some
 from ..windows import Windows
 from .batches import as_images
@@ -67,7 +69,43 @@ def resolve_device(device):
     return torch.device(device)
 
 
-class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
+class Epochs(Callback):
+    """Announce each epoch to the callbacks of scikit-learn; training ends where one of them asks for it.
+
+    Parameters
+    ----------
+    estimator : SpectrogramClassifier
+        What is being fitted.
+    fit : CallbackContext
+        Context of its fit.
+    X, y : Windows or ndarray, ndarray
+        What it is fitted on.
+    """
+
+    def __init__(self, estimator, fit, X, y):
+        self.about = {"estimator": estimator, "X": X, "y": y}
+        self.fit = fit
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Announce that it begins."""
+        self.epoch = self.fit.subcontext(task_name=f"epoch {len(net.history)}")
+        self.epoch.call_on_fit_task_begin(**self.about)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Announce that it ends, with a network that predicts as it is now for those who want one."""
+
+        def attributes():
+            snapshot = copy.copy(net)
+            snapshot.module_ = copy.deepcopy(net.module_).to("cpu").eval()
+            return {"net_": snapshot, "_n_features_out": net.module_.n_embedding}
+
+        if self.epoch.call_on_fit_task_end(**self.about, reconstruction_attributes=attributes):
+            raise KeyboardInterrupt  # how skorch is told to stop
+
+
+class SpectrogramClassifier(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+):
     """Base of the networks: everything of an estimator but the network and how it is trained.
 
     Composition around a skorch net: this class obeys scikit-learn, the net trains. Weights are trained in float32, or
@@ -122,7 +160,7 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
                 f"{type(self).__name__} needs at least 2 classes, got 1 class: {self.classes_.tolist()}. Add "
                 "recordings of the other one."
             )
-        y = encoder.transform(y)
+        labels, y = y, encoder.transform(y)
         if groups is None:
             groups = X.groups if isinstance(X, Windows) else np.arange(len(y))
         self.input_shape_ = X.shape[1:]
@@ -132,6 +170,9 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         self.mean_, self.scale_ = self._standardisation(X, train)
         weight = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y[train]])
         net, train_set = self._build_net(X, y, train, valid, torch.as_tensor(weight, dtype=torch.float32))
+        tasks = self._init_callback_context(max_subtasks=net.max_epochs)
+        tasks.call_on_fit_task_begin(estimator=self, X=X, y=labels)
+        net.callbacks.insert(0, ("epochs", Epochs(self, tasks, X, labels)))  # before one that stops training
         with _repeatable(seed, net.device):
             net.initialize()
             net.module_.to(memory_format=torch.channels_last)  # the faster layout for convolutions on a CPU
@@ -153,6 +194,7 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
             _rounded(net.module_, torch.float32)
         self.net_ = net
         self._n_features_out = net.module_.n_embedding
+        tasks.call_on_fit_task_end(estimator=self, X=X, y=labels)
         return self
 
     def __getstate__(self):

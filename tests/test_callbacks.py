@@ -1,0 +1,167 @@
+"""Callbacks of scikit-learn hear of folds and epochs; without them, or before scikit-learn 1.9, all is as it was."""
+
+import importlib
+import pickle
+import sys
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold
+
+from skcry import AlexNetClassifier, CryDetector, FrameCNNClassifier, StatFeatures, Windower, make_cry_pipeline
+from skcry import callbacks as ours
+from skcry.datasets import make_cry_recordings
+
+needs_callbacks = pytest.mark.skipif(
+    importlib.util.find_spec("sklearn.callback") is None, reason="scikit-learn has callbacks from 1.9 on"
+)
+
+
+class Listener:
+    """Notes what it hears; goes along into sub-estimators, and may stop the first network after some epochs."""
+
+    max_propagation_depth = None
+
+    def __init__(self, n_epochs=None):
+        self.n_epochs = n_epochs
+        self.began, self.ended, self.open = [], [], 0
+
+    def setup(self, estimator, context):
+        self.open += 1
+
+    def teardown(self, estimator, context):
+        self.open -= 1
+
+    def on_fit_task_begin(self, estimator, context):
+        self.began.append(f"{context.estimator_name}: {context.task_name}")
+
+    def on_fit_task_end(self, estimator, context):
+        self.ended.append(f"{context.estimator_name}: {context.task_name}")
+        return context.task_name == f"epoch {self.n_epochs}"
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_cry_recordings(4, duration=20, random_state=0)
+
+
+@pytest.fixture
+def images(rng):
+    y = np.repeat(["cry", "quiet"], 16)
+    return rng.normal(size=(32, 24, 24)).astype(np.float32) + 3 * (y == "cry")[:, None, None], y
+
+
+NETS = {
+    "alexnet": AlexNetClassifier(width=1 / 16, max_epochs=3, early_stopping=False, random_state=0),
+    "frames": FrameCNNClassifier(width=0.25, max_epochs=3, min_steps=1, random_state=0),
+}
+
+
+def pipeline():
+    parts = {"width": 0.25, "max_epochs": 2, "min_steps": 1}
+    made = make_cry_pipeline(LogisticRegression(), resample="under", random_state=0)
+    return made.set_params(**{f"features__frames__net__{name}": value for name, value in parts.items()})
+
+
+@needs_callbacks
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+def test_epochs(net, images):
+    heard = Listener()
+    told = pickle.loads(pickle.dumps(net)).set_callbacks(heard).fit(*images)
+    epochs = [f"{type(net).__name__}: epoch {number}" for number in (1, 2, 3)]
+    assert heard.began == [f"{type(net).__name__}: fit", *epochs]
+    assert heard.ended == [*epochs, f"{type(net).__name__}: fit"]
+    assert heard.open == 0
+    np.testing.assert_array_equal(told.predict_proba(images[0]), net.fit(*images).predict_proba(images[0]))
+    pickle.dumps(told.set_callbacks())
+
+
+@needs_callbacks
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+def test_a_callback_may_stop_training(net, images):
+    stopped = pickle.loads(pickle.dumps(net)).set_callbacks(Listener(n_epochs=2)).fit(*images)
+    assert [row["epoch"] for row in stopped.history_] == [1, 2]
+    assert np.isfinite(stopped.predict_proba(images[0])).all()
+
+
+@needs_callbacks
+def test_scores_after_each_epoch(images):
+    from sklearn.callback import ScoringMonitor
+
+    monitor = ScoringMonitor(scoring="accuracy")
+    net = AlexNetClassifier(width=1 / 16, max_epochs=3, lr=1e-3, early_stopping=False, random_state=0)
+    net.set_callbacks(monitor).fit(*images)
+    log = monitor.get_logs(select="most_recent").data
+    accuracy = [row["accuracy"] for row in log if row["task_name"].startswith("epoch")]
+    assert len(accuracy) == 3
+    assert accuracy[-1] == net.score(*images)
+
+
+@needs_callbacks
+def test_a_search_hears_of_epochs_through_the_pipeline(data):
+    recordings, annotations, infants = data
+    X = Windower(2, 2).fit_transform(recordings, groups=infants)
+    heard = Listener()
+    search = GridSearchCV(pipeline(), {"classify__C": [0.1, 1.0]}, cv=GroupKFold(2), error_score="raise")
+    search.set_callbacks(heard).fit(X, X.label(annotations), groups=X.groups)
+    assert heard.began.count("FrameCNNClassifier: epoch 1") == heard.ended.count("FrameCNNClassifier: epoch 2") == 5
+    assert sorted(heard.began) == sorted(heard.ended)
+    assert heard.open == 0
+
+
+@needs_callbacks
+def test_a_detector_tells_of_its_fits(data):
+    recordings, annotations, infants = data
+    heard = Listener()
+    detector = CryDetector(pipeline(), cv=2, random_state=0).set_callbacks(heard)
+    detector.fit(recordings, annotations, groups=infants)
+    # The fits of the pipelines are the same tasks, one level down.
+    assert heard.ended.count("CryPipeline: fit") == 3
+    assert heard.ended.count("FrameCNNClassifier: epoch 2") == 3
+    assert heard.ended[-1] == "CryDetector: fit"
+    silent = CryDetector(pipeline(), cv=2, random_state=0).fit(recordings, annotations, groups=infants)
+    assert silent.threshold_ == detector.threshold_
+    simple = CryDetector(make_cry_pipeline(features="stats").set_params(resample="passthrough"), threshold=0.5)
+    heard = Listener()
+    simple.set_callbacks(heard).fit(recordings, annotations)
+    assert heard.ended[-2:] == ["CryPipeline: fit", "CryDetector: fit"]
+
+
+@needs_callbacks
+def test_an_error_leaves_nothing_open(data):
+    recordings, annotations, _ = data
+    heard = Listener()
+    detector = CryDetector(pipeline().set_params(classify__C=-1), threshold=0.5).set_callbacks(heard)
+    with pytest.raises(ValueError, match="'C' parameter"):
+        detector.fit(recordings, annotations)
+    assert heard.open == 0
+    detector.set_params(estimator__classify__C=1).fit(recordings, annotations)
+    assert heard.open == 0
+
+
+@needs_callbacks
+def test_a_cache_stays_useful(data, tmp_path):
+    recordings, annotations, _ = data
+    X = Windower(2, 2).fit_transform(recordings)
+    heard = Listener()
+    for _ in range(2):
+        made = pipeline().set_params(memory=str(tmp_path))
+        made.set_callbacks(heard).fit(X, X.label(annotations))
+    assert heard.began == heard.ended == ["CryPipeline: fit"] * 2
+    assert len(list(tmp_path.rglob("metadata.json"))) == 3  # features, scaling and resampling, once each
+
+
+def test_before_scikit_learn_had_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.callback", None)
+    old = importlib.reload(ours)
+    try:
+        tasks = old.CallbackSupportMixin()._init_callback_context(max_subtasks=1)
+        tasks.call_on_fit_task_begin(estimator=None)
+        with old.task(tasks, None, "fit", StatFeatures()):
+            pass
+        assert not tasks.call_on_fit_task_end(estimator=None)
+        assert not hasattr(old.CallbackSupportMixin, "set_callbacks")
+    finally:
+        monkeypatch.undo()
+        importlib.reload(ours)
