@@ -9,7 +9,7 @@ from scipy.special import expit, logit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -37,6 +37,7 @@ from .events import LabelMap, as_annotations, classify, find_events
 from .gate import EnergyGate
 from .io.audio import as_recordings
 from .metrics import event_truth
+from .notebook import DocumentedMixin
 from .pipeline import make_cry_pipeline
 from .roles import assign_roles
 from .splits import fit_by_group, grouped_splits
@@ -62,7 +63,7 @@ def _in_open_seconds(windows, is_open):
     return heard
 
 
-class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class CryDetector(DocumentedMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Detect crying in recordings.
 
     Cuts recordings into windows, lets an estimator score them, pools the scores into seconds, and seconds into events.
@@ -219,6 +220,13 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     # Fitting
+
+    def _sk_visual_block_(self):
+        """Show the parts in the order of sound: fitted ones where there are, and what None stands for."""
+        parts = {name: getattr(self, f"{name}_", getattr(self, name)) for name in ("windower", "gate", "estimator")}
+        for name, default in (("windower", Windower), ("estimator", make_cry_pipeline)):
+            parts[name] = default() if parts[name] is None else parts[name]
+        return Pipeline([part for part in parts.items() if part[1] is not None])._sk_visual_block_()
 
     # As GroupKFold does: where metadata is routed, groups are wanted.
     __metadata_request__fit = {"groups": True}

@@ -17,12 +17,13 @@ from .features import MelSpectrogram, StatFeatures
 from .nn.classifier import AlexNetClassifier
 from .nn.frames import FrameCNNClassifier
 from .nn.wav2vec2 import Wav2Vec2Embedding
+from .notebook import DocumentedMixin
 from .signal import HighPassFilter
 
 FAMILIES = ("frames", "embedding", "stats", "wav2vec2")
 
 
-class CryPipeline(Pipeline):
+class CryPipeline(DocumentedMixin, Pipeline):
     """The pipeline of imbalanced-learn, from which callbacks reach the networks within.
 
     Parameters

@@ -5,10 +5,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names, _check_n_features, validate_data
 
 from .io.audio import DEFAULT_SR, as_floating, check_clips
+from .notebook import DocumentedMixin
 from .windows import Windows
 
 
-class SoundTransformer(TransformerMixin, BaseEstimator):
+class SoundTransformer(DocumentedMixin, TransformerMixin, BaseEstimator):
     """Base of the transformers that take sound: checks their input and settles their rate.
 
     A subclass has a parameter ``sr``: None takes the rate from ``Windows`` and 16 kHz for bare arrays.

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .events import LabelMap, classify
 from .io.audio import DEFAULT_SR, as_recordings, load_recording, name_of
+from .notebook import DocumentedMixin, windows_html
 
 
 class Windows:
@@ -26,7 +27,8 @@ class Windows:
     Users get it from :class:`Windower`. It supports ``len``, ``shape``, ``ndim``, ``dtype``, iteration,
     ``np.asarray`` and every way of indexing rows (``X[i]``, ``X[index_array]``, ``X[mask]``, ``X[a:b]``,
     ``X[index, ...]``); an integer gives one window as an array, everything else gives ``Windows`` over the same
-    recordings, without a copy. A pickle carries only the recordings that its rows come from.
+    recordings, without a copy. A pickle carries only the recordings that its rows come from. In a notebook they show a
+    table, and the sound and the spectrogram of the first one: ``X[[7]]`` lets you hear and see number 7.
 
     Parameters
     ----------
@@ -191,6 +193,9 @@ class Windows:
             f"<Windows: {len(self)} of {self.n_timepoints / self.sr:g} s from {n_recordings} "
             f"recording{'' if n_recordings == 1 else 's'}, shape {self.shape}, {self.dtype}, sr={self.sr} Hz>"
         )
+
+    def _repr_html_(self):
+        return windows_html(self)
 
     # What only windows have
 
@@ -386,7 +391,7 @@ def _as_index(key):
     return key.reshape(-1) if key.ndim == 0 and key.dtype != bool else key
 
 
-class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class Windower(DocumentedMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Cut recordings into overlapping windows.
 
     Parameters

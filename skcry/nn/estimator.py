@@ -26,6 +26,7 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from ..callbacks import CallbackSupportMixin
+from ..notebook import DocumentedMixin
 from ..sound import check_some
 from ..windows import Windows
 from .batches import as_images
@@ -104,7 +105,12 @@ class Epochs(Callback):
 
 
 class SpectrogramClassifier(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+    DocumentedMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Base of the networks: everything of an estimator but the network and how it is trained.
 

@@ -1,0 +1,108 @@
+"""What notebooks show: windows that can be heard and seen, and estimators whose parameters explain themselves."""
+
+import base64
+import functools
+import html
+import io
+from importlib import metadata
+
+import numpy as np
+import soundfile
+
+SHOWN_DURATION = 30  # seconds of a window; more would make notebooks heavy
+SHOWN_ROWS = 10
+N_FFT = 512
+RANGE_DB = 80
+
+
+@functools.cache
+def documentation_url():
+    """Where the package says that its documentation is, or an empty string."""
+    try:
+        urls = metadata.metadata("skcry").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    named = dict(url.split(", ", 1) for url in urls)
+    return named.get("Documentation", "").rstrip("/")
+
+
+class DocumentedMixin:
+    """Links diagrams to the documentation of this package, and shows docstrings as tooltips, online or not."""
+
+    _doc_link_module = "skcry"
+
+    @property
+    def _doc_link_template(self):
+        url = documentation_url()
+        return f"{url}/generated/skcry.{{estimator_name}}.html" if url else ""
+
+    def _get_params_html(self, deep=True, doc_link=""):
+        # scikit-learn shows no tooltip where there is no link.
+        return super()._get_params_html(deep, doc_link or "#")
+
+    def _get_fitted_attr_html(self, doc_link=""):
+        return super()._get_fitted_attr_html(doc_link or "#")
+
+
+def windows_html(windows):
+    """Describe windows by a table, and the first of them by its sound and spectrogram.
+
+    Parameters
+    ----------
+    windows : Windows of shape (n_windows, ..., n_columns)
+        Sound, or spectrograms.
+
+    Returns
+    -------
+    str
+        HTML. The picture needs matplotlib and is left out without it.
+    """
+    parts = [f"<p>{html.escape(repr(windows)[1:-1])}</p>"]
+    if len(windows):
+        table = windows.times.rename(columns={"start": "start (s)", "end": "end (s)"})
+        table["recording"] = [windows.names[number] for number in windows.recording]
+        table["group"] = windows.groups
+        parts += [table.to_html(max_rows=SHOWN_ROWS, float_format="{:g}".format), _first(windows)]
+    return "<div>" + "".join(parts) + "</div>"
+
+
+def _first(windows):
+    """Player and picture of the first window."""
+    if windows.ndim > 3:
+        return ""
+    first, caption = np.asarray(windows[:1])[0], "Window 0"
+    parts = []
+    if windows.ndim == 2:
+        first = first[: SHOWN_DURATION * windows.sr].astype(np.float64)
+        parts.append(_player(first, windows.sr))
+        caption += f", loudness made even; picture from 0 to {windows.sr / 2000:g} kHz"
+        first = _decibels(first)
+    parts.append(_picture(first))
+    return f"<figure><figcaption>{caption}</figcaption>" + "".join(parts) + "</figure>"
+
+
+def _player(y, sr):
+    file = io.BytesIO()
+    soundfile.write(file, 0.9 * y / max(np.abs(y).max(), 1e-9), sr, format="WAV", subtype="PCM_16")
+    return f'<audio controls src="data:audio/wav;base64,{_encoded(file)}"></audio><br>'
+
+
+def _decibels(y):
+    """Short-time spectrum in decibels, shape (1 + N_FFT // 2, n_frames)."""
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, N_FFT // 2), N_FFT)[:: N_FFT // 4]
+    return 20 * np.log10(np.abs(np.fft.rfft(frames * np.hanning(N_FFT))).T + 1e-10)
+
+
+def _picture(values):
+    try:
+        from matplotlib.image import imsave
+    except ImportError:
+        return ""
+    file = io.BytesIO()
+    imsave(file, values, cmap="magma", origin="lower", vmin=values.max() - RANGE_DB, vmax=values.max(), format="png")
+    style = "width:100%;max-width:640px;height:160px"
+    return f'<img alt="spectrogram" style="{style}" src="data:image/png;base64,{_encoded(file)}">'
+
+
+def _encoded(file):
+    return base64.b64encode(file.getvalue()).decode()
