@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.base import ClassifierMixin, _fit_context, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from .adapting import annotated_level, background_level, background_quantile
+from .base import BaseEstimator
 from .callbacks import CallbackSupportMixin, task
 from .decoding import (
     EPSILON,
@@ -37,7 +38,6 @@ from .events import LabelMap, as_annotations, classify, find_events
 from .gate import EnergyGate
 from .io.audio import as_recordings
 from .metrics import event_truth
-from .notebook import DocumentedMixin
 from .pipeline import make_cry_pipeline
 from .roles import assign_roles
 from .splits import fit_by_group, grouped_splits
@@ -63,7 +63,7 @@ def _in_open_seconds(windows, is_open):
     return heard
 
 
-class CryDetector(DocumentedMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Detect crying in recordings.
 
     Cuts recordings into windows, lets an estimator score them, pools the scores into seconds, and seconds into events.

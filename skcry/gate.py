@@ -5,13 +5,13 @@ import numbers
 import numpy as np
 import pandas as pd
 from scipy import signal
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .base import BaseEstimator
 from .events import merge
 from .io.audio import DEFAULT_SR, as_recordings, load_recording, name_of, open_source
-from .notebook import DocumentedMixin
 from .signal.highpass import HighPassFilter
 
 BLOCK_DURATION = 60.0  # seconds of sound that are transformed together
@@ -54,7 +54,7 @@ def smooth(energy, window_length, polyorder):
     return energy if window_length <= polyorder else signal.savgol_filter(energy, window_length, polyorder)
 
 
-class EnergyGate(DocumentedMixin, BaseEstimator):
+class EnergyGate(BaseEstimator):
     """Close the seconds of a recording that have no energy above the fundamental frequency of infants.
 
     The published first stage of crying detection in daylong recordings [1]_: high-pass filter, energy of short frames

@@ -1,10 +1,8 @@
-"""What notebooks show: windows that can be heard and seen, and estimators whose parameters explain themselves."""
+"""What notebooks show of windows: they can be heard and seen."""
 
 import base64
-import functools
 import html
 import io
-from importlib import metadata
 
 import numpy as np
 import soundfile
@@ -13,35 +11,6 @@ SHOWN_DURATION = 30  # seconds of a window; more would make notebooks heavy
 SHOWN_ROWS = 10
 N_FFT = 512
 RANGE_DB = 80
-
-
-@functools.cache
-def documentation_url():
-    """Where the package says that its documentation is, or an empty string."""
-    try:
-        urls = metadata.metadata("skcry").get_all("Project-URL") or []
-    except metadata.PackageNotFoundError:
-        return ""
-    named = dict(url.split(", ", 1) for url in urls)
-    return named.get("Documentation", "").rstrip("/")
-
-
-class DocumentedMixin:
-    """Links diagrams to the documentation of this package, and shows docstrings as tooltips, online or not."""
-
-    _doc_link_module = "skcry"
-
-    @property
-    def _doc_link_template(self):
-        url = documentation_url()
-        return f"{url}/generated/skcry.{{estimator_name}}.html" if url else ""
-
-    def _get_params_html(self, deep=True, doc_link=""):
-        # scikit-learn shows no tooltip where there is no link.
-        return super()._get_params_html(deep, doc_link or "#")
-
-    def _get_fitted_attr_html(self, doc_link=""):
-        return super()._get_fitted_attr_html(doc_link or "#")
 
 
 def windows_html(windows):

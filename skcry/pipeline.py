@@ -12,18 +12,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
 
+from .base import BaseEstimator
 from .callbacks import CallbackSupportMixin, task
 from .features import MelSpectrogram, StatFeatures
 from .nn.classifier import AlexNetClassifier
 from .nn.frames import FrameCNNClassifier
 from .nn.wav2vec2 import Wav2Vec2Embedding
-from .notebook import DocumentedMixin
 from .signal import HighPassFilter
 
 FAMILIES = ("frames", "embedding", "stats", "wav2vec2")
 
 
-class CryPipeline(DocumentedMixin, Pipeline):
+class CryPipeline(BaseEstimator, Pipeline):
     """The pipeline of imbalanced-learn, from which callbacks reach the networks within.
 
     Parameters

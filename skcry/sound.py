@@ -1,15 +1,15 @@
 """What all transformers of sound share: checked input, one rate, work done once per recording."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import _check_feature_names, _check_n_features, validate_data
 
+from .base import BaseEstimator
 from .io.audio import DEFAULT_SR, as_floating, check_clips
-from .notebook import DocumentedMixin
 from .windows import Windows
 
 
-class SoundTransformer(DocumentedMixin, TransformerMixin, BaseEstimator):
+class SoundTransformer(TransformerMixin, BaseEstimator):
     """Base of the transformers that take sound: checks their input and settles their rate.
 
     A subclass has a parameter ``sr``: None takes the rate from ``Windows`` and 16 kHz for bare arrays.

@@ -11,14 +11,15 @@ import operator
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .base import BaseEstimator
 from .events import LabelMap, classify
 from .io.audio import DEFAULT_SR, as_recordings, load_recording, name_of
-from .notebook import DocumentedMixin, windows_html
+from .notebook import windows_html
 
 
 class Windows:
@@ -391,7 +392,7 @@ def _as_index(key):
     return key.reshape(-1) if key.ndim == 0 and key.dtype != bool else key
 
 
-class Windower(DocumentedMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Cut recordings into overlapping windows.
 
     Parameters

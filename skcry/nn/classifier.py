@@ -159,6 +159,8 @@ class AlexNetClassifier(SpectrogramClassifier):
         self.verbose = verbose
         self.random_state = random_state
 
+    _module = AlexNet
+
     def _choose_rows(self, y, groups, seed):
         if not self.early_stopping:
             return np.arange(len(y)), None
@@ -180,7 +182,7 @@ class AlexNetClassifier(SpectrogramClassifier):
             valid_set = SpectrogramDataset(X[valid], y[valid], self.mean_, self.scale_)
             stopping = EarlyStopping(patience=self.patience, load_best=True, sink=print if self.verbose else _silent)
             callbacks.append(("early_stopping", stopping))
-        return self._net(AlexNet, train_set, valid_set, callbacks, WeightedLoss, weight), train_set
+        return self._net(train_set, valid_set, callbacks, WeightedLoss, weight), train_set
 
 
 def _silent(*args, **kwargs):

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import torch
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import StrOptions
@@ -25,9 +25,10 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
+from ..base import BaseEstimator
 from ..callbacks import CallbackSupportMixin
-from ..notebook import DocumentedMixin
 from ..sound import check_some
+from ..weights import fetch, keep
 from ..windows import Windows
 from .batches import as_images
 
@@ -105,7 +106,6 @@ class Epochs(Callback):
 
 
 class SpectrogramClassifier(
-    DocumentedMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -118,7 +118,7 @@ class SpectrogramClassifier(
     in mixed precision; prediction is in the dtype of its input, unless bfloat16 is asked for. A subclass has the
     parameters ``width, dropout, max_epochs, batch_size, lr, weight_decay, class_weight, precision, weight_dtype,
     device, verbose, random_state``, and ``_choose_rows`` and ``_build_net``; its torch module has ``embed``,
-    ``classify`` and ``n_embedding``.
+    ``classify`` and ``n_embedding``, and is the class attribute ``_module``.
     """
 
     _shared_constraints = {
@@ -192,6 +192,7 @@ class SpectrogramClassifier(
                 f"Training diverged: the loss is {self.history_[-1]['train_loss']} after {len(self.history_)} epochs "
                 f"with lr={self.lr}. Lower lr."
             )
+        self._module_settings = net.get_params_for("module")
         net.trim_for_prediction()
         net.set_params(device="cpu")
         net.module_.to("cpu").eval()
@@ -203,24 +204,31 @@ class SpectrogramClassifier(
         tasks.call_on_fit_task_end(estimator=self, X=X, y=labels)
         return self
 
+    # The trained network leaves memory as settings and weights: nothing of torch or skorch is pickled.
+
     def __getstate__(self):
         state = dict(super().__getstate__())  # what it returns may be this object's own
-        if self.weight_dtype == "float16" and "net_" in state:
-            state["net_"] = copy.deepcopy(self.net_)
-            _rounded(state["net_"].module_, torch.float16)
+        if "net_" in state:
+            dtype = "float16" if self.weight_dtype == "float16" else None
+            state["net_"] = keep(self.net_.module_, dtype)
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        if self.weight_dtype == "float16" and hasattr(self, "net_"):
-            _rounded(self.net_.module_, torch.float32)
+        if not isinstance(state.get("net_"), NeuralNetClassifier | None):  # so it was in pickles before 0.2
+            with torch.device("meta"):  # without memory: whatever the settings say, the weights are what there is
+                module = self._module(**self._module_settings)
+            module.load_state_dict(fetch(state["net_"]), assign=True)
+            module.to(memory_format=torch.channels_last)
+            self.net_ = MixedPrecisionNet(module, classes=np.arange(len(self.classes_)), verbose=0).initialize()
+            self.net_.trim_for_prediction()
 
-    def _net(self, module, train_set, valid_set, callbacks, criterion, weight, **settings):
+    def _net(self, train_set, valid_set, callbacks, criterion, weight, **settings):
         """Make a skorch net of what all networks here have in common."""
         n_mels, n_frames = as_images(train_set.X[:1]).shape[2:]
         device = resolve_device(self.device)
         return MixedPrecisionNet(
-            module,
+            self._module,
             mixed=self.precision == "bfloat16" or (self.precision == "auto" and multiplies_bfloat16(device)),
             module__n_mels=n_mels,
             module__n_frames=n_frames,

@@ -365,6 +365,8 @@ class FrameCNNClassifier(SpectrogramClassifier):
         self.verbose = verbose
         self.random_state = random_state
 
+    _module = FrameCNN
+
     def _choose_rows(self, y, groups, seed):
         levels = [level for level in self.snr_db if isinstance(level, numbers.Real)]
         if len(self.snr_db) != 2 or len(levels) != 2 or levels[0] > levels[1]:
@@ -396,5 +398,5 @@ class FrameCNNClassifier(SpectrogramClassifier):
         callbacks = [("schedule", schedule), ("average", WeightAverage(self.average))]
         sampler = torch.utils.data.WeightedRandomSampler(weight[torch.as_tensor(y)].double(), len(y))
         settings = {"module__middle": train_set.middle, "iterator_train__sampler": sampler}
-        net = self._net(FrameCNN, train_set, None, callbacks, FrameLoss, None, **settings)
+        net = self._net(train_set, None, callbacks, FrameLoss, None, **settings)
         return net.set_params(max_epochs=n_epochs, iterator_train__shuffle=False), train_set

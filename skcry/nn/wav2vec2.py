@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from ..features.stats import STATISTICS
 from ..sound import SoundTransformer
+from ..weights import fetch, keep
 from .estimator import resolve_device
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")  # alike in what follows; others may not be
@@ -379,7 +380,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     def __getstate__(self):
         state = dict(super().__getstate__())
         if "model_" in state:
-            weights = {name: value.numpy() for name, value in state["model_"].state_dict().items()}
+            weights = keep(state["model_"])
             config = state["model_"].config.to_dict().items()
             state["model_"] = ({name: value for name, value in config if not name.startswith("_")}, weights)
         return state
@@ -388,9 +389,9 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         super().__setstate__(state)
         if "model_" in state:
             config, weights = state["model_"]
-            # joblib may have mapped them into memory, where torch cannot have them.
-            weights = {name: torch.from_numpy(np.require(value, requirements="W")) for name, value in weights.items()}
-            self.model_ = build(import_transformers().AutoConfig.for_model(**config), weights)
+            if config["model_type"] not in MODEL_TYPES:
+                raise ValueError(f"model_type={config['model_type']!r} must be one of {sorted(MODEL_TYPES)}.")
+            self.model_ = build(import_transformers().AutoConfig.for_model(**config), fetch(weights))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
