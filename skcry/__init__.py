@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "nn.wav2vec2": ["Wav2Vec2Embedding"],
         "pipeline": ["make_cry_pipeline"],
         "reporting": ["summarize"],
+        "sharing": ["load", "save"],
         "signal.denoise": ["Denoise"],
         "signal.highpass": ["HighPassFilter"],
         "windows": ["Windower", "Windows"],

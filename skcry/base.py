@@ -1,12 +1,15 @@
 """What all estimators here share: links and tooltips in notebooks, and a version in what they leave behind."""
 
 import functools
+import platform
 import warnings
 from importlib import metadata
 
 import sklearn.base
 
 from . import __version__
+
+LIBRARIES = ("scikit-learn", "imbalanced-learn", "skorch", "torch", "numpy", "scipy", "librosa")
 
 
 @functools.cache
@@ -18,6 +21,17 @@ def documentation_url():
         return ""
     named = dict(url.split(", ", 1) for url in urls)
     return named.get("Documentation", "").rstrip("/")
+
+
+def library_versions():
+    """Versions of what results may hang on.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    found = {name: metadata.version(name) for name in LIBRARIES}
+    return {"skcry": __version__, **found, "python": platform.python_version()}
 
 
 class BaseEstimator(sklearn.base.BaseEstimator):

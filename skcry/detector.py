@@ -1,5 +1,6 @@
 """From recordings to seconds and events of crying: one estimator."""
 
+import datetime
 import numbers
 import warnings
 
@@ -24,8 +25,9 @@ from sklearn.utils.validation import (
 )
 
 from .adapting import annotated_level, background_level, background_quantile
-from .base import BaseEstimator
+from .base import BaseEstimator, library_versions
 from .callbacks import CallbackSupportMixin, task
+from .card import describe_labels, make_card
 from .decoding import (
     EPSILON,
     best_f1_threshold,
@@ -142,6 +144,12 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     background_level_ : float or None
         Lower decile of the log-odds of crying in seconds of left-out training recordings, digital silence and what the
         gate closes aside; None where ``threshold`` is a number or there are several classes.
+    training_ : dict
+        What it was fitted on, as :meth:`card` tells it.
+    left_out_ : dict of ndarray, or None
+        Scores of training seconds (recordings, where ``y`` held labels) whose group was left out, after calibration:
+        ``score`` and ``crying``, with ``recording`` and ``group`` by number. None where ``threshold`` is a number or
+        there are several classes.
     positive_index_ : int or None
         Number of the class that is crying; None where there is no one such class.
     n_features_in_ : int
@@ -350,7 +358,10 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
+        truth = self._truth(y, windows, label_map)
+        self.training_ = self._describe_training(windows, y, truth, groups is not None)
         self.calibrator_, self.threshold_, self.level_, self.background_level_ = None, 0.5, 0.0, None
+        self.left_out_ = None
         splits = self._splits(windows, labels, seed) if self.threshold == "cv" else []
         tasks = self._init_callback_context(max_subtasks=len(splits) + 1)
         tasks.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -365,7 +376,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             for number, (train, test) in enumerate(splits):
                 fitted = fit_on(train[keep[train]], f"fit on split {number}")
                 scored.extend(self._score_seconds(fitted, windows[test], is_open))
-            self._learn_threshold(scored, windows, y, self._truth(y, windows, label_map), sample_weight)
+            self._learn_threshold(scored, windows, y, truth, sample_weight)
         else:
             self.threshold_ = float(self.threshold)
         self.estimator_ = fit_on(np.flatnonzero(keep), "fit on all")
@@ -489,13 +500,61 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         durations = [windows.lengths[number] / windows.sr for number, _ in scored]
         if self.max_false_alarms is not None:
             self.threshold_ = self._false_alarm_threshold(score, [y[number] for number, _ in scored], durations)
-            return
         if self._strong:
-            score, weight = np.concatenate(score), weight_of_seconds
+            recording, score, weight = np.repeat(order, list(map(len, score))), np.concatenate(score), weight_of_seconds
         else:
             score = np.array([self._recording_score(*pair) for pair in zip(score, durations, strict=True)])
-            known, weight = np.array([truth[number][0] for number in order]), weight[order]
-        self.threshold_ = best_f1_threshold(known == self.classes_[self.positive_index_], score, weight)
+            recording, known, weight = order, np.array([truth[number][0] for number in order]), weight[order]
+        crying = known == self.classes_[self.positive_index_]
+        _, group = np.unique(windows.groups, return_inverse=True)
+        group_of_recording = dict(zip(windows.recording.tolist(), group.tolist(), strict=True))
+        self.left_out_ = {
+            "recording": recording.astype(np.int32),
+            "group": np.array([group_of_recording[number] for number in recording.tolist()], dtype=np.int32),
+            "score": score.astype(np.float32),
+            "crying": crying,
+        }
+        if self.max_false_alarms is None:
+            self.threshold_ = best_f1_threshold(crying, score, weight)
+
+    def _describe_training(self, windows, y, truth, grouped):
+        """Note what the model card will say."""
+        durations, crying = windows.lengths / windows.sr, None
+        if self.positive_index_ is not None:
+            crying = float(sum((one == self.classes_[self.positive_index_]).sum() for one in truth))
+        return {
+            "recordings": list(windows.names),
+            "n_groups": len(np.unique(windows.groups)),
+            "grouped": grouped,
+            "seconds": float(durations.sum()),
+            "crying_seconds": crying,
+            "annotated": self._strong,
+            "labels": describe_labels(y, durations, self._strong),
+            "date": datetime.date.today().isoformat(),
+            "versions": library_versions(),
+        }
+
+    def card(self):
+        """Describe the detector for those who are to use it: the model card.
+
+        Returns
+        -------
+        ModelCard
+            Training data, scores of left-out recordings with 90 % intervals over groups, threshold, limits, parameters
+            and versions. ``str(card)`` is markdown, ``card.to_html()`` HTML, and a notebook shows it.
+
+        Raises
+        ------
+        NotFittedError
+            If the detector is not fitted.
+
+        Warns
+        -----
+        UserWarning
+            As :func:`skcry.metrics.bootstrap_interval`, where groups are few.
+        """
+        check_is_fitted(self, "estimator_")
+        return make_card(self)
 
     def _false_alarm_threshold(self, score, annotations, durations):
         positive = self.positive
