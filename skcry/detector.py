@@ -142,6 +142,13 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     n_features_in_ : int
         Number of timepoints, where the recordings came as a 2-D array.
 
+    See Also
+    --------
+    make_cry_pipeline : The default estimator.
+    detect_files : Detects in a folder of files, and keeps what is finished.
+    summarize : Turns a timeline into the numbers that are reported.
+    skcry.metrics.get_scorer : Scorers for searches over detectors.
+
     Notes
     -----
     With one class that is crying, the score of a recording is the highest threshold at which :meth:`detect` would still
@@ -237,6 +244,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         Returns
         -------
         CryDetector
+            Itself, fitted.
 
         Raises
         ------
@@ -813,6 +821,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_recordings,)
+            One of ``classes_`` each: 1 for crying where ``fit`` had annotations.
         """
         check_is_fitted(self, "estimator_")
         probabilities = self.predict_proba(X)

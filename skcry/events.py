@@ -17,6 +17,8 @@ END_TOLERANCE = 0.1
 # Two tools rarely agree on a boundary to better than this; a shorter overlap is no contradiction.
 OVERLAP_TOLERANCE = 1e-3
 
+__all__ = ["LabelMap", "as_annotations", "class_intervals", "classify", "coverage", "find_events", "merge"]
+
 COLUMN_NAMES = {"start": "onset", "end": "offset", "begin": "onset", "stop": "offset"}
 
 
@@ -125,6 +127,8 @@ def _as_names(names):
 class LabelMap:
     """The one place where label names become classes.
 
+    Called with label names, it gives their classes. Whatever takes ``positive`` and ``negative`` makes one of them.
+
     Parameters
     ----------
     positive : str, tuple of str or None, default=("cry",)
@@ -133,6 +137,18 @@ class LabelMap:
         Labels that do not. None means whatever is not positive; with names given, a label in neither is an error. With
         ``positive=None`` these are the names of "nothing of interest": the first of them names unlabelled time
         ("background" when None), and none of them is reported as an event.
+
+    See Also
+    --------
+    class_intervals : Applies it to annotations.
+
+    Examples
+    --------
+    >>> from skcry.events import LabelMap
+    >>> LabelMap(positive=("cry", "whine"))(["cry", "fuss", "whine"])
+    [1, 0, 1]
+    >>> LabelMap(positive=None, negative="quiet").background
+    'quiet'
     """
 
     positive: tuple | None = ("cry",)
@@ -177,7 +193,7 @@ class LabelMap:
 
 
 def class_intervals(annotations, label_map, *, duration=None, name="annotations"):
-    """Disjoint intervals of each class, from one recording's annotations.
+    """Find the disjoint intervals of each class in one recording's annotations.
 
     Parameters
     ----------
@@ -217,7 +233,27 @@ def class_intervals(annotations, label_map, *, duration=None, name="annotations"
 
 
 def merge(intervals, gap=0.0):
-    """Merge sorted intervals that overlap, touch, or lie at most ``gap`` seconds apart."""
+    """Merge sorted intervals that overlap, touch, or lie at most ``gap`` seconds apart.
+
+    Parameters
+    ----------
+    intervals : array-like of shape (n_intervals, 2)
+        Onsets and offsets in seconds, sorted by onset.
+    gap : float, default=0.0
+        Longest gap that is closed, in seconds.
+
+    Returns
+    -------
+    ndarray of shape (n_merged, 2)
+        Onsets and offsets of disjoint intervals.
+
+    Examples
+    --------
+    >>> from skcry.events import merge
+    >>> merge([(0, 2), (1, 3), (5, 6)], gap=1.0)
+    array([[0., 3.],
+           [5., 6.]])
+    """
     merged = []
     for onset, offset in intervals:
         if merged and onset - merged[-1][1] <= gap:
@@ -228,7 +264,7 @@ def merge(intervals, gap=0.0):
 
 
 def coverage(intervals, onset, offset):
-    """Seconds of each stretch ``onset`` to ``offset`` that disjoint, sorted ``intervals`` cover.
+    """Measure how many seconds of each stretch disjoint, sorted intervals cover.
 
     Parameters
     ----------
@@ -240,6 +276,7 @@ def coverage(intervals, onset, offset):
     Returns
     -------
     ndarray of shape (n_stretches,)
+        Seconds, from 0 to the length of the stretch.
 
     Examples
     --------
@@ -259,7 +296,7 @@ def coverage(intervals, onset, offset):
 
 
 def classify(annotations, label_map, onset, offset, *, min_overlap=0.5, duration=None, name="annotations"):
-    """Class of each stretch of time.
+    """Tell the class of each stretch of time.
 
     Parameters
     ----------
@@ -280,6 +317,7 @@ def classify(annotations, label_map, onset, offset, *, min_overlap=0.5, duration
     Returns
     -------
     classes : ndarray of shape (n_stretches,)
+        Class of each stretch, as the label map names it.
     mixed : ndarray of bool of shape (n_stretches,)
         Whether a stretch holds more than one class (unlabelled time is background).
     """

@@ -108,6 +108,11 @@ class EnergyGate(BaseEstimator):
     n_features_in_ : int
         Number of timepoints, where the recordings came as a 2-D array.
 
+    See Also
+    --------
+    CryDetector : Takes one as its first stage.
+    skcry.events.find_events : Closes gaps and drops short events in the same way, second by second.
+
     Notes
     -----
     All defaults but ``level`` are published. ``EnergyGate(level="absolute")`` agrees with the published code on 99.9 %
@@ -203,6 +208,7 @@ class EnergyGate(BaseEstimator):
         Returns
         -------
         EnergyGate
+            Itself, fitted.
 
         Raises
         ------
@@ -307,6 +313,7 @@ class EnergyGate(BaseEstimator):
         Returns
         -------
         ndarray of bool of shape (n_seconds,)
+            True where the gate is open.
 
         Raises
         ------

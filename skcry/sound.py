@@ -54,12 +54,13 @@ class SoundTransformer(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        transform : object
+        transform : object, default=None
             Ignored.
 
         Returns
         -------
         SoundTransformer
+            Itself.
         """
         return self
 

@@ -54,6 +54,10 @@ class Windows:
     groups : ndarray of shape (n_windows,)
         Group of each row, for ``cv.split(X, y, X.groups)``.
 
+    See Also
+    --------
+    Windower : Makes them from recordings.
+
     Examples
     --------
     >>> import numpy as np
@@ -220,6 +224,7 @@ class Windows:
         Returns
         -------
         Windows
+            The same windows, over the results.
         """
         aligned = self._n_columns >= frame_length and not (self._column % hop_length).any()
         if len(self) and (self._finish is not None or not aligned):
@@ -248,6 +253,7 @@ class Windows:
         Returns
         -------
         Windows
+            The same windows, over the same recordings.
         """
         if self._finish is not None:
             raise ValueError("These windows already carry a function of their own; combine both into one.")
@@ -262,7 +268,7 @@ class Windows:
             For each recording a DataFrame or list of tuples, see :func:`skcry.events.as_annotations`.
         min_overlap : float, default=0.5
             A window is labelled with what covers at least this share of it (of the part inside the recording).
-        positive, negative : str, tuple of str or None
+        positive, negative : str, tuple of str or None, default=("cry",), None
             See :class:`skcry.events.LabelMap`.
         target_duration : float or None, default=None
             Label the windows by so many seconds in their middle; the rest is context. None means all of the window.
@@ -294,7 +300,7 @@ class Windows:
         ----------
         annotations : sequence of length n_recordings
             See :meth:`label`.
-        positive, negative : str, tuple of str or None
+        positive, negative : str, tuple of str or None, default=("cry",), None
             See :class:`skcry.events.LabelMap`. Unlabelled time is a class of its own.
         target_duration : float or None, default=None
             See :meth:`label`.
@@ -302,6 +308,7 @@ class Windows:
         Returns
         -------
         ndarray of bool of shape (n_windows,)
+            True where a window holds more than one class.
         """
         return self._classify(annotations, 0.5, positive, negative, target_duration)[1]
 
@@ -389,6 +396,8 @@ def _as_index(key):
 class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Cut recordings into overlapping windows.
 
+    The first step of everything here: one recording becomes many rows, which share its sound instead of copying it.
+
     Parameters
     ----------
     window_duration : float, default=5.0
@@ -408,6 +417,13 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     ----------
     window_length_, hop_length_ : int
         Both durations in timepoints.
+    n_features_in_ : int
+        Number of timepoints, where the recordings came as a 2-D array.
+
+    See Also
+    --------
+    Windows : What it makes.
+    CryDetector : Cuts, classifies and puts windows together again.
 
     Examples
     --------
@@ -450,6 +466,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Returns
         -------
         Windower
+            Itself, fitted.
         """
         X = self._recordings(X)
         for name in ("n_features_in_", "feature_names_in_"):  # lists have neither
@@ -483,6 +500,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Returns
         -------
         Windows of shape (n_windows, n_timepoints)
+            In the order of the recordings, and within each in that of time.
         """
         return self.fit(X, y).transform(X, groups=groups)
 
@@ -501,6 +519,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Returns
         -------
         Windows of shape (n_windows, n_timepoints)
+            In the order of the recordings, and within each in that of time.
 
         Raises
         ------

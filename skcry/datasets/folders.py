@@ -124,6 +124,8 @@ def load_annotated(folder, sr=16000, *, tier=None, channel=None):
     Returns
     -------
     data : Bunch
+        With these attributes.
+
         recordings : list of ndarray of float32 of shape (n_timepoints,)
             Sound at ``sr``, sorted by file name.
         annotations : list of DataFrame of shape (n_annotations, 3)
@@ -244,6 +246,8 @@ def load_clips(table, sr=16000, *, file="file", label="label", group="group", fo
     Returns
     -------
     data : Bunch
+        With these attributes.
+
         recordings : list of ndarray of float32 of shape (n_timepoints,)
             Sound at ``sr``, in the order of the table.
         labels : ndarray of shape (n_clips,)

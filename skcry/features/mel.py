@@ -83,6 +83,9 @@ def scale_decibels(X, *, ref_db, top_db):
 class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
     """Turn each window into a mel-scaled spectrogram in decibels.
 
+    Bands are narrow where the ear is fine and wide above, and decibels grow with the logarithm of power: what the
+    networks here take as an image. From :class:`Windows`, whose frames overlap, each frame is computed once.
+
     Parameters
     ----------
     n_fft : int, default=1024
@@ -111,6 +114,14 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         Number of frames of a window.
     sr_ : int
         Sampling rate in Hz.
+    n_features_in_ : int
+        Number of timepoints in a window.
+
+    See Also
+    --------
+    FrameCNNClassifier : Classifies spectrograms, having learned frame by frame.
+    AlexNetClassifier : Classifies spectrograms with the published network.
+    StatFeatures : Describes a window in numbers instead.
 
     Notes
     -----
@@ -164,6 +175,7 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         Returns
         -------
         MelSpectrogram
+            Itself, fitted.
 
         Raises
         ------

@@ -68,6 +68,11 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
     n_features_in_ : int
         Number of timepoints in a window.
 
+    See Also
+    --------
+    MelSpectrogram : Turns a window into an image, for networks.
+    Wav2Vec2Embedding : Describes a window by what a model of speech makes of it.
+
     References
     ----------
     .. [1] T. Giannakopoulos (2015). pyAudioAnalysis: An open-source Python library for audio signal analysis.
@@ -132,6 +137,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         StatFeatures
+            Itself, fitted.
 
         Raises
         ------
@@ -205,6 +211,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         ndarray of str of shape (n_outputs,)
+            Feature and statistic, with two underscores in between.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)

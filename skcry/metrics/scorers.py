@@ -129,11 +129,12 @@ class _Scorer:
 
 
 def get_scorer_names():
-    """Names that :func:`get_scorer` knows.
+    """List the names that :func:`get_scorer` knows.
 
     Returns
     -------
     list of str
+        In alphabetical order.
 
     Examples
     --------
@@ -185,8 +186,16 @@ def get_scorer(
         truth does not depend on the ``merge_gap`` of the detector, which a search may vary.
     rate : float, default=1.0
         False alarms per hour, for ``recall_at_false_alarms``.
-    matching, min_overlap, onset_collar, offset_collar, offset_share
+    matching : {"overlap", "iou", "collar"}, default="overlap"
         When an event counts as found, see :func:`event_counts`.
+    min_overlap : float, default=0.5
+        Share of an event, or of the union of two, for "overlap" and "iou".
+    onset_collar : float, default=1.0
+        Seconds by which onsets may differ, for "collar".
+    offset_collar : float or None, default=1.0
+        Seconds by which offsets may differ, for "collar". None: any offset will do.
+    offset_share : float, default=0.5
+        Share of the true event's length by which offsets may differ, for "collar".
 
     Returns
     -------

@@ -81,8 +81,10 @@ def cry_minutes(truth, timeline, *, by="recording", start=None, merge_gap=5.0, m
         crying, as they do in what is found.
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by recording and second, with the column ``cry`` and, where known, ``usable``.
-    by, start
-        Recordings or hours, and when recordings began; see :func:`skcry.summarize`.
+    by : {"recording", "hour"}, default="recording"
+        One row per recording, or per recording and hour.
+    start : datetime-like, sequence of them, dict, Series or None, default=None
+        When each recording began, see :func:`skcry.summarize`.
     merge_gap, min_duration : float, default=5.0
         Rules for what is found, see :func:`skcry.summarize`; those of the detector.
 

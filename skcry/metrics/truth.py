@@ -71,7 +71,7 @@ def second_truth(
         Annotations of each recording, see :func:`skcry.events.as_annotations`: a list in the order of ``X``, or a dict.
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by recording and second, as :meth:`skcry.CryDetector.timeline` gives it.
-    positive, negative : str, tuple of str
+    positive, negative : str, tuple of str, default=("cry",), None
         Labels that count as crying, and those that do not; see :class:`skcry.events.LabelMap`.
     min_overlap : float, default=0.5
         Share of a second that crying must cover for it to count as crying.
@@ -124,7 +124,7 @@ def event_truth(annotations, *, positive=("cry",), negative=None, merge_gap=5.0)
     ----------
     annotations : list, or dict from recording, of DataFrame or list of tuples
         Annotations of each recording, see :func:`skcry.events.as_annotations`.
-    positive, negative : str, tuple of str
+    positive, negative : str, tuple of str, default=("cry",), None
         Labels that count as crying, and those that do not; see :class:`skcry.events.LabelMap`.
     merge_gap : float, default=5.0
         Crying at most so many seconds apart is one event, however finely it was annotated: the rule by which a detector

@@ -23,6 +23,10 @@ def _after_convolutions(size):
 class AlexNet(nn.Module):
     """Five convolutions and four linear layers over a spectrogram, each followed by batch norm.
 
+    The published network for infant cries [1]_: convolutions without padding, dropout and a ReLU after each hidden
+    linear layer, and embeddings of 1000 values. Layers bear the names of the published code, so that its weights load
+    with ``load_state_dict``. For an estimator, see :class:`AlexNetClassifier`.
+
     Parameters
     ----------
     n_mels, n_frames : int, default=225
@@ -33,6 +37,16 @@ class AlexNet(nn.Module):
         Factor on the number of channels of every layer; 1 is the published network of 25.7 million parameters.
     dropout : float, default=0.5
         Share of the values dropped after each hidden linear layer, in training only.
+
+    See Also
+    --------
+    AlexNetClassifier : The estimator around it.
+    FrameCNN : A smaller network, which decides frame by frame.
+
+    References
+    ----------
+    .. [1] X. Yao, M. Micheletti, M. Johnson, E. Thomaz and K. de Barbaro (2022). Infant crying detection in real-world
+       environments. ICASSP 2022. https://doi.org/10.1109/ICASSP43922.2022.9746096
 
     Examples
     --------
@@ -71,6 +85,7 @@ class AlexNet(nn.Module):
         Returns
         -------
         AlexNet
+            For prediction only; shares the other weights with this one.
         """
         net = copy.copy(self)
         net._modules = dict(self._modules)
@@ -92,6 +107,7 @@ class AlexNet(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_embedding)
+            Embeddings, none of them negative.
         """
         if any(self.padding):
             bands, frames = self.padding
@@ -107,7 +123,18 @@ class AlexNet(nn.Module):
         return F.relu(self.fc_bn3(self.fc3(x)))
 
     def classify(self, embedding):
-        """Turn embeddings, shape (n_windows, n_embedding), into logits, shape (n_windows, n_classes)."""
+        """Turn embeddings into logits.
+
+        Parameters
+        ----------
+        embedding : Tensor of shape (n_windows, n_embedding)
+            What :meth:`embed` gives.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_classes)
+            One logit per class.
+        """
         return self.fc_final(self.dropout(embedding))
 
     def forward(self, x):
@@ -121,5 +148,6 @@ class AlexNet(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_classes)
+            One logit per class.
         """
         return self.classify(self.embed(x))

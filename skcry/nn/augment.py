@@ -16,6 +16,10 @@ class SpectrogramMask:
     time_mask, freq_mask : float
         Widest share of the frames, and of the bands, that is hidden; 0 hides none.
 
+    See Also
+    --------
+    SpectrogramMix : Mixes with background, shifts and filters.
+
     Examples
     --------
     >>> import torch
@@ -69,6 +73,10 @@ class SpectrogramMix:
         Standard deviation of the filter in dB.
     background : int
         Class number of the background.
+
+    See Also
+    --------
+    SpectrogramMask : Hides bands of time and frequency.
 
     Examples
     --------

@@ -105,6 +105,7 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         Returns
         -------
         AlexNetClassifier
+            Itself, fitted.
 
         Raises
         ------
@@ -274,6 +275,7 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         Returns
         -------
         ndarray of shape (n_windows,) or (n_windows, n_classes)
+            For two classes the log-odds of ``classes_[1]``; in the dtype of ``X``.
         """
         logits = self._forward(X)[1]
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
@@ -289,6 +291,7 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         Returns
         -------
         ndarray of shape (n_windows, n_classes)
+            In the order of ``classes_``.
         """
         return softmax(self._forward(X)[1].astype(np.float64), axis=1)
 
@@ -303,6 +306,7 @@ class SpectrogramClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         Returns
         -------
         ndarray of shape (n_windows,)
+            The most probable of ``classes_``.
         """
         winners = self._forward(X)[1].argmax(axis=1)
         return self.classes_[winners]

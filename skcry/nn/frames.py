@@ -25,6 +25,10 @@ MIN_SIZE = 16  # bands and frames that leave one value after all pooling
 class FrameCNN(nn.Module):
     """Four blocks of two convolutions, pooled over frequency, and context along time: a decision every 16 frames.
 
+    Each block halves the bands; mean and maximum over those that are left go through two convolutions along time, so
+    that a decision knows up to three seconds of the sound on either side (at 25 ms a frame). For an estimator, see
+    :class:`FrameCNNClassifier`.
+
     Parameters
     ----------
     n_mels, n_frames : int, default=64, 198
@@ -37,6 +41,11 @@ class FrameCNN(nn.Module):
         Share of the values dropped before and within the context, in training only.
     middle : float, default=1.0
         Share of the window, in its middle, that :meth:`embed` speaks of.
+
+    See Also
+    --------
+    FrameCNNClassifier : The estimator around it.
+    AlexNet : The published network.
 
     Examples
     --------
@@ -83,6 +92,7 @@ class FrameCNN(nn.Module):
         Returns
         -------
         FrameCNN
+            For prediction only; shares the other weights with this one.
         """
         net = copy.copy(self)
         net._modules = dict(self._modules)
@@ -101,6 +111,7 @@ class FrameCNN(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_embedding, n_stretches)
+            A description of each stretch, with the sound around it.
         """
         if any(self.padding):
             bands, frames = self.padding
@@ -124,6 +135,7 @@ class FrameCNN(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_embedding)
+            The mean over the stretches in the middle.
         """
         x = self.frames(x)
         n_middle = max(1, round(self.middle * x.shape[-1]))
@@ -131,7 +143,18 @@ class FrameCNN(nn.Module):
         return x[..., first : first + n_middle].mean(dim=-1)
 
     def classify(self, embedding):
-        """Turn embeddings, shape (n_windows, n_embedding), into logits, shape (n_windows, n_classes)."""
+        """Turn embeddings into logits.
+
+        Parameters
+        ----------
+        embedding : Tensor of shape (n_windows, n_embedding)
+            What :meth:`embed` gives.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_classes)
+            One logit per class.
+        """
         return self.decide(embedding)
 
     def forward(self, x):
@@ -145,6 +168,7 @@ class FrameCNN(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_classes, n_stretches)
+            One logit per class and stretch.
         """
         return self.decide(self.frames(x).transpose(1, 2)).transpose(1, 2)
 

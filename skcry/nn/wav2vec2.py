@@ -227,6 +227,11 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     n_features_in_ : int
         Number of timepoints in a window.
 
+    See Also
+    --------
+    StatFeatures : Describes a window in numbers without a network.
+    FrameCNNClassifier : A small network, trained on the recordings at hand.
+
     Notes
     -----
     Embeddings are computed in the dtype of the sound, as in :class:`AlexNetClassifier`: double precision buys more
@@ -289,6 +294,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         Wav2Vec2Embedding
+            Itself, fitted.
 
         Raises
         ------
@@ -368,6 +374,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         ndarray of str of shape (n_outputs,)
+            Unit and statistic, with two underscores in between.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)

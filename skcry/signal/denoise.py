@@ -179,6 +179,9 @@ def reduce_noise(
 class Denoise(OneToOneFeatureMixin, SoundTransformer):
     """Reduce steady noise by spectral gating, once per recording.
 
+    What is not far enough above the noise floor of its frequency is turned down, moment by moment. Fans and rain go; so
+    may faint crying, and networks learn to live with noise: see that it helps before you use it.
+
     Parameters
     ----------
     stationary : bool, default=False
@@ -205,6 +208,13 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
     ----------
     sr_ : int
         Sampling rate in Hz.
+    n_features_in_ : int
+        Number of timepoints in a window.
+
+    See Also
+    --------
+    HighPassFilter : Takes low frequencies away, whatever they are.
+    make_cry_pipeline : Has a place for it, the step ``denoise``.
 
     Notes
     -----
@@ -269,6 +279,7 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
         Returns
         -------
         Denoise
+            Itself, fitted.
 
         Raises
         ------

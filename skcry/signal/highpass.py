@@ -40,7 +40,10 @@ def highpass(y, sos):
 
 
 class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
-    """Butterworth high-pass filter, once per recording.
+    """Take low frequencies away by a Butterworth filter, once per recording.
+
+    What lies below the voice of an infant, such as traffic, steps and the hum of machines, is often louder than the
+    cry, and tells nothing about it.
 
     Parameters
     ----------
@@ -58,6 +61,13 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
         Second-order sections of the filter.
     sr_ : int
         Sampling rate in Hz.
+    n_features_in_ : int
+        Number of timepoints in a window.
+
+    See Also
+    --------
+    Denoise : Takes steady noise away, at all frequencies.
+    MelSpectrogram : Leaves out low frequencies by its ``fmin``.
 
     Notes
     -----
@@ -99,6 +109,7 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
         Returns
         -------
         HighPassFilter
+            Itself, fitted.
 
         Raises
         ------
