@@ -1,14 +1,20 @@
 """From recordings to seconds and events of crying: one estimator."""
 
+from __future__ import annotations
+
 import numbers
 import warnings
+from collections.abc import Sequence
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.special import expit, logit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
+from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -38,6 +44,7 @@ from .pipeline import make_cry_pipeline
 from .roles import assign_roles
 from .splits import fit_by_group, grouped_splits
 from .streaming import Recording, score_recordings, usable_seconds, windows_in_open_seconds
+from .typing import Annotations, Labels, RandomState, Recordings, Targets, _fit_context
 from .windows import Windower
 
 
@@ -188,23 +195,23 @@ class CryDetector(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: BaseEstimator | None = None,
         *,
-        windower=None,
-        gate=None,
-        positive=("cry",),
-        negative=None,
-        min_overlap=0.5,
-        mixed="keep",
-        target_duration="hop",
-        smooth_duration=1,
-        threshold="cv",
-        max_false_alarms=None,
-        cv=3,
-        merge_gap=5.0,
-        min_duration=5.0,
-        random_state=None,
-    ):
+        windower: Windower | None = None,
+        gate: EnergyGate | None = None,
+        positive: Labels | None = ("cry",),
+        negative: Labels | None = None,
+        min_overlap: float = 0.5,
+        mixed: Literal["keep", "drop"] = "keep",
+        target_duration: Literal["hop"] | float | None = "hop",
+        smooth_duration: int = 1,
+        threshold: Literal["cv"] | float = "cv",
+        max_false_alarms: float | None = None,
+        cv: int | BaseCrossValidator | BaseShuffleSplit = 3,
+        merge_gap: float = 5.0,
+        min_duration: float = 5.0,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.windower = windower
         self.gate = gate
@@ -227,7 +234,12 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     __metadata_request__fit = {"groups": True}
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, groups=None):
+    def fit(
+        self,
+        X: Recordings,
+        y: Targets,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit on annotated or labelled recordings.
 
         Parameters
@@ -473,7 +485,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
 
     # Adapting
 
-    def calibrate(self, X, y=None):
+    def calibrate(self, X: Recordings, y: Sequence[Annotations] | None = None) -> Self:
         """Adapt to a new home, from a few minutes of its sound.
 
         Microphone, room and infant shift all scores of a home. One number, ``level_``, is added to the log-odds of
@@ -663,7 +675,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             warnings.warn(problem, stacklevel=3)
         return recording.error is None
 
-    def timeline(self, X, *, on_error="raise"):
+    def timeline(self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise") -> pd.DataFrame:
         """Score every second.
 
         Long recordings go through in blocks, files and arrays alike: memory does not grow with the length of the day.
@@ -712,7 +724,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         index = pd.RangeIndex(len(probabilities), name="second")
         return pd.DataFrame({**columns, "usable": recording.usable}, index=index)
 
-    def detect(self, X, *, on_error="raise"):
+    def detect(self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise") -> pd.DataFrame:
         """Find the events.
 
         Parameters
@@ -765,7 +777,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         table = table.sort_values("onset", kind="stable", ignore_index=True)
         return table.drop(columns="label") if self.positive_index_ is not None else table
 
-    def decision_function(self, X):
+    def decision_function(self, X: Recordings) -> np.ndarray:
         """Score each recording: log-odds of crying, zero at the threshold.
 
         Parameters
@@ -786,7 +798,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         odds = logit(score) - logit(np.clip(self.threshold_, EPSILON, 1 - EPSILON))
         return odds if self.positive_index_ == 1 else -odds
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Recordings) -> np.ndarray:
         """Score each recording in probabilities.
 
         Parameters
@@ -810,7 +822,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
             rows.append((score, 1 - score) if self.positive_index_ == 0 else (1 - score, score))
         return np.array(rows)
 
-    def predict(self, X):
+    def predict(self, X: Recordings) -> np.ndarray:
         """Predict the class of each recording: whether it contains crying.
 
         Parameters
@@ -830,7 +842,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
         crying = probabilities[:, self.positive_index_] >= self.threshold_
         return self.classes_[np.where(crying, self.positive_index_, 1 - self.positive_index_)]
 
-    def score(self, X, y):
+    def score(self, X: Recordings, y: Targets) -> float:
         """Compare with the truth.
 
         Parameters

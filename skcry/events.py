@@ -6,10 +6,16 @@ how much of a stretch of time each class covers (:func:`coverage`), and turns de
 (:func:`find_events`).
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+
+from .typing import Annotations, Labels
 
 # Annotation tools round to milliseconds and audio encoders pad by some ten of them: that much past the end of a
 # recording is rounding, more is a mistake.
@@ -22,7 +28,9 @@ __all__ = ["LabelMap", "as_annotations", "class_intervals", "classify", "coverag
 COLUMN_NAMES = {"start": "onset", "end": "offset", "begin": "onset", "stop": "offset"}
 
 
-def as_annotations(annotations, *, duration=None, name="annotations"):
+def as_annotations(
+    annotations: Annotations, *, duration: float | None = None, name: str = "annotations"
+) -> pd.DataFrame:
     """Bring one recording's annotations into one form, and check them.
 
     Parameters
@@ -151,8 +159,8 @@ class LabelMap:
     'quiet'
     """
 
-    positive: tuple | None = ("cry",)
-    negative: tuple | None = None
+    positive: Labels | None = ("cry",)
+    negative: Labels | None = None
 
     def __post_init__(self):
         for side in ("positive", "negative"):
@@ -165,18 +173,18 @@ class LabelMap:
             raise ValueError(f"{sorted(both)} stand in positive and in negative. Keep each label on one side.")
 
     @property
-    def background(self):
+    def background(self) -> int | str:
         """Class of the time that no annotation covers."""
         if self.positive is not None:
             return 0
         return self.negative[0] if self.negative else "background"
 
     @property
-    def uninteresting(self):
+    def uninteresting(self) -> set:
         """Set of the classes that are never reported as events."""
         return {0} if self.positive is not None else {self.background, *(self.negative or ())}
 
-    def __call__(self, labels, name="annotations"):
+    def __call__(self, labels: Iterable, name: str = "annotations") -> list:
         """Map label names, one by one, to a list of classes."""
         labels = [str(label) for label in labels]
         if self.positive is None:
@@ -192,7 +200,9 @@ class LabelMap:
         return [int(label in self.positive) for label in labels]
 
 
-def class_intervals(annotations, label_map, *, duration=None, name="annotations"):
+def class_intervals(
+    annotations: Annotations, label_map: LabelMap, *, duration: float | None = None, name: str = "annotations"
+) -> dict[int | str, np.ndarray]:
     """Find the disjoint intervals of each class in one recording's annotations.
 
     Parameters
@@ -218,7 +228,7 @@ def class_intervals(annotations, label_map, *, duration=None, name="annotations"
     """
     table = as_annotations(annotations, duration=duration, name=name)
     table["class"] = label_map(table["label"], name)
-    last = {}
+    last: dict = {}
     for row in table.itertuples():
         for other, seen in last.items():
             if other != row[4] and seen.offset - row.onset > OVERLAP_TOLERANCE:
@@ -232,7 +242,7 @@ def class_intervals(annotations, label_map, *, duration=None, name="annotations"
     return {key: merge(rows[["onset", "offset"]].to_numpy()) for key, rows in table.groupby("class")}
 
 
-def merge(intervals, gap=0.0):
+def merge(intervals: Iterable, gap: float = 0.0) -> np.ndarray:
     """Merge sorted intervals that overlap, touch, or lie at most ``gap`` seconds apart.
 
     Parameters
@@ -254,7 +264,7 @@ def merge(intervals, gap=0.0):
     array([[0., 3.],
            [5., 6.]])
     """
-    merged = []
+    merged: list = []
     for onset, offset in intervals:
         if merged and onset - merged[-1][1] <= gap:
             merged[-1][1] = max(offset, merged[-1][1])
@@ -263,7 +273,7 @@ def merge(intervals, gap=0.0):
     return np.array(merged, dtype=float).reshape(-1, 2)
 
 
-def coverage(intervals, onset, offset):
+def coverage(intervals: np.ndarray, onset: ArrayLike, offset: ArrayLike) -> np.ndarray:
     """Measure how many seconds of each stretch disjoint, sorted intervals cover.
 
     Parameters
@@ -295,7 +305,16 @@ def coverage(intervals, onset, offset):
     return np.interp(offset, knots, heights) - np.interp(onset, knots, heights)
 
 
-def classify(annotations, label_map, onset, offset, *, min_overlap=0.5, duration=None, name="annotations"):
+def classify(
+    annotations: Annotations,
+    label_map: LabelMap,
+    onset: ArrayLike,
+    offset: ArrayLike,
+    *,
+    min_overlap: float = 0.5,
+    duration: float | None = None,
+    name: str = "annotations",
+) -> tuple[np.ndarray, np.ndarray]:
     """Tell the class of each stretch of time.
 
     Parameters
@@ -337,7 +356,9 @@ def classify(annotations, label_map, onset, offset, *, min_overlap=0.5, duration
     return chosen, mixed
 
 
-def find_events(active, *, merge_gap=5.0, min_duration=5.0, duration=None):
+def find_events(
+    active: ArrayLike, *, merge_gap: float = 5.0, min_duration: float = 5.0, duration: float | None = None
+) -> np.ndarray:
     """Turn decisions per second into events.
 
     First gaps of at most ``merge_gap`` seconds between active seconds are closed, then events shorter than

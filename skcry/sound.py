@@ -1,5 +1,9 @@
 """What all transformers of sound share: checked input, one rate, work done once per recording."""
 
+from __future__ import annotations
+
+from typing import Self
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names, _check_n_features, validate_data
@@ -49,7 +53,7 @@ class SoundTransformer(TransformerMixin, BaseEstimator):
             )
         return sr or self.sr or DEFAULT_SR
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: object = None) -> Self:
         """Do nothing: sound and spectrograms stay arrays or ``Windows``, since they are no tables.
 
         Parameters

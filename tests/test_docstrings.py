@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -71,6 +72,15 @@ def test_defaults_are_documented_as_they_are(path):
     assert documented == {name: value for name, value in optional.items() if name != "y" or name in documented}
 
 
+@pytest.mark.parametrize("path", list(CALLABLES))
+def test_everything_is_annotated(path):
+    item = CALLABLES[path].__init__ if path in CLASSES else CALLABLES[path]
+    signature = inspect.signature(item)
+    annotations = [one.annotation for one in signature.parameters.values() if one.name != "self"]
+    assert inspect.Signature.empty not in [*annotations, signature.return_annotation]
+    assert get_type_hints(item)  # that the names in them exist
+
+
 def test_parameters_that_several_have_are_documented_alike():
     networks = [skcry.AlexNetClassifier, skcry.FrameCNNClassifier]
     assert_docstring_consistency(networks, include_params=["precision", "weight_dtype", "device", "verbose"])
@@ -88,7 +98,7 @@ def _fitted():
     yield from (cls().fit(sound) for cls in (skcry.MelSpectrogram, skcry.StatFeatures))
     yield skcry.AlexNetClassifier(early_stopping=False, **short).fit(images, y)
     yield skcry.FrameCNNClassifier(min_steps=1, **short).fit(images, y)
-    yield skcry.CryDetector(make_pipeline(skcry.StatFeatures("zcr"), LogisticRegression()), cv=2).fit(sound, y)
+    yield skcry.CryDetector(make_pipeline(skcry.StatFeatures("zcr"), LogisticRegression()), threshold=0.5).fit(sound, y)
 
 
 def test_attributes_are_documented():

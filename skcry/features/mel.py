@@ -1,17 +1,22 @@
 """Mel spectrograms in decibels, computed once per recording and scaled per window."""
 
+from __future__ import annotations
+
 import numbers
 from functools import partial
+from typing import Literal, Self
 
 import numpy as np
 import scipy.fft
 import scipy.signal
 import scipy.sparse
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..sound import SoundTransformer, apply
+from ..typing import _fit_context
 from ..windows import Windows
 
 BLOCK_FRAMES = 256  # frames transformed at a time: some 3 MiB at the default setting, near the processor
@@ -150,8 +155,17 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
     }
 
     def __init__(
-        self, n_fft=1024, hop_length=400, n_mels=225, *, fmin=0.0, fmax=None, top_db=80.0, ref="window", sr=None
-    ):
+        self,
+        n_fft: int = 1024,
+        hop_length: int = 400,
+        n_mels: int = 225,
+        *,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        top_db: float | None = 80.0,
+        ref: Literal["window"] | float = "window",
+        sr: int | None = None,
+    ) -> None:
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.n_mels = n_mels
@@ -162,7 +176,7 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         self.sr = sr
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Build the mel bank for the rate of ``X``.
 
         Parameters
@@ -198,7 +212,7 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         self.n_frames_ = 1 + max(0, X.shape[1] - self.n_fft) // self.hop_length
         return self
 
-    def transform(self, X):
+    def transform(self, X: Windows | ArrayLike) -> Windows | np.ndarray:
         """Compute the spectrogram of each recording, or clip by clip.
 
         Parameters

@@ -1,16 +1,20 @@
 """A small convolutional network that decides frame by frame, and the estimator around it."""
 
+from __future__ import annotations
+
 import copy
 import numbers
+from typing import Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback, LRScheduler
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..typing import RandomState
 from .augment import SpectrogramMask, SpectrogramMix
 from .batches import FrameDataset
 from .estimator import SpectrogramClassifier
@@ -57,7 +61,16 @@ class FrameCNN(nn.Module):
     (torch.Size([3, 2, 12]), torch.Size([3, 32]))
     """
 
-    def __init__(self, n_mels=64, n_frames=198, n_classes=2, *, width=1.0, dropout=0.2, middle=1.0):
+    def __init__(
+        self,
+        n_mels: int = 64,
+        n_frames: int = 198,
+        n_classes: int = 2,
+        *,
+        width: float = 1.0,
+        dropout: float = 0.2,
+        middle: float = 1.0,
+    ) -> None:
         super().__init__()
         self.middle = middle
         self.padding = (max(0, MIN_SIZE - n_mels), max(0, MIN_SIZE - n_frames))
@@ -82,11 +95,11 @@ class FrameCNN(nn.Module):
         self.decide = nn.Linear(hidden, n_classes)
 
     @property
-    def n_embedding(self):
+    def n_embedding(self) -> int:
         """Number of values of an embedding, int."""
         return self.decide.in_features
 
-    def folded(self):
+    def folded(self) -> Self:
         """Return the same network for prediction, its batch norms folded into the convolutions before; this one stays.
 
         Returns
@@ -100,7 +113,7 @@ class FrameCNN(nn.Module):
         net.context = _folded(self.context)
         return net
 
-    def frames(self, x):
+    def frames(self, x: Tensor) -> Tensor:
         """Describe each stretch of 16 frames.
 
         Parameters
@@ -124,7 +137,7 @@ class FrameCNN(nn.Module):
         x = torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)
         return self.context(self.dropout(x))
 
-    def embed(self, x):
+    def embed(self, x: Tensor) -> Tensor:
         """Describe the middle of each window.
 
         Parameters
@@ -142,7 +155,7 @@ class FrameCNN(nn.Module):
         first = (x.shape[-1] - n_middle) // 2
         return x[..., first : first + n_middle].mean(dim=-1)
 
-    def classify(self, embedding):
+    def classify(self, embedding: Tensor) -> Tensor:
         """Turn embeddings into logits.
 
         Parameters
@@ -157,7 +170,7 @@ class FrameCNN(nn.Module):
         """
         return self.decide(embedding)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Compute the logits of each stretch of 16 frames.
 
         Parameters
@@ -179,7 +192,7 @@ def _convolution(before, after):
 
 def _folded(layers):
     """Fold each batch norm into the convolution right before it."""
-    folded = []
+    folded: list = []
     for layer in layers:
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             folded[-1] = fuse_conv_bn_eval(folded[-1], layer)
@@ -344,29 +357,29 @@ class FrameCNNClassifier(SpectrogramClassifier):
 
     def __init__(
         self,
-        width=1.0,
+        width: float = 1.0,
         *,
-        dropout=0.2,
-        max_epochs=4,
-        min_steps=200,
-        batch_size=32,
-        lr=2e-3,
-        weight_decay=0.02,
-        class_weight="balanced",
-        mix=0.5,
-        snr_db=(-10.0, 20.0),
-        background=None,
-        frequency_shift=2.0,
-        filter_db=2.0,
-        time_mask=0.0,
-        freq_mask=0.1,
-        average=0.99,
-        precision="auto",
-        weight_dtype="float32",
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
+        dropout: float = 0.2,
+        max_epochs: int = 4,
+        min_steps: int = 200,
+        batch_size: int = 32,
+        lr: float = 2e-3,
+        weight_decay: float = 0.02,
+        class_weight: Literal["balanced"] | dict | None = "balanced",
+        mix: float = 0.5,
+        snr_db: tuple[float, float] = (-10.0, 20.0),
+        background: object = None,
+        frequency_shift: float = 2.0,
+        filter_db: float = 2.0,
+        time_mask: float = 0.0,
+        freq_mask: float = 0.1,
+        average: float = 0.99,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        weight_dtype: Literal["float32", "float16"] = "float32",
+        device: str | torch.device = "auto",
+        verbose: bool | int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.width = width
         self.dropout = dropout
         self.max_epochs = max_epochs
