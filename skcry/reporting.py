@@ -215,7 +215,7 @@ def summarize(
     monday.wav 2024-05-01 23:00:00     0.666667        2
                2024-05-02 00:00:00     1.000000        0
     """
-    if "cry" not in timeline or "label" in timeline and timeline["cry"].dtype != bool:
+    if "cry" not in timeline or ("label" in timeline and timeline["cry"].dtype != bool):
         remedy = "CryDetector.timeline gives it"
         if "label" in timeline:
             remedy = (

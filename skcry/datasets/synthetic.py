@@ -197,8 +197,8 @@ def _rain(n, sr, rng):
 
 def _animal(n, sr, rng):
     """Series of calls of a cat, a gull, a child at play: the pitch and the rhythm of a bout of crying."""
-    voice = dict(f0=rng.uniform(300, 900), formants=np.array([1000, 2400, 4500]) * rng.uniform(0.6, 1.6, 3))
-    voice |= dict(slope=rng.uniform(-16, -2), hoarse=rng.beta(1, 3), jitter=rng.uniform(0.001, 0.01))
+    voice = {"f0": rng.uniform(300, 900), "formants": np.array([1000, 2400, 4500]) * rng.uniform(0.6, 1.6, 3)}
+    voice |= {"slope": rng.uniform(-16, -2), "hoarse": rng.beta(1, 3), "jitter": rng.uniform(0.001, 0.01)}
     return _calls(n, voice, rng.uniform(0.2, 0.8), rng.uniform(0.4, 1.5), sr, rng)
 
 

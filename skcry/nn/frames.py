@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import numbers
+from itertools import pairwise
 from typing import Literal, Self
 
 import numpy as np
@@ -78,7 +79,7 @@ class FrameCNN(nn.Module):
         hidden = max(1, round(width * N_HIDDEN))
         self.blocks = nn.ModuleList(
             nn.Sequential(*_convolution(before, after), *_convolution(after, after))
-            for before, after in zip(sizes, sizes[1:], strict=False)
+            for before, after in pairwise(sizes)
         )
         self.dropout = nn.Dropout(dropout)
         self.channel_dropout = nn.Dropout2d(dropout / 2)
