@@ -1,5 +1,7 @@
 """Detect crying in many files: results are written as they come, and kept whatever happens next."""
 
+from __future__ import annotations
+
 import csv
 import errno
 import json
@@ -7,18 +9,22 @@ import os
 import platform
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .datasets.folders import AUDIO_SUFFIXES, _check_columns, _read_table
+from .detector import CryDetector
 from .io.audio import AudioFile
 from .io.files import atomic_path
 from .reporting import _start_times, summarize
+from .typing import PathLike, validate_params
 
 # Recordings that libsndfile cannot read: better an error that says so than a file that nobody misses.
 UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm")
@@ -44,7 +50,9 @@ FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 LEFTOVER = re.compile(r"\..*(\.timeline\.csv|\.events\.csv|manifest\.csv|detector\.json)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
-def list_recordings(recordings, out=None):
+def list_recordings(
+    recordings: PathLike | Sequence[PathLike], out: PathLike | None = None
+) -> tuple[list[Path], list[str]]:
     """List audio files, and how to call them: by their path below the folder that all of them are in.
 
     Parameters
@@ -106,7 +114,7 @@ def _walk(root, out):
 
 
 def _warn_of_stems(names):
-    stems = {}
+    stems: dict = {}
     for name in names:
         stems.setdefault(os.path.splitext(name)[0], []).append(name)
     for same in stems.values():
@@ -184,7 +192,7 @@ def _state(path):
     return stat.st_size, stat.st_mtime_ns
 
 
-def read_manifest(out):
+def read_manifest(out: PathLike) -> pd.DataFrame:
     """Read the manifest of a folder of results.
 
     Parameters
@@ -301,7 +309,16 @@ class _Progress:
     },
     prefer_skip_nested_validation=True,
 )
-def detect_files(detector, recordings, out, *, n_jobs=None, on_error="warn", overwrite=False, progress=False):
+def detect_files(
+    detector: CryDetector,
+    recordings: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    n_jobs: int | None = None,
+    on_error: Literal["raise", "warn"] = "warn",
+    overwrite: bool = False,
+    progress: bool = False,
+) -> pd.DataFrame:
     """Detect crying in a folder of recordings, and write the results file by file.
 
     For ``monday.wav`` the folder ``out`` gets ``monday.wav.timeline.csv`` (second, score, cry, usable),
@@ -475,7 +492,7 @@ def _as_manifest(rows):
     return table.astype({"n_bouts": int, "duration": float, "cry_duration": float, "usable": float})
 
 
-def read_timelines(out, files=None):
+def read_timelines(out: PathLike, files: Sequence[str] | None = None) -> pd.DataFrame:
     """Read the seconds of recordings back.
 
     Parameters
@@ -524,7 +541,12 @@ def _readable(out, files=None):
     },
     prefer_skip_nested_validation=True,
 )
-def report(out, *, by="recording", start=None):
+def report(
+    out: PathLike,
+    *,
+    by: Literal["recording", "hour"] = "recording",
+    start: Any = None,
+) -> pd.DataFrame:
     """Summarise a folder of results, file by file.
 
     Parameters

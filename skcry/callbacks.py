@@ -25,7 +25,7 @@ except ImportError:
         def propagate_callback_context(self, estimator):
             return contextlib.nullcontext()
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand-in for the one of scikit-learn 1.9."""
 
         def _init_callback_context(self, **about):

@@ -102,10 +102,12 @@ def describe_labels(y, durations, annotated):
     dict of str to list of (int, float)
         For each label the number of stretches, or of recordings, and their duration in seconds.
     """
-    found = defaultdict(lambda: [0, 0.0])
+    found: dict[str, list] = defaultdict(lambda: [0, 0.0])
     for one, duration in zip(y, durations, strict=True):
-        table = as_annotations(one) if annotated else None
-        rows = zip(table["label"], table["offset"] - table["onset"], strict=True) if annotated else [(one, duration)]
+        rows = [(one, duration)]
+        if annotated:
+            table = as_annotations(one)
+            rows = list(zip(table["label"], table["offset"] - table["onset"], strict=True))
         for label, seconds in rows:
             found[str(label)][0] += 1
             found[str(label)][1] += float(seconds)

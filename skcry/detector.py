@@ -1,15 +1,21 @@
 """From recordings to seconds and events of crying: one estimator."""
 
+from __future__ import annotations
+
 import datetime
 import numbers
 import warnings
+from collections.abc import Sequence
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.special import expit, logit, softmax
-from sklearn.base import ClassifierMixin, _fit_context, clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
+from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -27,7 +33,7 @@ from sklearn.utils.validation import (
 from .adapting import annotated_level, background_level, background_quantile
 from .base import BaseEstimator, library_versions
 from .callbacks import CallbackSupportMixin, task
-from .card import describe_labels, make_card
+from .card import ModelCard, describe_labels, make_card
 from .decoding import (
     EPSILON,
     best_f1_threshold,
@@ -44,6 +50,7 @@ from .pipeline import make_cry_pipeline
 from .roles import assign_roles
 from .splits import fit_by_group, grouped_splits
 from .streaming import Recording, score_recordings, usable_seconds, windows_in_open_seconds
+from .typing import Annotations, Labels, RandomState, Recordings, Targets, _fit_context
 from .windows import Windower
 
 
@@ -155,6 +162,13 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     n_features_in_ : int
         Number of timepoints, where the recordings came as a 2-D array.
 
+    See Also
+    --------
+    make_cry_pipeline : The default estimator.
+    detect_files : Detects in a folder of files, and keeps what is finished.
+    summarize : Turns a timeline into the numbers that are reported.
+    skcry.metrics.get_scorer : Scorers for searches over detectors.
+
     Notes
     -----
     With one class that is crying, the score of a recording is the highest threshold at which :meth:`detect` would still
@@ -194,23 +208,23 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: BaseEstimator | None = None,
         *,
-        windower=None,
-        gate=None,
-        positive=("cry",),
-        negative=None,
-        min_overlap=0.5,
-        mixed="keep",
-        target_duration="hop",
-        smooth_duration=1,
-        threshold="cv",
-        max_false_alarms=None,
-        cv=3,
-        merge_gap=5.0,
-        min_duration=5.0,
-        random_state=None,
-    ):
+        windower: Windower | None = None,
+        gate: EnergyGate | None = None,
+        positive: Labels | None = ("cry",),
+        negative: Labels | None = None,
+        min_overlap: float = 0.5,
+        mixed: Literal["keep", "drop"] = "keep",
+        target_duration: Literal["hop"] | float | None = "hop",
+        smooth_duration: int = 1,
+        threshold: Literal["cv"] | float = "cv",
+        max_false_alarms: float | None = None,
+        cv: int | BaseCrossValidator | BaseShuffleSplit | Sequence = 3,
+        merge_gap: float = 5.0,
+        min_duration: float = 5.0,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.windower = windower
         self.gate = gate
@@ -239,19 +253,22 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     # As GroupKFold does: where metadata is routed, groups are wanted.
     __metadata_request__fit = {"groups": True}
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Tell which metadata go where: ``groups`` and ``sample_weight`` of recordings become those of their windows.
 
         Returns
         -------
         MetadataRouter
+            What the detector asks for itself, and what its estimator does.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         estimator = make_cry_pipeline() if self.estimator is None else self.estimator
         return MetadataRouter(owner=self).add_self_request(self).add(estimator=estimator, method_mapping=mapping)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, groups=None, sample_weight=None):
+    def fit(
+        self, X: Recordings, y: Targets, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Fit on annotated or labelled recordings.
 
         Parameters
@@ -272,6 +289,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         CryDetector
+            Itself, fitted.
 
         Raises
         ------
@@ -361,7 +379,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         truth = self._truth(y, windows, label_map)
         self.training_ = self._describe_training(windows, y, truth, groups is not None)
         self.calibrator_, self.threshold_, self.level_, self.background_level_ = None, 0.5, 0.0, None
-        self.left_out_ = None
+        self.left_out_: dict | None = None
         splits = self._splits(windows, labels, seed) if self.threshold == "cv" else []
         tasks = self._init_callback_context(max_subtasks=len(splits) + 1)
         tasks.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -456,7 +474,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _splits(self, windows, labels, seed):
         """Split the windows; the user's own splits are of recordings."""
         cv = self.cv
-        if not isinstance(cv, numbers.Integral) and not hasattr(cv, "split"):
+        if hasattr(cv, "__iter__"):
             cv = [tuple(np.flatnonzero(np.isin(windows.recording, rows)) for rows in split) for split in cv]
         return grouped_splits(cv, labels, windows.groups, seed)
 
@@ -534,7 +552,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             "versions": library_versions(),
         }
 
-    def card(self):
+    def card(self) -> ModelCard:
         """Describe the detector for those who are to use it: the model card.
 
         Returns
@@ -576,7 +594,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     # Adapting
 
-    def calibrate(self, X, y=None):
+    def calibrate(self, X: Recordings, y: Sequence[Annotations] | None = None) -> Self:
         """Adapt to a new home, from a few minutes of its sound.
 
         Microphone, room and infant shift all scores of a home. One number, ``level_``, is added to the log-odds of
@@ -766,7 +784,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             warnings.warn(problem, stacklevel=3)
         return recording.error is None
 
-    def timeline(self, X, *, on_error="raise"):
+    def timeline(self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise") -> pd.DataFrame:
         """Score every second.
 
         Long recordings go through in blocks, files and arrays alike: memory does not grow with the length of the day.
@@ -815,7 +833,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         index = pd.RangeIndex(len(probabilities), name="second")
         return pd.DataFrame({**columns, "usable": recording.usable}, index=index)
 
-    def detect(self, X, *, on_error="raise"):
+    def detect(self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise") -> pd.DataFrame:
         """Find the events.
 
         Parameters
@@ -868,7 +886,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         table = table.sort_values("onset", kind="stable", ignore_index=True)
         return table.drop(columns="label") if self.positive_index_ is not None else table
 
-    def decision_function(self, X):
+    def decision_function(self, X: Recordings) -> np.ndarray:
         """Score each recording: log-odds of crying, zero at the threshold.
 
         Parameters
@@ -889,7 +907,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         odds = logit(score) - logit(np.clip(self.threshold_, EPSILON, 1 - EPSILON))
         return odds if self.positive_index_ == 1 else -odds
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Recordings) -> np.ndarray:
         """Score each recording in probabilities.
 
         Parameters
@@ -913,7 +931,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             rows.append((score, 1 - score) if self.positive_index_ == 0 else (1 - score, score))
         return np.array(rows)
 
-    def predict(self, X):
+    def predict(self, X: Recordings) -> np.ndarray:
         """Predict the class of each recording: whether it contains crying.
 
         Parameters
@@ -924,6 +942,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_recordings,)
+            One of ``classes_`` each: 1 for crying where ``fit`` had annotations.
         """
         check_is_fitted(self, "estimator_")
         probabilities = self.predict_proba(X)
@@ -932,7 +951,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         crying = probabilities[:, self.positive_index_] >= self.threshold_
         return self.classes_[np.where(crying, self.positive_index_, 1 - self.positive_index_)]
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Recordings, y: Targets, sample_weight: ArrayLike | None = None) -> float:
         """Compare with the truth.
 
         Parameters

@@ -6,10 +6,16 @@ how much of a stretch of time each class covers (:func:`coverage`), and turns de
 (:func:`find_events`).
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+
+from .typing import Annotations, Labels
 
 # Annotation tools round to milliseconds and audio encoders pad by some ten of them: that much past the end of a
 # recording is rounding, more is a mistake.
@@ -17,10 +23,14 @@ END_TOLERANCE = 0.1
 # Two tools rarely agree on a boundary to better than this; a shorter overlap is no contradiction.
 OVERLAP_TOLERANCE = 1e-3
 
+__all__ = ["LabelMap", "as_annotations", "class_intervals", "classify", "coverage", "find_events", "merge"]
+
 COLUMN_NAMES = {"start": "onset", "end": "offset", "begin": "onset", "stop": "offset"}
 
 
-def as_annotations(annotations, *, duration=None, name="annotations"):
+def as_annotations(
+    annotations: Annotations, *, duration: float | None = None, name: str = "annotations"
+) -> pd.DataFrame:
     """Bring one recording's annotations into one form, and check them.
 
     Parameters
@@ -125,6 +135,8 @@ def _as_names(names):
 class LabelMap:
     """The one place where label names become classes.
 
+    Called with label names, it gives their classes. Whatever takes ``positive`` and ``negative`` makes one of them.
+
     Parameters
     ----------
     positive : str, tuple of str or None, default=("cry",)
@@ -133,10 +145,22 @@ class LabelMap:
         Labels that do not. None means whatever is not positive; with names given, a label in neither is an error. With
         ``positive=None`` these are the names of "nothing of interest": the first of them names unlabelled time
         ("background" when None), and none of them is reported as an event.
+
+    See Also
+    --------
+    class_intervals : Applies it to annotations.
+
+    Examples
+    --------
+    >>> from skcry.events import LabelMap
+    >>> LabelMap(positive=("cry", "whine"))(["cry", "fuss", "whine"])
+    [1, 0, 1]
+    >>> LabelMap(positive=None, negative="quiet").background
+    'quiet'
     """
 
-    positive: tuple | None = ("cry",)
-    negative: tuple | None = None
+    positive: Labels | None = ("cry",)
+    negative: Labels | None = None
 
     def __post_init__(self):
         for side in ("positive", "negative"):
@@ -149,18 +173,18 @@ class LabelMap:
             raise ValueError(f"{sorted(both)} stand in positive and in negative. Keep each label on one side.")
 
     @property
-    def background(self):
+    def background(self) -> int | str:
         """Class of the time that no annotation covers."""
         if self.positive is not None:
             return 0
         return self.negative[0] if self.negative else "background"
 
     @property
-    def uninteresting(self):
+    def uninteresting(self) -> set:
         """Set of the classes that are never reported as events."""
         return {0} if self.positive is not None else {self.background, *(self.negative or ())}
 
-    def __call__(self, labels, name="annotations"):
+    def __call__(self, labels: Iterable, name: str = "annotations") -> list:
         """Map label names, one by one, to a list of classes."""
         labels = [str(label) for label in labels]
         if self.positive is None:
@@ -176,8 +200,10 @@ class LabelMap:
         return [int(label in self.positive) for label in labels]
 
 
-def class_intervals(annotations, label_map, *, duration=None, name="annotations"):
-    """Disjoint intervals of each class, from one recording's annotations.
+def class_intervals(
+    annotations: Annotations, label_map: LabelMap, *, duration: float | None = None, name: str = "annotations"
+) -> dict[int | str, np.ndarray]:
+    """Find the disjoint intervals of each class in one recording's annotations.
 
     Parameters
     ----------
@@ -202,7 +228,7 @@ def class_intervals(annotations, label_map, *, duration=None, name="annotations"
     """
     table = as_annotations(annotations, duration=duration, name=name)
     table["class"] = label_map(table["label"], name)
-    last = {}
+    last: dict = {}
     for row in table.itertuples():
         for other, seen in last.items():
             if other != row[4] and seen.offset - row.onset > OVERLAP_TOLERANCE:
@@ -216,9 +242,29 @@ def class_intervals(annotations, label_map, *, duration=None, name="annotations"
     return {key: merge(rows[["onset", "offset"]].to_numpy()) for key, rows in table.groupby("class")}
 
 
-def merge(intervals, gap=0.0):
-    """Merge sorted intervals that overlap, touch, or lie at most ``gap`` seconds apart."""
-    merged = []
+def merge(intervals: Iterable, gap: float = 0.0) -> np.ndarray:
+    """Merge sorted intervals that overlap, touch, or lie at most ``gap`` seconds apart.
+
+    Parameters
+    ----------
+    intervals : array-like of shape (n_intervals, 2)
+        Onsets and offsets in seconds, sorted by onset.
+    gap : float, default=0.0
+        Longest gap that is closed, in seconds.
+
+    Returns
+    -------
+    ndarray of shape (n_merged, 2)
+        Onsets and offsets of disjoint intervals.
+
+    Examples
+    --------
+    >>> from skcry.events import merge
+    >>> merge([(0, 2), (1, 3), (5, 6)], gap=1.0)
+    array([[0., 3.],
+           [5., 6.]])
+    """
+    merged: list = []
     for onset, offset in intervals:
         if merged and onset - merged[-1][1] <= gap:
             merged[-1][1] = max(offset, merged[-1][1])
@@ -227,8 +273,8 @@ def merge(intervals, gap=0.0):
     return np.array(merged, dtype=float).reshape(-1, 2)
 
 
-def coverage(intervals, onset, offset):
-    """Seconds of each stretch ``onset`` to ``offset`` that disjoint, sorted ``intervals`` cover.
+def coverage(intervals: np.ndarray, onset: ArrayLike, offset: ArrayLike) -> np.ndarray:
+    """Measure how many seconds of each stretch disjoint, sorted intervals cover.
 
     Parameters
     ----------
@@ -240,6 +286,7 @@ def coverage(intervals, onset, offset):
     Returns
     -------
     ndarray of shape (n_stretches,)
+        Seconds, from 0 to the length of the stretch.
 
     Examples
     --------
@@ -258,8 +305,17 @@ def coverage(intervals, onset, offset):
     return np.interp(offset, knots, heights) - np.interp(onset, knots, heights)
 
 
-def classify(annotations, label_map, onset, offset, *, min_overlap=0.5, duration=None, name="annotations"):
-    """Class of each stretch of time.
+def classify(
+    annotations: Annotations,
+    label_map: LabelMap,
+    onset: ArrayLike,
+    offset: ArrayLike,
+    *,
+    min_overlap: float = 0.5,
+    duration: float | None = None,
+    name: str = "annotations",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell the class of each stretch of time.
 
     Parameters
     ----------
@@ -280,6 +336,7 @@ def classify(annotations, label_map, onset, offset, *, min_overlap=0.5, duration
     Returns
     -------
     classes : ndarray of shape (n_stretches,)
+        Class of each stretch, as the label map names it.
     mixed : ndarray of bool of shape (n_stretches,)
         Whether a stretch holds more than one class (unlabelled time is background).
     """
@@ -299,7 +356,9 @@ def classify(annotations, label_map, onset, offset, *, min_overlap=0.5, duration
     return chosen, mixed
 
 
-def find_events(active, *, merge_gap=5.0, min_duration=5.0, duration=None):
+def find_events(
+    active: ArrayLike, *, merge_gap: float = 5.0, min_duration: float = 5.0, duration: float | None = None
+) -> np.ndarray:
     """Turn decisions per second into events.
 
     First gaps of at most ``merge_gap`` seconds between active seconds are closed, then events shorter than

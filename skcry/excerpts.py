@@ -1,19 +1,23 @@
 """Random excerpts of long recordings for annotators: sound to listen to, and detections to correct."""
 
+from __future__ import annotations
+
 import os
 import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
 from .events import as_annotations
 from .io.annotations import write_annotations
 from .io.audio import AudioFile, as_recordings
 from .io.files import atomic_path
+from .typing import PathLike, RandomState, validate_params
 
 INDEX_FILE = "excerpts.csv"
 COLUMNS = ["file", "annotation", "source", "onset", "offset", "n_events"]
@@ -81,7 +85,7 @@ def _events_inside(annotations, begin, end):
 def _draw_starts(n_frames, length, sr, annotations, n_excerpts, min_events, max_tries, rng):
     """Draw the first frames of stretches that do not overlap, each with enough events, as many as are found."""
     onset, offset = np.sort(annotations["onset"]), np.sort(annotations["offset"])
-    starts = []
+    starts: list = []
     while len(starts) < n_excerpts:
         tries = rng.randint(0, n_frames - length + 1, size=max_tries, dtype=np.int64)
         # As in _events_inside: what has begun by the end of the stretch, less what was over before it.
@@ -139,19 +143,19 @@ def _copy_stretch(source, start, length, target, header):
     prefer_skip_nested_validation=True,
 )
 def draw_excerpts(
-    recordings,
-    events,
-    out,
+    recordings: Sequence[PathLike],
+    events: pd.DataFrame,
+    out: PathLike,
     *,
-    duration=600.0,
-    n_excerpts=1,
-    min_events=1,
-    prefill=True,
-    suffix=".csv",
-    max_tries=10_000,
-    overwrite=False,
-    random_state=None,
-):
+    duration: float = 600.0,
+    n_excerpts: int = 1,
+    min_events: int = 1,
+    prefill: bool = True,
+    suffix: str = ".csv",
+    max_tries: int = 10_000,
+    overwrite: bool = False,
+    random_state: RandomState = None,
+) -> pd.DataFrame:
     """Draw random excerpts of long recordings, for people to annotate.
 
     Each is a stretch of sound in a file of its own, with an annotation file of the same name beside it. Stretches of
@@ -242,24 +246,24 @@ def draw_excerpts(
     rng = check_random_state(random_state)
 
     rows, stretches = [], []
-    for number, (path, header, annotations) in enumerate(zip(recordings, headers, found, strict=True)):
+    for number, (path, header, ours) in enumerate(zip(recordings, headers, found, strict=True)):
         sr = header.samplerate
         length = min(max(1, round(duration * sr)), header.frames)
-        starts = _draw_starts(header.frames, length, sr, annotations, n_excerpts, min_events, max_tries, rng)
+        starts = _draw_starts(header.frames, length, sr, ours, n_excerpts, min_events, max_tries, rng)
         if len(starts) < n_excerpts:
             warnings.warn(
                 f"{path}: {len(starts)} of {n_excerpts} excerpts found in max_tries={max_tries} tries each. The "
-                f"recording lasts {header.frames / sr:g} s and holds {len(annotations)} events; an excerpt must have "
+                f"recording lasts {header.frames / sr:g} s and holds {len(ours)} events; an excerpt must have "
                 f"{length / sr:g} s to itself and hold {min_events}. "
-                + ("Lower min_events." if len(annotations) < min_events else "Raise max_tries, or lower min_events, ")
-                + ("" if len(annotations) < min_events else "duration or n_excerpts."),
+                + ("Lower min_events." if len(ours) < min_events else "Raise max_tries, or lower min_events, ")
+                + ("" if len(ours) < min_events else "duration or n_excerpts."),
                 stacklevel=3,  # past the validation of parameters
             )
         for place, start in enumerate(starts, 1):
             # The numbers keep files apart whose recordings share a name.
             name = f"{number:0{len(str(len(recordings) - 1))}d}_{Path(path).stem}_{place:0{len(str(n_excerpts))}d}"
             onset, offset = start / sr, (start + length) / sr
-            inside = _events_inside(annotations, onset, offset)
+            inside = _events_inside(ours, onset, offset)
             file = f"{name}.{_written_format(header)[0].lower()}"
             rows.append((file, name + suffix, os.fspath(path), onset, offset, len(inside)))
             stretches.append((path, start, length, header, inside if prefill else inside.iloc[:0]))

@@ -1,11 +1,15 @@
 """First stage of a long search: seconds without energy where cries have theirs hold no crying."""
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Sequence
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import signal
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -13,6 +17,7 @@ from .base import BaseEstimator
 from .events import merge
 from .io.audio import DEFAULT_SR, as_recordings, load_recording, name_of, open_source
 from .signal.highpass import HighPassFilter
+from .typing import PathLike, Recordings, _fit_context
 
 BLOCK_DURATION = 60.0  # seconds of sound that are transformed together
 PUBLISHED_SR = 22050  # the unit of energy is that of a mel bank laid out at this rate, whatever the rate of the sound
@@ -109,6 +114,11 @@ class EnergyGate(BaseEstimator):
     n_features_in_ : int
         Number of timepoints, where the recordings came as a 2-D array.
 
+    See Also
+    --------
+    CryDetector : Takes one as its first stage.
+    skcry.events.find_events : Closes gaps and drops short events in the same way, second by second.
+
     Notes
     -----
     All defaults but ``level`` are published. ``EnergyGate(level="absolute")`` agrees with the published code on 99.9 %
@@ -157,23 +167,23 @@ class EnergyGate(BaseEstimator):
 
     def __init__(
         self,
-        level="recording",
+        level: Literal["recording", "absolute"] = "recording",
         *,
-        threshold=5.0,
-        below_loud_db=18.0,
-        above_quiet_db=(10.0, 40.0),
-        cutoff=350.0,
-        order=10,
-        n_mels=128,
-        frame_duration=0.08,
-        hop_duration=0.04,
-        window_length=121,
-        polyorder=5,
-        merge_gap=5.0,
-        min_duration=5.0,
-        sr=None,
-        channel=None,
-    ):
+        threshold: float = 5.0,
+        below_loud_db: float = 18.0,
+        above_quiet_db: Sequence[float] = (10.0, 40.0),
+        cutoff: float = 350.0,
+        order: int = 10,
+        n_mels: int = 128,
+        frame_duration: float = 0.08,
+        hop_duration: float = 0.04,
+        window_length: int = 121,
+        polyorder: int = 5,
+        merge_gap: float = 5.0,
+        min_duration: float = 5.0,
+        sr: int | None = None,
+        channel: int | None = None,
+    ) -> None:
         self.level = level
         self.threshold = threshold
         self.below_loud_db = below_loud_db
@@ -191,7 +201,7 @@ class EnergyGate(BaseEstimator):
         self.channel = channel
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Recordings, y: object = None) -> Self:
         """Check the parameters; nothing is learned from the recordings.
 
         Parameters
@@ -204,6 +214,7 @@ class EnergyGate(BaseEstimator):
         Returns
         -------
         EnergyGate
+            Itself, fitted.
 
         Raises
         ------
@@ -295,7 +306,7 @@ class EnergyGate(BaseEstimator):
         is_open[second[np.cumsum(kept[:-1]) > 0]] = True
         return highest[:-1], is_open[:-1]
 
-    def open_seconds(self, item, name="recording"):
+    def open_seconds(self, item: ArrayLike | PathLike, name: str = "recording") -> np.ndarray:
         """Tell for each second of one recording whether it may hold crying.
 
         Parameters
@@ -308,6 +319,7 @@ class EnergyGate(BaseEstimator):
         Returns
         -------
         ndarray of bool of shape (n_seconds,)
+            True where the gate is open.
 
         Raises
         ------
@@ -317,7 +329,7 @@ class EnergyGate(BaseEstimator):
         check_is_fitted(self, "sr_")
         return self._second_energies(item, name)[1]
 
-    def timeline(self, X):
+    def timeline(self, X: Recordings) -> pd.DataFrame:
         """Judge every second.
 
         Parameters
@@ -347,7 +359,7 @@ class EnergyGate(BaseEstimator):
             tables[number] = pd.DataFrame({"energy": energy, "open": is_open}, index=index)
         return pd.concat(tables, names=["recording", "second"])
 
-    def detect(self, X):
+    def detect(self, X: Recordings) -> pd.DataFrame:
         """Find the stretches that may hold crying.
 
         Parameters
@@ -365,7 +377,7 @@ class EnergyGate(BaseEstimator):
         OSError, ValueError
             If a recording cannot be read.
         """
-        rows = []
+        rows: list = []
         for number, table in self.timeline(X).groupby("recording"):
             edges = np.flatnonzero(np.diff(np.concatenate([[0], table["open"].astype(np.int8), [0]])))
             rows.extend((number, onset, offset) for onset, offset in edges.reshape(-1, 2))

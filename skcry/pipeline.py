@@ -1,16 +1,20 @@
 """The pipeline from windows of sound to a decision, as one estimator."""
 
+from __future__ import annotations
+
 import contextlib
+from typing import Literal
 
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
-from sklearn.base import _fit_context, clone
+from joblib import Memory
+from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion
 from sklearn.pipeline import Pipeline as Chain
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from .base import BaseEstimator
 from .callbacks import CallbackSupportMixin, task
@@ -19,6 +23,7 @@ from .nn.classifier import AlexNetClassifier
 from .nn.frames import FrameCNNClassifier
 from .nn.wav2vec2 import Wav2Vec2Embedding
 from .signal import HighPassFilter
+from .typing import Labels, RandomState, _fit_context, validate_params
 
 FAMILIES = ("frames", "embedding", "stats", "wav2vec2")
 
@@ -88,15 +93,15 @@ def _parts(step):
     prefer_skip_nested_validation=True,
 )
 def make_cry_pipeline(
-    classifier=None,
+    classifier: BaseEstimator | None = None,
     *,
-    features="frames",
-    select=None,
-    resample="smote",
-    memory=None,
-    random_state=None,
-    verbose=False,
-):
+    features: Labels = "frames",
+    select: BaseEstimator | None = None,
+    resample: Literal["smote", "under", "weight"] | None = "smote",
+    memory: str | Memory | None = None,
+    random_state: RandomState = None,
+    verbose: bool = False,
+) -> Pipeline:
     """Build the pipeline from windows to a decision.
 
     Its steps, all of them reachable by ``set_params``, replaceable by another estimator or by ``"passthrough"``:
@@ -198,9 +203,9 @@ def make_cry_pipeline(
                 "none. Choose 'smote' or 'under'."
             )
         classifier = clone(classifier).set_params(class_weight="balanced")
-    samplers = {"smote": SMOTE(random_state=random_state), "under": RandomUnderSampler(random_state=random_state)}
-    band = {"fmin": 200.0, "fmax": 4000.0, "top_db": 50.0}
-    nets = {"random_state": random_state, "verbose": int(verbose)}
+    samplers: dict = {"smote": SMOTE(random_state=random_state), "under": RandomUnderSampler(random_state=random_state)}
+    band: dict = {"fmin": 200.0, "fmax": 4000.0, "top_db": 50.0}
+    nets: dict = {"random_state": random_state, "verbose": int(verbose)}
     made = {
         "frames": Chain([("mel", MelSpectrogram(n_mels=64, **band)), ("net", FrameCNNClassifier(**nets))]),
         "embedding": Chain(

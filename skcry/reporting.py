@@ -1,14 +1,18 @@
 """From seconds to the numbers that researchers report: how much an infant cried, in how many bouts, at what hours."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import datetime
 from numbers import Real
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from .events import find_events
+from .typing import validate_params
 
 HOUR = 3600  # seconds
 NANOSECONDS = 10**9  # in a second
@@ -141,7 +145,14 @@ def _describe(lengths, cell, n_cells, kind, names):
     },
     prefer_skip_nested_validation=True,
 )
-def summarize(timeline, *, by="recording", start=None, merge_gap=5.0, min_duration=5.0):
+def summarize(
+    timeline: pd.DataFrame,
+    *,
+    by: Literal["recording", "hour"] = "recording",
+    start: object = None,
+    merge_gap: float = 5.0,
+    min_duration: float = 5.0,
+) -> pd.DataFrame:
     """Summarize a timeline: how much crying, in how many bouts, per recording or per hour.
 
     Crying is what lies in bouts: crying seconds, with the gaps of at most ``merge_gap`` between them, less what is
@@ -204,7 +215,7 @@ def summarize(timeline, *, by="recording", start=None, merge_gap=5.0, min_durati
     monday.wav 2024-05-01 23:00:00     0.666667        2
                2024-05-02 00:00:00     1.000000        0
     """
-    if "cry" not in timeline or "label" in timeline and timeline["cry"].dtype != bool:
+    if "cry" not in timeline or ("label" in timeline and timeline["cry"].dtype != bool):
         remedy = "CryDetector.timeline gives it"
         if "label" in timeline:
             remedy = (

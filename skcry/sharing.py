@@ -17,17 +17,22 @@ import os
 import re
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import safetensors.numpy
 import skops.io
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from . import __version__
 from .base import library_versions
 from .io.files import atomic_path
+from .typing import PathLike, validate_params
 from .weights import WeightStore
+
+__all__ = ["load", "read_about", "save"]
 
 FORMAT = 1
 FIRST_LINE = re.compile(rb"skcry model, format (\d{1,9})\n")
@@ -126,7 +131,7 @@ def _without_requests(part):
     },
     prefer_skip_nested_validation=True,
 )
-def save(estimator, path, *, weight_dtype=None):
+def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["float16"] | None = None) -> None:
     """Write an estimator to a file that others can open without fear.
 
     A pickle runs what is in it. This file holds data: :func:`load` builds from it the types that it trusts, and refuses
@@ -253,7 +258,7 @@ def _parts(archive):
         return {one.filename: file.read(one) for one in members}
 
 
-def read_about(path):
+def read_about(path: PathLike) -> dict[str, Any]:
     """Tell what a saved model is, without building it.
 
     Parameters
@@ -286,7 +291,7 @@ def read_about(path):
     {"path": [str, os.PathLike], "trusted": [list, tuple]},
     prefer_skip_nested_validation=True,
 )
-def load(path, *, trusted=()):
+def load(path: PathLike, *, trusted: Sequence[str] = ()) -> BaseEstimator:
     """Read an estimator that :func:`save` wrote. Nothing in the file is executed.
 
     Parameters

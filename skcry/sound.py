@@ -1,5 +1,9 @@
 """What all transformers of sound share: checked input, one rate, work done once per recording."""
 
+from __future__ import annotations
+
+from typing import Self
+
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import _check_feature_names, _check_n_features, validate_data
@@ -50,17 +54,18 @@ class SoundTransformer(TransformerMixin, BaseEstimator):
             )
         return sr or self.sr or DEFAULT_SR
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: object = None) -> Self:
         """Do nothing: sound and spectrograms stay arrays or ``Windows``, since they are no tables.
 
         Parameters
         ----------
-        transform : object
+        transform : object, default=None
             Ignored.
 
         Returns
         -------
         SoundTransformer
+            Itself.
         """
         return self
 

@@ -33,7 +33,7 @@ def grouped_splits(cv, labels, groups, random_state=None):
     """
     if isinstance(cv, numbers.Integral):
         n_groups = len(np.unique(groups))
-        if n_groups < cv:
+        if n_groups < int(cv):
             raise ValueError(
                 f"Fewer groups than splits: cv={cv} needs at least {cv} recordings (or infants, where groups are "
                 f"given), got {n_groups}. Pass more recordings, lower cv, or do without: threshold=0.5."

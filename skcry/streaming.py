@@ -60,7 +60,7 @@ class _Usable:
         self._rest = y[whole.size :]
 
     def finish(self):
-        rest = [self._rest.max() > self._rest.min()] if len(self._rest) else []
+        rest = [self._rest.max() > self._rest.min()] if self._rest is not None and len(self._rest) else []
         return np.concatenate([*self._parts, np.array(rest, dtype=bool)])
 
 
@@ -133,7 +133,8 @@ def stream(windower, X, *, gate=None, on_error="raise", progress=None):
         for item in X:  # no surprise after hours of work: a look at each header
             if isinstance(item, (str, os.PathLike)):
                 AudioFile(item, windower.sr, windower.channel).close()
-    short, total = [], 0
+    short: list = []
+    total = 0
     limit = BLOCK_DURATION * windower.sr
     for number, item in enumerate(X):
         recording = Recording(number, name_of(item, number), windower.sr)
@@ -239,7 +240,7 @@ def score_recordings(estimator, windower, X, *, n_scores, pooling, **options):
     scores : ndarray of shape (n_seconds, n_scores)
         On the whole real line, NaN in seconds that the gate closes.
     """
-    waiting = {}  # number of a recording -> starts and scores of its windows so far
+    waiting: dict = {}  # number of a recording -> starts and scores of its windows so far
     for block in stream(windower, X, **options):
         if block.windows is not None:
             scores, probable = window_scores(estimator, block.windows)

@@ -1,12 +1,14 @@
 """How networks leave memory: as arrays by name, in pickles and in shared models alike."""
 
+from __future__ import annotations
+
 import contextlib
 import contextvars
 
 import numpy as np
 import torch
 
-_STORE = contextvars.ContextVar("where weights are kept while a model is saved or loaded", default=None)
+_STORE: contextvars.ContextVar[WeightStore | None] = contextvars.ContextVar("open store", default=None)
 
 
 class WeightStore:
@@ -51,13 +53,13 @@ def keep(module, dtype=None):
         The arrays, or under which name an open store has them.
     """
     store = _STORE.get()
-    dtype = dtype or (store.dtype if store else None)
+    half = "float16" in (dtype, store and store.dtype)
     weights = {}
     for name, value in module.state_dict().items():
         value = value.detach().cpu()
-        rounded = dtype and value.ndim > 1 and value.is_floating_point()
+        rounded = half and value.ndim > 1 and value.is_floating_point()
         # A copy in any case: the module goes on changing.
-        weights[name] = (value.to(getattr(torch, dtype)) if rounded else value).numpy().copy(order="C")
+        weights[name] = (value.half() if rounded else value).numpy().copy(order="C")
     if store is None:
         return weights
     place = f"network{store.n_networks}"

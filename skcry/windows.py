@@ -6,12 +6,17 @@ recordings: indexing it copies no sound, and :meth:`Windows.map` computes once p
 them, :class:`skcry.sound.SoundTransformer` is what takes them.
 """
 
+from __future__ import annotations
+
 import numbers
 import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import TransformerMixin, _fit_context
+from numpy.typing import ArrayLike, DTypeLike
+from sklearn.base import TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,6 +25,7 @@ from .base import BaseEstimator
 from .events import LabelMap, classify
 from .io.audio import DEFAULT_SR, as_recordings, load_recording, name_of
 from .notebook import windows_html
+from .typing import Annotations, Labels, Recordings, _fit_context
 
 
 class Windows:
@@ -57,6 +63,10 @@ class Windows:
     groups : ndarray of shape (n_windows,)
         Group of each row, for ``cv.split(X, y, X.groups)``.
 
+    See Also
+    --------
+    Windower : Makes them from recordings.
+
     Examples
     --------
     >>> import numpy as np
@@ -70,7 +80,18 @@ class Windows:
     1          1    1.0  6.0
     """
 
-    def __init__(self, tracks, recording, start, n_timepoints, *, sr, lengths=None, groups=None, names=None):
+    def __init__(
+        self,
+        tracks: Sequence[np.ndarray],
+        recording: ArrayLike,
+        start: ArrayLike,
+        n_timepoints: int,
+        *,
+        sr: int,
+        lengths: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
         self._tracks = tuple(_frozen(track) for track in tracks)
         self.recording = np.asarray(recording, dtype=np.intp)
         self.start = np.asarray(start, dtype=np.int64)
@@ -125,7 +146,7 @@ class Windows:
 
     # What an array has
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.start)
 
     @property
@@ -137,21 +158,21 @@ class Windows:
         return set(np.unique(self._track).tolist()) or {next(n for n, t in enumerate(self._tracks) if t is not None)}
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Tuple: ``(n_windows, n_timepoints)``, or with the leading axes of mapped tracks in between."""
         return (len(self), *self._any_track.shape[:-1], self._n_columns)
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """Number of axes: 2 for sound, 3 for spectrograms."""
         return len(self.shape)
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """Dtype of the values."""
         return self._any_track.dtype
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple):
             if len(key) == 0 or any(part is not Ellipsis for part in key[1:]) or key[0] is Ellipsis:
                 raise IndexError("Windows index rows only, as in X[rows] or X[rows, ...]; use np.asarray(X) for more.")
@@ -166,10 +187,10 @@ class Windows:
         fields = ("recording", "start", "groups", "_track", "_column")
         return self._replace(**{field: getattr(self, field)[rows] for field in fields})
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[np.ndarray]:
         return (self[row] for row in range(len(self)))
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("Windows cannot become an array without a copy.")
         out = np.empty(self.shape, dtype=self.dtype)
@@ -188,7 +209,7 @@ class Windows:
         tracks = tuple(None if track is None else _frozen(track) for track in state["_tracks"])
         self.__dict__.update(state, _tracks=tracks)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n_recordings = len(np.unique(self.recording))
         return (
             f"<Windows: {len(self)} of {self.n_timepoints / self.sr:g} s from {n_recordings} "
@@ -201,12 +222,14 @@ class Windows:
     # What only windows have
 
     @property
-    def times(self):
+    def times(self) -> pd.DataFrame:
         """DataFrame of shape (n_windows, 3): recording, and start and end in seconds."""
         start = self.start / self.sr
         return pd.DataFrame({"recording": self.recording, "start": start, "end": start + self.n_timepoints / self.sr})
 
-    def map(self, function, *, frame_length=1, hop_length=1):
+    def map(
+        self, function: Callable[[np.ndarray], np.ndarray], *, frame_length: int = 1, hop_length: int = 1
+    ) -> Windows:
         """Apply a function to each recording once; return windows over the results.
 
         A window of the result holds the columns computed from that window's sound alone. Where windows do not start on
@@ -226,6 +249,7 @@ class Windows:
         Returns
         -------
         Windows
+            The same windows, over the results.
         """
         aligned = self._n_columns >= frame_length and not (self._column % hop_length).any()
         if len(self) and (self._finish is not None or not aligned):
@@ -242,7 +266,7 @@ class Windows:
         n_columns = 1 + (self._n_columns - frame_length) // hop_length
         return self._replace(_tracks=tracks, _column=self._column // hop_length, _n_columns=n_columns)
 
-    def each(self, function):
+    def each(self, function: Callable[[np.ndarray], np.ndarray]) -> Windows:
         """Have a function applied to the windows, batch by batch, whenever they are read.
 
         Parameters
@@ -254,12 +278,21 @@ class Windows:
         Returns
         -------
         Windows
+            The same windows, over the same recordings.
         """
         if self._finish is not None:
             raise ValueError("These windows already carry a function of their own; combine both into one.")
         return self._replace(_finish=function)
 
-    def label(self, annotations, min_overlap=0.5, *, positive=("cry",), negative=None, target_duration=None):
+    def label(
+        self,
+        annotations: Sequence[Annotations],
+        min_overlap: float = 0.5,
+        *,
+        positive: Labels | None = ("cry",),
+        negative: Labels | None = None,
+        target_duration: float | None = None,
+    ) -> np.ndarray:
         """Label each window from the annotations of the recordings.
 
         Parameters
@@ -268,7 +301,7 @@ class Windows:
             For each recording a DataFrame or list of tuples, see :func:`skcry.events.as_annotations`.
         min_overlap : float, default=0.5
             A window is labelled with what covers at least this share of it (of the part inside the recording).
-        positive, negative : str, tuple of str or None
+        positive, negative : str, tuple of str or None, default=("cry",), None
             See :class:`skcry.events.LabelMap`.
         target_duration : float or None, default=None
             Label the windows by so many seconds in their middle; the rest is context. None means all of the window.
@@ -293,14 +326,21 @@ class Windows:
         """
         return self._classify(annotations, min_overlap, positive, negative, target_duration)[0]
 
-    def mixed(self, annotations, *, positive=("cry",), negative=None, target_duration=None):
+    def mixed(
+        self,
+        annotations: Sequence[Annotations],
+        *,
+        positive: Labels | None = ("cry",),
+        negative: Labels | None = None,
+        target_duration: float | None = None,
+    ) -> np.ndarray:
         """Find the windows that hold more than one class, say to train on the clear ones: ``X[~X.mixed(annotations)]``.
 
         Parameters
         ----------
         annotations : sequence of length n_recordings
             See :meth:`label`.
-        positive, negative : str, tuple of str or None
+        positive, negative : str, tuple of str or None, default=("cry",), None
             See :class:`skcry.events.LabelMap`. Unlabelled time is a class of its own.
         target_duration : float or None, default=None
             See :meth:`label`.
@@ -308,10 +348,11 @@ class Windows:
         Returns
         -------
         ndarray of bool of shape (n_windows,)
+            True where a window holds more than one class.
         """
         return self._classify(annotations, 0.5, positive, negative, target_duration)[1]
 
-    def _classify(self, annotations, min_overlap, positive, negative, target_duration):
+    def _classify(self, annotations, min_overlap: float, positive, negative, target_duration):
         if not isinstance(min_overlap, numbers.Real) or not 0 < min_overlap <= 1:
             raise ValueError(f"min_overlap={min_overlap!r} must be a share above 0 and up to 1.")
         if not hasattr(annotations, "__len__") or isinstance(annotations, (str, pd.DataFrame)):
@@ -392,8 +433,10 @@ def _as_index(key):
     return key.reshape(-1) if key.ndim == 0 and key.dtype != bool else key
 
 
-class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Cut recordings into overlapping windows.
+
+    The first step of everything here: one recording becomes many rows, which share its sound instead of copying it.
 
     Parameters
     ----------
@@ -414,6 +457,13 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     ----------
     window_length_, hop_length_ : int
         Both durations in timepoints.
+    n_features_in_ : int
+        Number of timepoints, where the recordings came as a 2-D array.
+
+    See Also
+    --------
+    Windows : What it makes.
+    CryDetector : Cuts, classifies and puts windows together again.
 
     Examples
     --------
@@ -435,7 +485,15 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         "channel": [Interval(numbers.Integral, 0, None, closed="left"), None],
     }
 
-    def __init__(self, window_duration=5.0, hop_duration=1.0, *, sr=DEFAULT_SR, last="pad", channel=None):
+    def __init__(
+        self,
+        window_duration: float = 5.0,
+        hop_duration: float = 1.0,
+        *,
+        sr: int = DEFAULT_SR,
+        last: Literal["pad", "drop"] = "pad",
+        channel: int | None = None,
+    ) -> None:
         self.window_duration = window_duration
         self.hop_duration = hop_duration
         self.sr = sr
@@ -443,7 +501,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.channel = channel
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Recordings, y: object = None) -> Self:
         """Check the parameters; nothing is learned from the recordings.
 
         Parameters
@@ -456,6 +514,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Returns
         -------
         Windower
+            Itself, fitted.
         """
         X = self._recordings(X)
         for name in ("n_features_in_", "feature_names_in_"):  # lists have neither
@@ -474,7 +533,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             setattr(self, f"{name}_length_", length)
         return self
 
-    def fit_transform(self, X, y=None, groups=None):
+    def fit_transform(self, X: Recordings, y: object = None, groups: ArrayLike | None = None) -> Windows:
         """Fit, and cut the same recordings. See :meth:`transform`.
 
         Parameters
@@ -489,10 +548,11 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Returns
         -------
         Windows of shape (n_windows, n_timepoints)
+            In the order of the recordings, and within each in that of time.
         """
         return self.fit(X, y).transform(X, groups=groups)
 
-    def transform(self, X, groups=None):
+    def transform(self, X: Recordings, groups: ArrayLike | None = None) -> Windows:
         """Cut recordings into windows.
 
         Parameters
@@ -507,6 +567,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Returns
         -------
         Windows of shape (n_windows, n_timepoints)
+            In the order of the recordings, and within each in that of time.
 
         Raises
         ------

@@ -245,7 +245,7 @@ def test_full_disk_keeps_what_is_finished(detector, days, tmp_path, monkeypatch)
         detect_files(detector, days, out)
     assert caught.value.errno == errno.ENOSPC
     assert batch_module.read_manifest(out)["file"].tolist() == ["a.wav", "b with space.flac"]
-    assert [path for path in (out / "zweites Kind ä").iterdir()] == []
+    assert list((out / "zweites Kind ä").iterdir()) == []
     monkeypatch.undo()
     assert detect_files(detector, days, out)["status"].tolist() == ["ok"] * 4
 

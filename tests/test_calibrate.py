@@ -204,7 +204,7 @@ def test_files_give_what_arrays_give_and_blocks_make_no_difference(fitted, data,
 
 
 def test_after_labels_of_recordings_annotations_calibrate(data):
-    recordings, annotations, _ = data
+    recordings, _, _ = data
     soft = fast(LogisticRegression(C=1e-3))
     weak = CryDetector(soft, threshold=0.5).fit(recordings, ["cry", "other"] * 3)
     before = weak.decision_function(recordings)

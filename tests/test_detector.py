@@ -371,7 +371,7 @@ def test_infants_reach_the_inner_splits(data, routing):
 
 
 def test_too_few_windows_for_smote_are_explained(data):
-    recordings, annotations, _ = data
+    recordings, _, _ = data
     tiny = make_cry_pipeline(features="stats").set_params(features__stats__features=["mfcc"])
     detector = CryDetector(tiny, windower=Windower(hop_duration=20), threshold=0.5)
     with pytest.raises(ValueError, match="n_neighbors") as caught:
@@ -458,7 +458,7 @@ def test_events_of_several_weak_labels_are_those_asked_for(data):
 
 
 def test_two_interesting_classes(data):
-    recordings, annotations, _ = data
+    recordings, _, _ = data
     named = [[(0, 40, "fuss")] if number % 2 else [(0, 40, "cry")] for number in range(len(recordings))]
     detector = CryDetector(fast(), positive=None, threshold=0.5).fit(recordings, named)
     assert detector.timeline(recordings).columns.tolist() == ["cry", "fuss", "label", "usable"]

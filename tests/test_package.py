@@ -39,6 +39,12 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert "examples/quickstart.py" in commands[0]
 
 
+def test_pre_commit_has_the_ruff_of_the_tests():
+    versions = dict(line.split("==") for line in (ROOT / "tests" / "constraints.txt").read_text().splitlines()[1:])
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.search(r"ruff-pre-commit\s+rev: v(.+)", hooks)[1] == versions["ruff"]
+
+
 def test_readme_code_runs(tmp_path, monkeypatch):
     """On toy-sized stand-ins for the default network, spread over few recordings."""
     from skcry.datasets import make_cry_recordings

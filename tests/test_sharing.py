@@ -155,7 +155,7 @@ def test_half_precision(detector, data, tmp_path):
     for ours, theirs in zip(net.parameters(), rounded.parameters(), strict=True):
         np.testing.assert_array_equal((ours.half().float() if ours.ndim > 1 else ours).detach(), theirs.detach())
     np.testing.assert_allclose(again.timeline(data[0])["score"], detector.timeline(data[0])["score"], atol=0.01)
-    parts = [dict((one.filename, one.file_size) for one in zipfile.ZipFile(file).infolist()) for file in (whole, half)]
+    parts = [{one.filename: one.file_size for one in zipfile.ZipFile(file).infolist()} for file in (whole, half)]
     assert parts[1]["weights.safetensors"] < 0.6 * parts[0]["weights.safetensors"]
     assert read_about(half)["weight_dtype"] == "float16"
 

@@ -1,5 +1,7 @@
 """Recordings with annotations in a folder, and clips with labels in a table."""
 
+from __future__ import annotations
+
 import os
 from numbers import Integral
 from pathlib import Path
@@ -7,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
 from ..events import as_annotations
 from ..io import read_annotations
 from ..io.annotations import SUFFIXES
 from ..io.audio import load_recording
+from ..typing import PathLike, validate_params
 
 # What libsndfile reads of what recorders and phones write.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
@@ -31,7 +34,7 @@ def _raise_all(faults, what):
 
 
 def _by_stem(paths):
-    stems = {}
+    stems: dict = {}
     for path in sorted(paths):
         stems.setdefault(path.stem, []).append(path)
     return stems
@@ -100,7 +103,7 @@ def _as_array(column):
     },
     prefer_skip_nested_validation=True,
 )
-def load_annotated(folder, sr=16000, *, tier=None, channel=None):
+def load_annotated(folder: PathLike, sr: int = 16000, *, tier: str | None = None, channel: int | None = None) -> Bunch:
     r"""Load a folder of recordings, each with its annotations in a file of the same name.
 
     ``day1.wav`` goes with ``day1.csv``, or with ``day1.TextGrid`` (Praat), ``day1.eaf`` (ELAN), ``day1.txt`` (Audacity
@@ -124,6 +127,8 @@ def load_annotated(folder, sr=16000, *, tier=None, channel=None):
     Returns
     -------
     data : Bunch
+        With these attributes.
+
         recordings : list of ndarray of float32 of shape (n_timepoints,)
             Sound at ``sr``, sorted by file name.
         annotations : list of DataFrame of shape (n_annotations, 3)
@@ -224,7 +229,15 @@ def load_annotated(folder, sr=16000, *, tier=None, channel=None):
     },
     prefer_skip_nested_validation=True,
 )
-def load_clips(table, sr=16000, *, file="file", label="label", group="group", folder=None):
+def load_clips(
+    table: PathLike | pd.DataFrame,
+    sr: int = 16000,
+    *,
+    file: str = "file",
+    label: str = "label",
+    group: str | None = "group",
+    folder: PathLike | None = None,
+) -> Bunch:
     """Load short clips, each with one label, from a table of files.
 
     Parameters
@@ -244,6 +257,8 @@ def load_clips(table, sr=16000, *, file="file", label="label", group="group", fo
     Returns
     -------
     data : Bunch
+        With these attributes.
+
         recordings : list of ndarray of float32 of shape (n_timepoints,)
             Sound at ``sr``, in the order of the table.
         labels : ndarray of shape (n_clips,)

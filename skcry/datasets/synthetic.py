@@ -6,6 +6,8 @@ two recorders sound alike. A threshold on the energy does not find the cries, th
 most of them, and there is something left to learn. Nothing here replaces a test on real recordings.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from numbers import Integral, Real
 
@@ -13,7 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy.signal import butter, oaconvolve, sosfilt
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
+
+from ..typing import RandomState, validate_params
 
 TABLE_LENGTH = 4096  # timepoints of one stored period; rounding to them leaves noise 60 dB below the tone
 CRY_BAND = (350, 3000)  # Hz, from below the pitch to above the first formants
@@ -193,8 +197,8 @@ def _rain(n, sr, rng):
 
 def _animal(n, sr, rng):
     """Series of calls of a cat, a gull, a child at play: the pitch and the rhythm of a bout of crying."""
-    voice = dict(f0=rng.uniform(300, 900), formants=np.array([1000, 2400, 4500]) * rng.uniform(0.6, 1.6, 3))
-    voice |= dict(slope=rng.uniform(-16, -2), hoarse=rng.beta(1, 3), jitter=rng.uniform(0.001, 0.01))
+    voice = {"f0": rng.uniform(300, 900), "formants": np.array([1000, 2400, 4500]) * rng.uniform(0.6, 1.6, 3)}
+    voice |= {"slope": rng.uniform(-16, -2), "hoarse": rng.beta(1, 3), "jitter": rng.uniform(0.001, 0.01)}
     return _calls(n, voice, rng.uniform(0.2, 0.8), rng.uniform(0.4, 1.5), sr, rng)
 
 
@@ -248,7 +252,7 @@ def _breath(n, infant, sr, rng):
 
 def _bout(n, infant, sr, rng):
     """Cries of 0.4-2 s with breaths in between; the first and the last sound is a cry."""
-    seconds = []
+    seconds: list = []
     while sum(seconds) < n / sr:
         seconds += [rng.uniform(0.2, 0.6)] * bool(seconds) + [np.clip(rng.lognormal(-0.1, 0.4), 0.4, 2.0)]
     if len(seconds) > 1 and sum(seconds) * sum(seconds[:-2]) > (n / sr) ** 2:  # one cry less fits better
@@ -354,8 +358,14 @@ def _make_recording(duration, bouts, infant, sr, rng):
     prefer_skip_nested_validation=True,
 )
 def make_cry_recordings(
-    n_recordings=12, duration=60.0, *, n_infants=None, sr=16000, cry_fraction=0.25, random_state=None
-):
+    n_recordings: int = 12,
+    duration: float = 60.0,
+    *,
+    n_infants: int | None = None,
+    sr: int = 16000,
+    cry_fraction: float = 0.25,
+    random_state: RandomState = None,
+) -> tuple[list[np.ndarray], list[pd.DataFrame], np.ndarray]:
     """Make recordings of several infants at home, with the times at which they cry.
 
     Cries come in bouts: expirations of 0.4-2 s with a rising and falling melody around the infant's own pitch, some

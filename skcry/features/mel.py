@@ -1,17 +1,22 @@
 """Mel spectrograms in decibels, computed once per recording and scaled per window."""
 
+from __future__ import annotations
+
 import numbers
 from functools import partial
+from typing import Literal, Self
 
 import numpy as np
 import scipy.fft
 import scipy.signal
 import scipy.sparse
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..sound import SoundTransformer, apply
+from ..typing import _fit_context
 from ..windows import Windows
 
 BLOCK_FRAMES = 256  # frames transformed at a time: some 3 MiB at the default setting, near the processor
@@ -83,6 +88,9 @@ def scale_decibels(X, *, ref_db, top_db):
 class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
     """Turn each window into a mel-scaled spectrogram in decibels.
 
+    Bands are narrow where the ear is fine and wide above, and decibels grow with the logarithm of power: what the
+    networks here take as an image. From :class:`Windows`, whose frames overlap, each frame is computed once.
+
     Parameters
     ----------
     n_fft : int, default=1024
@@ -111,6 +119,14 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         Number of frames of a window.
     sr_ : int
         Sampling rate in Hz.
+    n_features_in_ : int
+        Number of timepoints in a window.
+
+    See Also
+    --------
+    FrameCNNClassifier : Classifies spectrograms, having learned frame by frame.
+    AlexNetClassifier : Classifies spectrograms with the published network.
+    StatFeatures : Describes a window in numbers instead.
 
     Notes
     -----
@@ -139,8 +155,17 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
     }
 
     def __init__(
-        self, n_fft=1024, hop_length=400, n_mels=225, *, fmin=0.0, fmax=None, top_db=80.0, ref="window", sr=None
-    ):
+        self,
+        n_fft: int = 1024,
+        hop_length: int = 400,
+        n_mels: int = 225,
+        *,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        top_db: float | None = 80.0,
+        ref: Literal["window"] | float = "window",
+        sr: int | None = None,
+    ) -> None:
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.n_mels = n_mels
@@ -151,7 +176,7 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         self.sr = sr
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Build the mel bank for the rate of ``X``.
 
         Parameters
@@ -164,6 +189,7 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         Returns
         -------
         MelSpectrogram
+            Itself, fitted.
 
         Raises
         ------
@@ -186,7 +212,7 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         self.n_frames_ = 1 + max(0, X.shape[1] - self.n_fft) // self.hop_length
         return self
 
-    def transform(self, X):
+    def transform(self, X: Windows | ArrayLike) -> Windows | np.ndarray:
         """Compute the spectrogram of each recording, or clip by clip.
 
         Parameters

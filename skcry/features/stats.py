@@ -1,14 +1,21 @@
 """Describe each window by statistics of short-term features, which are computed once per recording."""
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Callable
+from typing import Self
 
 import numpy as np
-from sklearn.base import TransformerMixin, _fit_context
+from numpy.typing import ArrayLike
+from sklearn.base import TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from ..sound import SoundTransformer, apply
+from ..typing import Labels, _fit_context
+from ..windows import Windows
 from .short_term import N_BLOCKS, select_features, short_term_features
 
 
@@ -18,7 +25,7 @@ def median(values, axis):
     return ordered.take([(n - 1) // 2, n // 2], axis=axis).mean(axis=axis)
 
 
-STATISTICS = {"mean": np.mean, "median": median, "std": np.std, "min": np.min, "max": np.max}
+STATISTICS: dict[str, Callable] = {"mean": np.mean, "median": median, "std": np.std, "min": np.min, "max": np.max}
 
 
 def with_deltas(values):
@@ -68,6 +75,11 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
     n_features_in_ : int
         Number of timepoints in a window.
 
+    See Also
+    --------
+    MelSpectrogram : Turns a window into an image, for networks.
+    Wav2Vec2Embedding : Describes a window by what a model of speech makes of it.
+
     References
     ----------
     .. [1] T. Giannakopoulos (2015). pyAudioAnalysis: An open-source Python library for audio signal analysis.
@@ -100,14 +112,14 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
 
     def __init__(
         self,
-        features="all",
-        statistics=("mean", "median", "std"),
+        features: Labels = "all",
+        statistics: Labels = ("mean", "median", "std"),
         *,
-        frame_duration=0.05,
-        hop_duration=0.025,
-        deltas=True,
-        sr=None,
-    ):
+        frame_duration: float = 0.05,
+        hop_duration: float = 0.025,
+        deltas: bool = True,
+        sr: int | None = None,
+    ) -> None:
         self.features = features
         self.statistics = statistics
         self.frame_duration = frame_duration
@@ -119,7 +131,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
     set_output = TransformerMixin.set_output
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Settle the rate and the names of the features; nothing is learned from the sound.
 
         Parameters
@@ -132,6 +144,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         StatFeatures
+            Itself, fitted.
 
         Raises
         ------
@@ -159,7 +172,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
             )
         return length
 
-    def transform(self, X):
+    def transform(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute the statistics of each window.
 
         Parameters
@@ -194,7 +207,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         statistics = [STATISTICS[name](values, axis=-1) for name in self.statistics_]
         return np.stack(statistics, axis=-1).reshape(len(values), -1)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Name the outputs, such as "mfcc_1__median" and "delta_mfcc_1__std".
 
         Parameters
@@ -205,6 +218,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         ndarray of str of shape (n_outputs,)
+            Feature and statistic, with two underscores in between.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)

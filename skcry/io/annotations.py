@@ -1,11 +1,16 @@
 """Annotation files in and out: one function each way, one table of formats."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from ..events import as_annotations
+from ..typing import Annotations, PathLike
 from .csv_tables import (
     is_childproject,
     is_seconds,
@@ -99,11 +104,13 @@ def _recognise(path, names):
     if len(names) > 1:
         lines = lines_of(path)
         fallback = [name for name in names if FORMATS[name].recognise is None]
-        names = [name for name in names if name not in fallback and FORMATS[name].recognise(lines)] + fallback
+        names = [name for name in names if (fits := FORMATS[name].recognise) and fits(lines)] + fallback
     return names[0]
 
 
-def read_annotations(path, *, format=None, tier=None, recording=None):
+def read_annotations(
+    path: PathLike, *, format: str | None = None, tier: str | None = None, recording: str | None = None
+) -> pd.DataFrame:
     r"""Read the annotations of one recording.
 
     The extension says what a file is, in upper or lower case; where formats share one, so do its first line and its
@@ -187,7 +194,15 @@ def read_annotations(path, *, format=None, tier=None, recording=None):
     return as_annotations(rows, name=path.name)
 
 
-def write_annotations(annotations, path, *, format=None, duration=None, tier=None, recording=None):
+def write_annotations(
+    annotations: Annotations,
+    path: PathLike,
+    *,
+    format: str | None = None,
+    duration: float | None = None,
+    tier: str | None = None,
+    recording: str | None = None,
+) -> None:
     r"""Write the annotations of one recording.
 
     The extension says what is written: ``.csv`` start,end,label; ``.txt`` Audacity's labels; ``.TextGrid``, ``.eaf``

@@ -1,5 +1,7 @@
 """Read recordings: audio files in blocks by soundfile, arrays as they are, both checked, mono and floating point."""
 
+from __future__ import annotations
+
 import contextlib
 import numbers
 import os
@@ -8,6 +10,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+
+from ..typing import PathLike
 
 DEFAULT_SR = 16000  # what the field's worn recorders give; resampling up adds nothing
 READ_LENGTH = 2**14  # frames decoded at a time; what a FLAC file loses at most where it breaks off
@@ -151,7 +155,7 @@ class AudioFile:
         else:
             loud = np.abs(y)
             self._peak = np.maximum(self._peak, loud.max(axis=0))
-            self._n_clipped += np.count_nonzero(loud >= FULL_SCALE)
+            self._n_clipped += int(np.count_nonzero(loud >= FULL_SCALE))
         y = y.mean(axis=1) if self.channel is None else np.ascontiguousarray(y[:, self.channel])
         return y if self._resampler is None else self._resampler.resample_chunk(y, last=self._at_end)
 
@@ -237,7 +241,7 @@ def _announced_bytes(log):
     return (announced, there) if there < announced < 2**32 - 2**16 or announced > 2**32 else None
 
 
-def read_audio(path, sr=DEFAULT_SR, channel=None):
+def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None = None) -> tuple[np.ndarray, int]:
     """Read an audio file as mono floats at one rate.
 
     Parameters
@@ -272,7 +276,7 @@ def read_audio(path, sr=DEFAULT_SR, channel=None):
         silent channel, is clipped, or is sampled below 8000 Hz.
     """
     with AudioFile(path, sr, channel) as file:
-        parts = []
+        parts: list = []
         while not parts or len(parts[-1]):
             parts.append(file.read(READ_LENGTH))
         for problem in file.problems:
@@ -396,7 +400,7 @@ def as_recordings(X):
 
 def check_clips(X):
     """Refuse a 2-D array that is one stereo recording rather than many clips."""
-    shape = getattr(X, "shape", ())
+    shape: tuple = getattr(X, "shape", ())
     # Half a second at the default rate is no plausible number of clips of eight timepoints or fewer.
     if len(shape) == 2 and shape[1] <= 8 and shape[0] >= DEFAULT_SR // 2:
         raise ValueError(

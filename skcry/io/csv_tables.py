@@ -186,7 +186,7 @@ def _childproject_rows(row):
     if cries:
         # LENA marks the cries within a segment, in seconds; the segment itself would contradict them.
         return [(float(cry["start"]), float(cry["end"]), "cry") for cry in cries]
-    label = VCM_TYPES.get(known.get("vcm_type"))
+    label = VCM_TYPES.get(known.get("vcm_type", ""))
     if label != "cry":
         label = known.get("label", label) or known.get("speaker_type", "unknown")
     return [(onset, offset, label)]

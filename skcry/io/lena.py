@@ -1,11 +1,14 @@
 """LENA's .its files: cries, and the clock."""
 
+from __future__ import annotations
+
 import re
 from itertools import count
 from pathlib import Path
 
 import pandas as pd
 
+from ..typing import PathLike
 from .files import read_xml
 
 # "PT83.12S"; newer files may count hours and minutes, as ISO 8601 allows.
@@ -38,7 +41,7 @@ def read_its(path):
     return rows
 
 
-def read_its_clock(path):
+def read_its_clock(path: PathLike) -> pd.DataFrame:
     """Say when, by the clock, each stretch of a LENA recording was made.
 
     A recorder that is paused and switched on again goes on with the same audio file, so seconds in the file are no time

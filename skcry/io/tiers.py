@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from itertools import pairwise
 
 from .files import choose, read_text, read_xml
 
@@ -17,7 +18,7 @@ TOKEN = re.compile(r'(?P<text>"(?:[^"]|"")*")|(?P<flag><\w+>)|(?<!\S)(?P<number>
 def check_disjoint(table, what):
     """Refuse annotations that overlap, for formats whose tiers cannot hold those."""
     rows = list(table.itertuples())
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in pairwise(rows):
         if following.onset < row.offset:
             raise ValueError(
                 f"annotations: '{row.label}' from {row.onset:g} s to {row.offset:g} s overlaps "

@@ -1,13 +1,19 @@
 """Confidence intervals over recordings or infants."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length
+
+from ..typing import RandomState, validate_params
 
 
 @validate_params(
@@ -19,7 +25,14 @@ from sklearn.utils.validation import check_consistent_length
     },
     prefer_skip_nested_validation=True,
 )
-def bootstrap_interval(metric, *arrays, groups, level=0.9, n_resamples=1000, random_state=None):
+def bootstrap_interval(
+    metric: Callable[..., float],
+    *arrays: ArrayLike | pd.DataFrame | pd.Series,
+    groups: ArrayLike,
+    level: float = 0.9,
+    n_resamples: int = 1000,
+    random_state: RandomState = None,
+) -> tuple[float, float]:
     """Confidence interval of any metric, by drawing whole recordings or infants.
 
     Seconds of one recording resemble each other, and so do recordings of one infant: drawn one by one they would make

@@ -1,15 +1,20 @@
 """How well events agree with the truth, at one threshold or at many: counts of each recording, and rates from them."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..events import as_annotations, coverage, find_events, merge
 from ..reporting import HOUR, _blocks, _quote
+from ..typing import validate_params
 from .seconds import ratio
 from .truth import as_items
 
@@ -67,16 +72,16 @@ def _match(true, found, *, matching, min_overlap, onset_collar, offset_collar, o
 
 @validate_params(MATCHING, prefer_skip_nested_validation=True)
 def event_counts(
-    true_events,
-    found_events,
-    durations=None,
+    true_events: pd.DataFrame,
+    found_events: pd.DataFrame,
+    durations: Sequence[float] | Mapping[Any, float] | pd.Series | None = None,
     *,
-    matching="overlap",
-    min_overlap=0.5,
-    onset_collar=1.0,
-    offset_collar=1.0,
-    offset_share=0.5,
-):
+    matching: Literal["overlap", "iou", "collar"] = "overlap",
+    min_overlap: float = 0.5,
+    onset_collar: float = 1.0,
+    offset_collar: float | None = 1.0,
+    offset_share: float = 0.5,
+) -> pd.DataFrame:
     """Count in each recording what was found of the true events, and what of the found ones is right.
 
     Parameters
@@ -167,7 +172,7 @@ def event_counts(
 
 
 @validate_params({"counts": [pd.DataFrame], "by": [str, None]}, prefer_skip_nested_validation=True)
-def event_metrics(counts, *, by=None):
+def event_metrics(counts: pd.DataFrame, *, by: str | None = None) -> pd.DataFrame | pd.Series:
     """Turn counts of events into rates.
 
     Parameters
@@ -216,7 +221,15 @@ def event_metrics(counts, *, by=None):
     },
     prefer_skip_nested_validation=True,
 )
-def threshold_counts(true_events, timeline, *, n_thresholds=200, merge_gap=5.0, min_duration=5.0, **matching):
+def threshold_counts(
+    true_events: pd.DataFrame,
+    timeline: pd.DataFrame,
+    *,
+    n_thresholds: int = 200,
+    merge_gap: float = 5.0,
+    min_duration: float = 5.0,
+    **matching: Any,
+) -> pd.DataFrame:
     """Count events, as :func:`event_counts` does, at many thresholds on the score.
 
     Parameters
@@ -277,7 +290,7 @@ def threshold_counts(true_events, timeline, *, n_thresholds=200, merge_gap=5.0, 
 @validate_params(
     {"counts": [pd.DataFrame], "rate": [Interval(Real, 0, None, closed="left")]}, prefer_skip_nested_validation=True
 )
-def recall_at_false_alarms(counts, rate=1.0):
+def recall_at_false_alarms(counts: pd.DataFrame, rate: float = 1.0) -> float:
     """Share of the true events that is found at a threshold of at most so many false alarms per hour.
 
     Parameters

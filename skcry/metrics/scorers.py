@@ -1,16 +1,21 @@
 """The metrics by name, as scikit-learn's model selection takes them."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from ..typing import Annotations, Labels, Recordings, validate_params
 from .events import MATCHING, event_counts, event_metrics, recall_at_false_alarms, threshold_counts
 from .seconds import cry_minutes, cry_minutes_metrics, second_metrics
 from .truth import event_truth, second_truth
@@ -128,12 +133,13 @@ class _Scorer:
         return {name: evaluation[name] for name in self.name}
 
 
-def get_scorer_names():
-    """Names that :func:`get_scorer` knows.
+def get_scorer_names() -> list[str]:
+    """List the names that :func:`get_scorer` knows.
 
     Returns
     -------
     list of str
+        In alphabetical order.
 
     Examples
     --------
@@ -154,16 +160,16 @@ def get_scorer_names():
     prefer_skip_nested_validation=True,
 )
 def get_scorer(
-    name,
+    name: Labels,
     *,
-    merge_gap=5.0,
-    rate=1.0,
-    matching="overlap",
-    min_overlap=0.5,
-    onset_collar=1.0,
-    offset_collar=1.0,
-    offset_share=0.5,
-):
+    merge_gap: float = 5.0,
+    rate: float = 1.0,
+    matching: Literal["overlap", "iou", "collar"] = "overlap",
+    min_overlap: float = 0.5,
+    onset_collar: float = 1.0,
+    offset_collar: float | None = 1.0,
+    offset_share: float = 0.5,
+) -> Callable[[Any, Recordings, Sequence[Annotations]], Any]:
     """Get a scorer by name, to pass as ``scoring`` to anything in scikit-learn that has recordings as rows.
 
     Scorers take a fitted :class:`skcry.CryDetector` (or a search over one), recordings, and their annotations. Greater
@@ -185,8 +191,16 @@ def get_scorer(
         truth does not depend on the ``merge_gap`` of the detector, which a search may vary.
     rate : float, default=1.0
         False alarms per hour, for ``recall_at_false_alarms``.
-    matching, min_overlap, onset_collar, offset_collar, offset_share
+    matching : {"overlap", "iou", "collar"}, default="overlap"
         When an event counts as found, see :func:`event_counts`.
+    min_overlap : float, default=0.5
+        Share of an event, or of the union of two, for "overlap" and "iou".
+    onset_collar : float, default=1.0
+        Seconds by which onsets may differ, for "collar".
+    offset_collar : float or None, default=1.0
+        Seconds by which offsets may differ, for "collar". None: any offset will do.
+    offset_share : float, default=0.5
+        Share of the true event's length by which offsets may differ, for "collar".
 
     Returns
     -------

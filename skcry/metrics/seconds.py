@@ -1,7 +1,12 @@
 """How well seconds agree with the truth, and what follows for cry minutes per hour."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ..reporting import _flags, summarize
@@ -14,7 +19,7 @@ def ratio(part, whole):
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
 
 
-def second_metrics(truth, timeline):
+def second_metrics(truth: ArrayLike, timeline: pd.DataFrame) -> pd.Series:
     """Compare the seconds of a timeline with the truth, all recordings together.
 
     Parameters
@@ -71,7 +76,15 @@ def second_metrics(truth, timeline):
     return pd.Series(values, dtype=float)
 
 
-def cry_minutes(truth, timeline, *, by="recording", start=None, merge_gap=5.0, min_duration=5.0):
+def cry_minutes(
+    truth: pd.Series,
+    timeline: pd.DataFrame,
+    *,
+    by: Literal["recording", "hour"] = "recording",
+    start: object = None,
+    merge_gap: float = 5.0,
+    min_duration: float = 5.0,
+) -> pd.DataFrame:
     """Cry minutes per hour, true and found, of each recording or clock hour.
 
     Parameters
@@ -81,8 +94,10 @@ def cry_minutes(truth, timeline, *, by="recording", start=None, merge_gap=5.0, m
         crying, as they do in what is found.
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by recording and second, with the column ``cry`` and, where known, ``usable``.
-    by, start
-        Recordings or hours, and when recordings began; see :func:`skcry.summarize`.
+    by : {"recording", "hour"}, default="recording"
+        One row per recording, or per recording and hour.
+    start : datetime-like, sequence of them, dict, Series or None, default=None
+        When each recording began, see :func:`skcry.summarize`.
     merge_gap, min_duration : float, default=5.0
         Rules for what is found, see :func:`skcry.summarize`; those of the detector.
 
@@ -115,7 +130,7 @@ def cry_minutes(truth, timeline, *, by="recording", start=None, merge_gap=5.0, m
     return pd.DataFrame(minutes).dropna()
 
 
-def cry_minutes_metrics(minutes):
+def cry_minutes_metrics(minutes: pd.DataFrame) -> pd.Series:
     """Error of cry minutes per hour, as researchers publish it.
 
     Parameters

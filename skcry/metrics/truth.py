@@ -1,14 +1,18 @@
 """Annotations in, truth out: which seconds are crying, and from when to when."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
 from ..events import LabelMap, class_intervals, classify, merge
 from ..reporting import _blocks, _quote
+from ..typing import Annotations, Labels, validate_params
 
 _LABELS = [str, tuple, list]
 _SECONDS = [Interval(Real, 0, None, closed="left")]
@@ -61,8 +65,15 @@ def _bouts(annotations, label_map, merge_gap, duration=None, name="annotations")
     prefer_skip_nested_validation=True,
 )
 def second_truth(
-    annotations, timeline, *, positive=("cry",), negative=None, min_overlap=0.5, merge_gap=0.0, durations=None
-):
+    annotations: Sequence[Annotations] | Mapping[Any, Annotations],
+    timeline: pd.DataFrame,
+    *,
+    positive: Labels = ("cry",),
+    negative: Labels | None = None,
+    min_overlap: float = 0.5,
+    merge_gap: float = 0.0,
+    durations: Sequence[float] | Mapping[Any, float] | pd.Series | None = None,
+) -> pd.Series:
     """Tell which seconds of a timeline are annotated as crying.
 
     Parameters
@@ -71,7 +82,7 @@ def second_truth(
         Annotations of each recording, see :func:`skcry.events.as_annotations`: a list in the order of ``X``, or a dict.
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by recording and second, as :meth:`skcry.CryDetector.timeline` gives it.
-    positive, negative : str, tuple of str
+    positive, negative : str, tuple of str, default=("cry",), None
         Labels that count as crying, and those that do not; see :class:`skcry.events.LabelMap`.
     min_overlap : float, default=0.5
         Share of a second that crying must cover for it to count as crying.
@@ -117,14 +128,20 @@ def second_truth(
 @validate_params(
     {"positive": _LABELS, "negative": [*_LABELS, None], "merge_gap": _SECONDS}, prefer_skip_nested_validation=True
 )
-def event_truth(annotations, *, positive=("cry",), negative=None, merge_gap=5.0):
+def event_truth(
+    annotations: Sequence[Annotations] | Mapping[Any, Annotations],
+    *,
+    positive: Labels = ("cry",),
+    negative: Labels | None = None,
+    merge_gap: float = 5.0,
+) -> pd.DataFrame:
     """Bring annotations into events of crying, in the form in which a detector gives its own.
 
     Parameters
     ----------
     annotations : list, or dict from recording, of DataFrame or list of tuples
         Annotations of each recording, see :func:`skcry.events.as_annotations`.
-    positive, negative : str, tuple of str
+    positive, negative : str, tuple of str, default=("cry",), None
         Labels that count as crying, and those that do not; see :class:`skcry.events.LabelMap`.
     merge_gap : float, default=5.0
         Crying at most so many seconds apart is one event, however finely it was annotated: the rule by which a detector

@@ -3,10 +3,13 @@
 Layer names are those of the published code, so that its weights load with ``load_state_dict``.
 """
 
+from __future__ import annotations
+
 import copy
+from typing import Self
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 MIN_SIZE = 195  # the least input, bands and frames, that leaves one value after the last pooling
@@ -23,6 +26,10 @@ def _after_convolutions(size):
 class AlexNet(nn.Module):
     """Five convolutions and four linear layers over a spectrogram, each followed by batch norm.
 
+    The published network for infant cries [1]_: convolutions without padding, dropout and a ReLU after each hidden
+    linear layer, and embeddings of 1000 values. Layers bear the names of the published code, so that its weights load
+    with ``load_state_dict``. For an estimator, see :class:`AlexNetClassifier`.
+
     Parameters
     ----------
     n_mels, n_frames : int, default=225
@@ -34,6 +41,16 @@ class AlexNet(nn.Module):
     dropout : float, default=0.5
         Share of the values dropped after each hidden linear layer, in training only.
 
+    See Also
+    --------
+    AlexNetClassifier : The estimator around it.
+    FrameCNN : A smaller network, which decides frame by frame.
+
+    References
+    ----------
+    .. [1] X. Yao, M. Micheletti, M. Johnson, E. Thomaz and K. de Barbaro (2022). Infant crying detection in real-world
+       environments. ICASSP 2022. https://doi.org/10.1109/ICASSP43922.2022.9746096
+
     Examples
     --------
     >>> import torch
@@ -43,7 +60,9 @@ class AlexNet(nn.Module):
     (torch.Size([3, 2]), torch.Size([3, 125]))
     """
 
-    def __init__(self, n_mels=225, n_frames=225, n_classes=2, *, width=1.0, dropout=0.5):
+    def __init__(
+        self, n_mels: int = 225, n_frames: int = 225, n_classes: int = 2, *, width: float = 1.0, dropout: float = 0.5
+    ) -> None:
         super().__init__()
         c1, c2, c3, c4, c5, f1, f2, f3 = (max(1, round(width * n)) for n in (96, 256, 384, 384, 256, 4096, 4096, 1000))
         self.padding = (max(0, MIN_SIZE - n_mels), max(0, MIN_SIZE - n_frames))
@@ -61,27 +80,28 @@ class AlexNet(nn.Module):
         self.fc_final = nn.Linear(f3, n_classes)
 
     @property
-    def n_embedding(self):
+    def n_embedding(self) -> int:
         """Number of values of an embedding, int."""
         return self.fc3.out_features
 
-    def folded(self):
+    def folded(self) -> Self:
         """Return the same network for prediction, its batch norms folded into the layers before; this one stays.
 
         Returns
         -------
         AlexNet
+            For prediction only; shares the other weights with this one.
         """
         net = copy.copy(self)
         net._modules = dict(self._modules)
-        layers = [(f"conv{i}", f"bn{i}", fuse_conv_bn_eval) for i in range(1, 6)]
+        layers: list = [(f"conv{i}", f"bn{i}", fuse_conv_bn_eval) for i in range(1, 6)]
         layers += [(f"fc{i}", f"fc_bn{i}", fuse_linear_bn_eval) for i in range(1, 4)]
         for layer, norm, fuse in layers:
             setattr(net, layer, fuse(getattr(self, layer), getattr(self, norm)))
             setattr(net, norm, nn.Identity())
         return net
 
-    def embed(self, x):
+    def embed(self, x: Tensor) -> Tensor:
         """Compute the output of the last hidden layer, after its ReLU.
 
         Parameters
@@ -92,6 +112,7 @@ class AlexNet(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_embedding)
+            Embeddings, none of them negative.
         """
         if any(self.padding):
             bands, frames = self.padding
@@ -106,11 +127,22 @@ class AlexNet(nn.Module):
         x = self.dropout(F.relu(self.fc_bn2(self.fc2(x))))
         return F.relu(self.fc_bn3(self.fc3(x)))
 
-    def classify(self, embedding):
-        """Turn embeddings, shape (n_windows, n_embedding), into logits, shape (n_windows, n_classes)."""
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Turn embeddings into logits.
+
+        Parameters
+        ----------
+        embedding : Tensor of shape (n_windows, n_embedding)
+            What :meth:`embed` gives.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_classes)
+            One logit per class.
+        """
         return self.fc_final(self.dropout(embedding))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Compute the logits.
 
         Parameters
@@ -121,5 +153,6 @@ class AlexNet(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_classes)
+            One logit per class.
         """
         return self.classify(self.embed(x))

@@ -1,7 +1,10 @@
 """What happens to training data alone."""
 
+from __future__ import annotations
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 N_KNOTS = 5  # of a random filter, along the bands
 
@@ -16,6 +19,10 @@ class SpectrogramMask:
     time_mask, freq_mask : float
         Widest share of the frames, and of the bands, that is hidden; 0 hides none.
 
+    See Also
+    --------
+    SpectrogramMix : Mixes with background, shifts and filters.
+
     Examples
     --------
     >>> import torch
@@ -25,11 +32,11 @@ class SpectrogramMask:
     (torch.Size([4, 1, 8, 20]), True)
     """
 
-    def __init__(self, time_mask, freq_mask):
+    def __init__(self, time_mask: float, freq_mask: float) -> None:
         self.time_mask = time_mask
         self.freq_mask = freq_mask
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         """Mask a batch.
 
         Parameters
@@ -70,6 +77,10 @@ class SpectrogramMix:
     background : int
         Class number of the background.
 
+    See Also
+    --------
+    SpectrogramMask : Hides bands of time and frequency.
+
     Examples
     --------
     >>> import torch
@@ -80,14 +91,16 @@ class SpectrogramMix:
     (torch.Size([4, 1, 8, 20]), 0.0)
     """
 
-    def __init__(self, share, snr_db, *, frequency_shift, filter_db, background):
+    def __init__(
+        self, share: float, snr_db: tuple[float, float], *, frequency_shift: float, filter_db: float, background: int
+    ) -> None:
         self.share = share
         self.snr_db = snr_db
         self.frequency_shift = frequency_shift
         self.filter_db = filter_db
         self.background = background
 
-    def __call__(self, x, y, noise=None):
+    def __call__(self, x: Tensor, y: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Change a batch.
 
         Parameters

@@ -1,13 +1,17 @@
 """AlexNet as a scikit-learn classifier and transformer, around a skorch net."""
 
+from __future__ import annotations
+
 import numbers
 import warnings
+from typing import Literal
 
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import EarlyStopping
 
+from ..typing import RandomState
 from .alexnet import AlexNet
 from .augment import SpectrogramMask
 from .batches import SpectrogramDataset, grouped_split
@@ -122,25 +126,25 @@ class AlexNetClassifier(SpectrogramClassifier):
 
     def __init__(
         self,
-        width=1.0,
+        width: float = 1.0,
         *,
-        dropout=0.5,
-        max_epochs=30,
-        batch_size=64,
-        lr=3e-4,
-        weight_decay=0.01,
-        class_weight="balanced",
-        time_mask=0.3,
-        freq_mask=0.3,
-        early_stopping=True,
-        validation_fraction=0.2,
-        patience=5,
-        precision="auto",
-        weight_dtype="float32",
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
+        dropout: float = 0.5,
+        max_epochs: int = 30,
+        batch_size: int = 64,
+        lr: float = 3e-4,
+        weight_decay: float = 0.01,
+        class_weight: Literal["balanced"] | dict | None = "balanced",
+        time_mask: float = 0.3,
+        freq_mask: float = 0.3,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.2,
+        patience: int = 5,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        weight_dtype: Literal["float32", "float16"] = "float32",
+        device: str | torch.device = "auto",
+        verbose: bool | int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.width = width
         self.dropout = dropout
         self.max_epochs = max_epochs

@@ -1,13 +1,17 @@
 """What all networks here share: a scikit-learn classifier and transformer of spectrograms around a skorch net."""
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import threading
+from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.special import softmax
-from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import StrOptions
@@ -28,6 +32,7 @@ from skorch.helper import predefined_split
 from ..base import BaseEstimator
 from ..callbacks import CallbackSupportMixin
 from ..sound import check_some
+from ..typing import _fit_context
 from ..weights import fetch, keep
 from ..windows import Windows
 from .batches import as_images
@@ -60,7 +65,7 @@ def multiplies_bfloat16(device):
     """Tell whether a torch device multiplies matrices in bfloat16 by itself: elsewhere that is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = getattr(torch.cpu, "get_capabilities", dict)()  # torch of old does not tell
+    able: dict = getattr(torch.cpu, "get_capabilities", dict)()  # torch of old does not tell
     return device.type == "cpu" and bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
@@ -121,7 +126,7 @@ class SpectrogramClassifier(
     ``classify`` and ``n_embedding``, and is the class attribute ``_module``.
     """
 
-    _shared_constraints = {
+    _shared_constraints: dict = {
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "weight_dtype": [StrOptions({"float32", "float16"})],
         "device": [str, torch.device],
@@ -133,7 +138,7 @@ class SpectrogramClassifier(
     __metadata_request__fit = {"groups": False}
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, groups=None):
+    def fit(self, X: Windows | ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Train the network.
 
         Parameters
@@ -149,6 +154,7 @@ class SpectrogramClassifier(
         Returns
         -------
         AlexNetClassifier
+            Itself, fitted.
 
         Raises
         ------
@@ -304,7 +310,7 @@ class SpectrogramClassifier(
                 logits.append(module.classify(embedding).to("cpu", wanted).numpy())
         return np.concatenate(embeddings), np.concatenate(logits)
 
-    def transform(self, X):
+    def transform(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute embeddings: the output of the last hidden layer.
 
         Parameters
@@ -319,7 +325,7 @@ class SpectrogramClassifier(
         """
         return self._forward(X)[0]
 
-    def decision_function(self, X):
+    def decision_function(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute the difference of the two logits, or one logit per class.
 
         Parameters
@@ -330,11 +336,12 @@ class SpectrogramClassifier(
         Returns
         -------
         ndarray of shape (n_windows,) or (n_windows, n_classes)
+            For two classes the log-odds of ``classes_[1]``; in the dtype of ``X``.
         """
         logits = self._forward(X)[1]
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute the probability of each class.
 
         Parameters
@@ -345,10 +352,11 @@ class SpectrogramClassifier(
         Returns
         -------
         ndarray of shape (n_windows, n_classes)
+            In the order of ``classes_``.
         """
         return softmax(self._forward(X)[1].astype(np.float64), axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Windows | ArrayLike) -> np.ndarray:
         """Predict the label of each window.
 
         Parameters
@@ -359,6 +367,7 @@ class SpectrogramClassifier(
         Returns
         -------
         ndarray of shape (n_windows,)
+            The most probable of ``classes_``.
         """
         winners = self._forward(X)[1].argmax(axis=1)
         return self.classes_[winners]

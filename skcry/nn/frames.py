@@ -1,16 +1,21 @@
 """A small convolutional network that decides frame by frame, and the estimator around it."""
 
+from __future__ import annotations
+
 import copy
 import numbers
+from itertools import pairwise
+from typing import Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback, LRScheduler
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..typing import RandomState
 from .augment import SpectrogramMask, SpectrogramMix
 from .batches import FrameDataset
 from .estimator import SpectrogramClassifier
@@ -25,6 +30,10 @@ MIN_SIZE = 16  # bands and frames that leave one value after all pooling
 class FrameCNN(nn.Module):
     """Four blocks of two convolutions, pooled over frequency, and context along time: a decision every 16 frames.
 
+    Each block halves the bands; mean and maximum over those that are left go through two convolutions along time, so
+    that a decision knows up to three seconds of the sound on either side (at 25 ms a frame). For an estimator, see
+    :class:`FrameCNNClassifier`.
+
     Parameters
     ----------
     n_mels, n_frames : int, default=64, 198
@@ -38,6 +47,11 @@ class FrameCNN(nn.Module):
     middle : float, default=1.0
         Share of the window, in its middle, that :meth:`embed` speaks of.
 
+    See Also
+    --------
+    FrameCNNClassifier : The estimator around it.
+    AlexNet : The published network.
+
     Examples
     --------
     >>> import torch
@@ -48,7 +62,16 @@ class FrameCNN(nn.Module):
     (torch.Size([3, 2, 12]), torch.Size([3, 32]))
     """
 
-    def __init__(self, n_mels=64, n_frames=198, n_classes=2, *, width=1.0, dropout=0.2, middle=1.0):
+    def __init__(
+        self,
+        n_mels: int = 64,
+        n_frames: int = 198,
+        n_classes: int = 2,
+        *,
+        width: float = 1.0,
+        dropout: float = 0.2,
+        middle: float = 1.0,
+    ) -> None:
         super().__init__()
         self.middle = middle
         self.padding = (max(0, MIN_SIZE - n_mels), max(0, MIN_SIZE - n_frames))
@@ -56,7 +79,7 @@ class FrameCNN(nn.Module):
         hidden = max(1, round(width * N_HIDDEN))
         self.blocks = nn.ModuleList(
             nn.Sequential(*_convolution(before, after), *_convolution(after, after))
-            for before, after in zip(sizes, sizes[1:], strict=False)
+            for before, after in pairwise(sizes)
         )
         self.dropout = nn.Dropout(dropout)
         self.channel_dropout = nn.Dropout2d(dropout / 2)
@@ -73,16 +96,17 @@ class FrameCNN(nn.Module):
         self.decide = nn.Linear(hidden, n_classes)
 
     @property
-    def n_embedding(self):
+    def n_embedding(self) -> int:
         """Number of values of an embedding, int."""
         return self.decide.in_features
 
-    def folded(self):
+    def folded(self) -> Self:
         """Return the same network for prediction, its batch norms folded into the convolutions before; this one stays.
 
         Returns
         -------
         FrameCNN
+            For prediction only; shares the other weights with this one.
         """
         net = copy.copy(self)
         net._modules = dict(self._modules)
@@ -90,7 +114,7 @@ class FrameCNN(nn.Module):
         net.context = _folded(self.context)
         return net
 
-    def frames(self, x):
+    def frames(self, x: Tensor) -> Tensor:
         """Describe each stretch of 16 frames.
 
         Parameters
@@ -101,6 +125,7 @@ class FrameCNN(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_embedding, n_stretches)
+            A description of each stretch, with the sound around it.
         """
         if any(self.padding):
             bands, frames = self.padding
@@ -113,7 +138,7 @@ class FrameCNN(nn.Module):
         x = torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)
         return self.context(self.dropout(x))
 
-    def embed(self, x):
+    def embed(self, x: Tensor) -> Tensor:
         """Describe the middle of each window.
 
         Parameters
@@ -124,17 +149,29 @@ class FrameCNN(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_embedding)
+            The mean over the stretches in the middle.
         """
         x = self.frames(x)
         n_middle = max(1, round(self.middle * x.shape[-1]))
         first = (x.shape[-1] - n_middle) // 2
         return x[..., first : first + n_middle].mean(dim=-1)
 
-    def classify(self, embedding):
-        """Turn embeddings, shape (n_windows, n_embedding), into logits, shape (n_windows, n_classes)."""
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Turn embeddings into logits.
+
+        Parameters
+        ----------
+        embedding : Tensor of shape (n_windows, n_embedding)
+            What :meth:`embed` gives.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_classes)
+            One logit per class.
+        """
         return self.decide(embedding)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Compute the logits of each stretch of 16 frames.
 
         Parameters
@@ -145,6 +182,7 @@ class FrameCNN(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_classes, n_stretches)
+            One logit per class and stretch.
         """
         return self.decide(self.frames(x).transpose(1, 2)).transpose(1, 2)
 
@@ -155,7 +193,7 @@ def _convolution(before, after):
 
 def _folded(layers):
     """Fold each batch norm into the convolution right before it."""
-    folded = []
+    folded: list = []
     for layer in layers:
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             folded[-1] = fuse_conv_bn_eval(folded[-1], layer)
@@ -320,29 +358,29 @@ class FrameCNNClassifier(SpectrogramClassifier):
 
     def __init__(
         self,
-        width=1.0,
+        width: float = 1.0,
         *,
-        dropout=0.2,
-        max_epochs=4,
-        min_steps=200,
-        batch_size=32,
-        lr=2e-3,
-        weight_decay=0.02,
-        class_weight="balanced",
-        mix=0.5,
-        snr_db=(-10.0, 20.0),
-        background=None,
-        frequency_shift=2.0,
-        filter_db=2.0,
-        time_mask=0.0,
-        freq_mask=0.1,
-        average=0.99,
-        precision="auto",
-        weight_dtype="float32",
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
+        dropout: float = 0.2,
+        max_epochs: int = 4,
+        min_steps: int = 200,
+        batch_size: int = 32,
+        lr: float = 2e-3,
+        weight_decay: float = 0.02,
+        class_weight: Literal["balanced"] | dict | None = "balanced",
+        mix: float = 0.5,
+        snr_db: tuple[float, float] = (-10.0, 20.0),
+        background: object = None,
+        frequency_shift: float = 2.0,
+        filter_db: float = 2.0,
+        time_mask: float = 0.0,
+        freq_mask: float = 0.1,
+        average: float = 0.99,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        weight_dtype: Literal["float32", "float16"] = "float32",
+        device: str | torch.device = "auto",
+        verbose: bool | int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.width = width
         self.dropout = dropout
         self.max_epochs = max_epochs

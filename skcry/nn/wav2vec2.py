@@ -1,21 +1,27 @@
 """Describe windows by a pretrained model of speech: wav2vec 2.0 (Baevski et al., 2020), HuBERT or WavLM."""
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import numbers
 import os
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin, _fit_context
+from numpy.typing import ArrayLike
+from sklearn.base import TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from ..features.stats import STATISTICS
 from ..sound import SoundTransformer
+from ..typing import Labels, PathLike, _fit_context
 from ..weights import fetch, keep
+from ..windows import Windows
 from .estimator import resolve_device
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")  # alike in what follows; others may not be
@@ -228,6 +234,11 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     n_features_in_ : int
         Number of timepoints in a window.
 
+    See Also
+    --------
+    StatFeatures : Describes a window in numbers without a network.
+    FrameCNNClassifier : A small network, trained on the recordings at hand.
+
     Notes
     -----
     Embeddings are computed in the dtype of the sound, as in :class:`AlexNetClassifier`: double precision buys more
@@ -264,8 +275,15 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     }
 
     def __init__(
-        self, model="facebook/wav2vec2-base", *, layer=-1, pooling="mean", batch_size=8, device="auto", sr=None
-    ):
+        self,
+        model: PathLike = "facebook/wav2vec2-base",
+        *,
+        layer: int = -1,
+        pooling: Labels = "mean",
+        batch_size: int = 8,
+        device: str | torch.device = "auto",
+        sr: int | None = None,
+    ) -> None:
         self.model = model
         self.layer = layer
         self.pooling = pooling
@@ -277,7 +295,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     set_output = TransformerMixin.set_output
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Load the model; nothing is learned from the sound.
 
         Parameters
@@ -290,6 +308,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         Wav2Vec2Embedding
+            Itself, fitted.
 
         Raises
         ------
@@ -325,7 +344,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         self.model_ = build(config, weights)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute the embedding of each window.
 
         Parameters
@@ -358,7 +377,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     def _n_outputs(self):
         return self.model_.config.hidden_size * len(self.pooling_)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Name the outputs, such as "wav2vec2_0__mean".
 
         Parameters
@@ -369,6 +388,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         ndarray of str of shape (n_outputs,)
+            Unit and statistic, with two underscores in between.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)

@@ -5,18 +5,24 @@ as fast: it works in the precision of the sound, follows the noise floor in all 
 means where the original convolves in two dimensions.
 """
 
+from __future__ import annotations
+
 import numbers
 from functools import partial
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 import scipy.fft
+from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter1d
-from sklearn.base import OneToOneFeatureMixin, _fit_context
+from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..sound import SoundTransformer, apply
+from ..typing import _fit_context
+from ..windows import Windows
 
 # noisereduce's own defaults, in timepoints: sound gated at a time, and the context on both sides of it.
 CHUNK_SIZE = 600_000
@@ -179,6 +185,9 @@ def reduce_noise(
 class Denoise(OneToOneFeatureMixin, SoundTransformer):
     """Reduce steady noise by spectral gating, once per recording.
 
+    What is not far enough above the noise floor of its frequency is turned down, moment by moment. Fans and rain go; so
+    may faint crying, and networks learn to live with noise: see that it helps before you use it.
+
     Parameters
     ----------
     stationary : bool, default=False
@@ -205,6 +214,13 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
     ----------
     sr_ : int
         Sampling rate in Hz.
+    n_features_in_ : int
+        Number of timepoints in a window.
+
+    See Also
+    --------
+    HighPassFilter : Takes low frequencies away, whatever they are.
+    make_cry_pipeline : Has a place for it, the step ``denoise``.
 
     Notes
     -----
@@ -234,17 +250,17 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
 
     def __init__(
         self,
-        stationary=False,
-        prop_decrease=1.0,
+        stationary: bool = False,
+        prop_decrease: float = 1.0,
         *,
-        time_constant_s=2.0,
-        freq_mask_smooth_hz=500,
-        time_mask_smooth_ms=50,
-        thresh_n_mult_nonstationary=2,
-        n_std_thresh_stationary=1.5,
-        n_fft=1024,
-        sr=None,
-    ):
+        time_constant_s: float = 2.0,
+        freq_mask_smooth_hz: float | None = 500,
+        time_mask_smooth_ms: float | None = 50,
+        thresh_n_mult_nonstationary: float = 2,
+        n_std_thresh_stationary: float = 1.5,
+        n_fft: int = 1024,
+        sr: int | None = None,
+    ) -> None:
         self.stationary = stationary
         self.prop_decrease = prop_decrease
         self.time_constant_s = time_constant_s
@@ -256,7 +272,7 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
         self.sr = sr
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Check the parameters against the rate of ``X``; nothing is learned.
 
         Parameters
@@ -269,6 +285,7 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
         Returns
         -------
         Denoise
+            Itself, fitted.
 
         Raises
         ------
@@ -289,7 +306,7 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
                 )
         return self
 
-    def transform(self, X):
+    def transform(self, X: Windows | ArrayLike) -> Windows | np.ndarray:
         """Gate each recording.
 
         Parameters

@@ -1,14 +1,20 @@
 """High-pass filter: take away what lies below the voice of an infant."""
 
+from __future__ import annotations
+
 import numbers
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import signal
-from sklearn.base import OneToOneFeatureMixin, _fit_context
+from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..sound import SoundTransformer, apply
+from ..typing import _fit_context
+from ..windows import Windows
 
 BLOCK_LENGTH = 2**22  # timepoints filtered at a time: 32 MiB in float64, whatever the length of the day
 
@@ -40,7 +46,10 @@ def highpass(y, sos):
 
 
 class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
-    """Butterworth high-pass filter, once per recording.
+    """Take low frequencies away by a Butterworth filter, once per recording.
+
+    What lies below the voice of an infant, such as traffic, steps and the hum of machines, is often louder than the
+    cry, and tells nothing about it.
 
     Parameters
     ----------
@@ -58,6 +67,13 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
         Second-order sections of the filter.
     sr_ : int
         Sampling rate in Hz.
+    n_features_in_ : int
+        Number of timepoints in a window.
+
+    See Also
+    --------
+    Denoise : Takes steady noise away, at all frequencies.
+    MelSpectrogram : Leaves out low frequencies by its ``fmin``.
 
     Notes
     -----
@@ -80,13 +96,13 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
         "sr": [Interval(numbers.Integral, 1, None, closed="left"), None],
     }
 
-    def __init__(self, cutoff=350.0, order=10, *, sr=None):
+    def __init__(self, cutoff: float = 350.0, order: int = 10, *, sr: int | None = None) -> None:
         self.cutoff = cutoff
         self.order = order
         self.sr = sr
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Design the filter for the rate of ``X``.
 
         Parameters
@@ -99,6 +115,7 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
         Returns
         -------
         HighPassFilter
+            Itself, fitted.
 
         Raises
         ------
@@ -123,7 +140,7 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
             )
         return self
 
-    def transform(self, X):
+    def transform(self, X: Windows | ArrayLike) -> Windows | np.ndarray:
         """Filter each recording.
 
         Parameters

@@ -272,10 +272,8 @@ def reference(y, sr, frame_length, hop_length):
             length = frame_length // 10
             share = sum(frame[block * length : (block + 1) * length] ** 2) / sum(frame**2)
             entropy -= share * np.log2(share + np.finfo(float).eps)
-        rows.append(
-            [crossings / (frame_length - 1), sum(frame**2) / frame_length, entropy]
-            + [centroid, np.sqrt(spread), flux, rolloff / n_bins]
-        )
+        in_time = crossings / (frame_length - 1), sum(frame**2) / frame_length, entropy
+        rows.append([*in_time, centroid, np.sqrt(spread), flux, rolloff / n_bins])
         before = magnitude
     return np.transpose(rows)
 

@@ -1,0 +1,32 @@
+# The public names: what `skcry.__all__` lists, loaded on first use. Submodules first, then one line for each name.
+
+from . import datasets as datasets
+from . import events as events
+from . import features as features
+from . import io as io
+from . import metrics as metrics
+from . import nn as nn
+from . import sharing as sharing
+from . import signal as signal
+from .batch import detect_files as detect_files
+from .batch import read_timelines as read_timelines
+from .detector import CryDetector as CryDetector
+from .excerpts import draw_excerpts as draw_excerpts
+from .features.mel import MelSpectrogram as MelSpectrogram
+from .features.stats import StatFeatures as StatFeatures
+from .gate import EnergyGate as EnergyGate
+from .nn.alexnet import AlexNet as AlexNet
+from .nn.classifier import AlexNetClassifier as AlexNetClassifier
+from .nn.frames import FrameCNN as FrameCNN
+from .nn.frames import FrameCNNClassifier as FrameCNNClassifier
+from .nn.wav2vec2 import Wav2Vec2Embedding as Wav2Vec2Embedding
+from .pipeline import make_cry_pipeline as make_cry_pipeline
+from .reporting import summarize as summarize
+from .sharing import load as load
+from .sharing import save as save
+from .signal.denoise import Denoise as Denoise
+from .signal.highpass import HighPassFilter as HighPassFilter
+from .windows import Windower as Windower
+from .windows import Windows as Windows
+
+__version__: str
