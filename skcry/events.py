@@ -14,6 +14,8 @@ import pandas as pd
 # Annotation tools round to milliseconds and audio encoders pad by some ten of them: that much past the end of a
 # recording is rounding, more is a mistake.
 END_TOLERANCE = 0.1
+# Three years: times beyond count milliseconds, or seconds from another moment than the start of the recording.
+MAX_TIME = 1e8
 # Two tools rarely agree on a boundary to better than this; a shorter overlap is no contradiction.
 OVERLAP_TOLERANCE = 1e-3
 
@@ -44,7 +46,7 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
     TypeError
         If the annotations have another form.
     ValueError
-        If a label is missing, a time is not finite or negative, an annotation ends before it starts, or it lies outside
+        If a label is missing, a time is not finite, negative or above three years, an annotation ends before it starts, or it lies outside
         the recording.
 
     Examples
@@ -98,13 +100,17 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
         if faulty.any():
             row = table[faulty].iloc[0]
             raise ValueError(
-                f"{name}: '{row.label}' from {row.onset:g} s to {row.offset:g} s {reason} "
+                f"{name}: '{row.label:.100}' from {row.onset:g} s to {row.offset:g} s {reason} "
                 f"({int(faulty.sum())} of {len(table)} annotations)."
             )
 
     refuse(~np.isfinite(table[["onset", "offset"]]).all(axis=1), "has a time that is missing or infinite; fill it in")
     refuse(table["offset"] < table["onset"], "ends before it starts; swap the times or drop the row")
     refuse(table["onset"] < 0, "starts before the recording, at a negative time; correct the offset between the clocks")
+    refuse(
+        table["offset"] > MAX_TIME,
+        f"lies more than {MAX_TIME:g} s after the start of the recording; give times in seconds from there",
+    )
     if duration is not None:
         refuse(
             table["offset"] > duration + END_TOLERANCE,
@@ -207,7 +213,7 @@ def class_intervals(annotations, label_map, *, duration=None, name="annotations"
         for other, seen in last.items():
             if other != row[4] and seen.offset - row.onset > OVERLAP_TOLERANCE:
                 raise ValueError(
-                    f"{name}: '{row.label}' from {row.onset:g} s to {row.offset:g} s contradicts '{seen.label}' from "
+                    f"{name}: '{row.label:.100}' from {row.onset:g} s to {row.offset:g} s contradicts '{seen.label:.100}' from "
                     f"{seen.onset:g} s to {seen.offset:g} s. Correct one of them; where other sounds may overlap "
                     "crying, keep only the rows that are labelled as crying."
                 )

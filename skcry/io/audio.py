@@ -211,13 +211,15 @@ def _open(path):
         raise FileNotFoundError(f"{path}: no such file. Check the path.")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not an audio file. List the files in it.")
+    if not path.is_file():
+        raise OSError(f"{path} is a pipe or a device, not a file. Record it to a file first.")
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{path}: no permission to read it. Change that, or run as a user who has it.")
     if path.stat().st_size == 0:
         raise OSError(f"{path} is empty: 0 bytes. Copy it again, or leave it out.")
     try:
         return soundfile.SoundFile(path)
-    except soundfile.SoundFileError as error:
+    except (soundfile.SoundFileError, TypeError) as error:  # it asks for the rate of what is called .raw
         raise OSError(_unreadable(path, error)) from None
 
 

@@ -2,21 +2,20 @@
 
 import ast
 import csv
-import io
 import re
 
 import numpy as np
 import pandas as pd
 
 from ..events import COLUMN_NAMES, LabelMap, classify
-from .files import choose, is_number, read_lines, read_text, refuse_lines
+from .files import MAX_LINES, choose, is_number, list_names, read_lines, read_table, refuse_lines, shorten
 
-MAX_FIELDS = 32  # pandas needs to know how many fields the longest line can have
+MIN_FIELDS, MAX_FIELDS = 3, 32  # of a line that are looked at
 SECOND_NAMES = ("second", "seconds", "sec", "time")
 VALUE_NAMES = ("prediction", "pred", "label", "cry", "value", "class", "annotation")
 BACKGROUND = "background"
-CODED = re.compile(r"\s*\+?0*[01](?:\.0*)?(?:[eE][+-]?0+)?\s*")
-LABEL = re.compile(r'\s*(?:"(?:[^"]|"")*"|[^",;\t\d.+-][^",;\t]*)\s*')
+CODED = re.compile(r"\+?0*[01](?:\.0*)?(?:[eE][+-]?0+)?")
+LABEL = re.compile(r'"(?:[^"]|"")*+"|[^",;\t\d.+-][^",;\t]*+')
 # ChildProject's codes for what a child's vocalisation is.
 VCM_TYPES = {"Y": "cry", "L": "laughing", "C": "canonical", "N": "non-canonical", "J": "junk"}
 SPEAKER_TYPES = ("CHI", "OCH", "FEM", "MAL")
@@ -30,18 +29,9 @@ def _quote(fields):
 def _read_fields(path):
     """Read the fields of a CSV file as text, one row per line that is not blank, indexed by line number from 1."""
     try:
-        fields = pd.read_csv(
-            io.StringIO(read_text(path, "CSV")),
-            names=range(MAX_FIELDS),
-            dtype=str,
-            index_col=False,
-            keep_default_na=False,
-            skip_blank_lines=False,
-        )
+        fields = read_table(path, names=(MIN_FIELDS, MAX_FIELDS), skip_blank_lines=False)
     except pd.errors.EmptyDataError:
-        fields = pd.DataFrame(columns=range(MAX_FIELDS), dtype=str)
-    except pd.errors.ParserError as error:
-        raise ValueError(f"{path.name} cannot be read as CSV ({error}). Save it as CSV in UTF-8.") from None
+        fields = pd.DataFrame(columns=range(MIN_FIELDS), dtype=str)
     fields = fields.fillna("").apply(lambda column: column.str.strip())
     fields.index += 1
     return fields[fields.ne("").any(axis=1)]
@@ -108,9 +98,10 @@ def is_seconds(lines):
         return True
     if lines[0].strip('" \ufeff').lower() in VALUE_NAMES:
         lines = lines[1:]
-    elif not any(CODED.fullmatch(line) for line in lines):
+    elif not any(CODED.fullmatch(line.strip()) for line in lines):
         return False
-    return all((CODED.fullmatch(line) or LABEL.fullmatch(line)) and line.isprintable() for line in lines)
+    stripped = ((line, line.strip()) for line in lines)
+    return all((CODED.fullmatch(text) or LABEL.fullmatch(text)) and line.isprintable() for line, text in stripped)
 
 
 def read_seconds(path, recording=None):
@@ -195,20 +186,14 @@ def _childproject_rows(row):
 def read_childproject(path, recording=None):
     """Read ChildProject's table of annotations, with times in milliseconds."""
     try:
-        table = pd.read_csv(
-            io.StringIO(read_text(path, "CSV")),
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            skipinitialspace=True,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        table = read_table(path, skipinitialspace=True)
+    except pd.errors.EmptyDataError as error:
         raise ValueError(f"{path.name} cannot be read as CSV ({error}). Save it as CSV in UTF-8.") from None
     table = table.rename(columns=lambda name: str(name).lstrip("\ufeff").strip()).fillna("")
     needed = {"segment_onset", "segment_offset"}
     if not needed <= set(table) or not {"vcm_type", "speaker_type", "label", "cries"} & set(table):
         raise ValueError(
-            f"{path.name}: the columns are {list(table.columns)}, but segment_onset and segment_offset, in "
+            f"{path.name}: the columns are [{list_names(table.columns)}], but segment_onset and segment_offset, in "
             "milliseconds, and vcm_type, speaker_type, label or cries are needed. Rename the columns."
         )
     table.index += 2  # line numbers: the first names the columns
@@ -217,7 +202,8 @@ def read_childproject(path, recording=None):
     for line, row in table.to_dict("index").items():
         try:
             rows += [(row.get(source), *annotation) for annotation in _childproject_rows(row)]
-        except (ValueError, SyntaxError, TypeError, KeyError):
+        # What Python cannot take for a list of its own: too deep, too long, too large.
+        except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, RecursionError, MemoryError):
             faulty[line] = _quote(row.values())
     refuse_lines(
         path.name,
