@@ -112,6 +112,8 @@ def _copy_stretch(source, start, length, target, header):
         ):
             sound.seek(start)
             for block in sound.blocks(BLOCK_LENGTH, frames=length, dtype=dtype, always_2d=True):
+                if len(block) == 0:
+                    break
                 excerpt.write(block)
                 n_left -= len(block)
         if n_left:

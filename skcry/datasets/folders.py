@@ -13,6 +13,7 @@ from ..events import as_annotations
 from ..io import read_annotations
 from ..io.annotations import SUFFIXES
 from ..io.audio import load_recording
+from ..io.files import list_names, read_table
 
 # What libsndfile reads of what recorders and phones write.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
@@ -39,19 +40,9 @@ def _by_stem(paths):
 
 def _read_table(path):
     """Read a CSV file with named columns, as text; only empty fields count as missing."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. Check the path.")
     try:
-        return pd.read_csv(
-            path,
-            dtype=str,
-            index_col=False,
-            keep_default_na=False,
-            na_values=[""],
-            skipinitialspace=True,
-            encoding="utf-8-sig",
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        return read_table(path, na_values=[""], skipinitialspace=True)
+    except pd.errors.EmptyDataError as error:
         raise ValueError(f"{path.name} cannot be read as CSV ({error}). Save it as CSV in UTF-8.") from None
 
 
@@ -59,7 +50,7 @@ def _check_columns(table, needed, name):
     missing = [column for column in needed if column not in table]
     if missing:
         raise ValueError(
-            f"{name} has no column {', '.join(map(repr, missing))}; its columns are {list(table.columns)}. Rename "
+            f"{name} has no column {', '.join(map(repr, missing))}; its columns are [{list_names(table.columns)}]. Rename "
             "them, or say which to use."
         )
 

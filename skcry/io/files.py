@@ -152,7 +152,7 @@ def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", **opti
     try:
         return pd.read_csv(
             io.StringIO(text),
-            **{"sep": sep, "dtype": str, "keep_default_na": False, "index_col": False, **options},
+            **{"sep": sep, "dtype": str, "keep_default_na": False, "index_col": False, "encoding_errors": errors, **options},
         )
     except pd.errors.EmptyDataError:
         raise
