@@ -610,7 +610,9 @@ def report(out, *, by="recording", start=None):
     FileNotFoundError, ValueError
         If there are no results, or a recording has no start.
     """
+    name = ""
     if isinstance(start, (str, os.PathLike)):
+        name = f"{Path(start).name}: "
         table = _read_table(Path(start))
         _check_columns(table, ["file", "start"], Path(start).name)
         start = table.set_index("file")["start"]
@@ -618,7 +620,10 @@ def report(out, *, by="recording", start=None):
         start = None
     if start is not None:
         files = [file for file, _ in _readable(out)]
-        _start_times(start, files)  # complains of what is missing, and of zones that differ
+        try:
+            _start_times(start, files)  # complains of what is missing, and of zones that differ
+        except ValueError as error:
+            raise ValueError(f"{name}{error}") from None
     settings = _read_description(out)
     settings = {name: settings[name] for name in ("merge_gap", "min_duration") if name in settings}
     tables = []

@@ -46,8 +46,8 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
     TypeError
         If the annotations have another form.
     ValueError
-        If a label is missing, a time is not finite, negative or above three years, an annotation ends before it starts, or it lies outside
-        the recording.
+        If a label is missing, a time is not finite, negative or above three years, an annotation ends before it starts,
+        or it lies outside the recording.
 
     Examples
     --------
@@ -213,9 +213,9 @@ def class_intervals(annotations, label_map, *, duration=None, name="annotations"
         for other, seen in last.items():
             if other != row[4] and seen.offset - row.onset > OVERLAP_TOLERANCE:
                 raise ValueError(
-                    f"{name}: '{row.label:.100}' from {row.onset:g} s to {row.offset:g} s contradicts '{seen.label:.100}' from "
-                    f"{seen.onset:g} s to {seen.offset:g} s. Correct one of them; where other sounds may overlap "
-                    "crying, keep only the rows that are labelled as crying."
+                    f"{name}: '{row.label:.100}' from {row.onset:g} s to {row.offset:g} s contradicts "
+                    f"'{seen.label:.100}' from {seen.onset:g} s to {seen.offset:g} s. Correct one of them; where other "
+                    "sounds may overlap crying, keep only the rows that are labelled as crying."
                 )
         if row[4] not in last or row.offset > last[row[4]].offset:
             last[row[4]] = row

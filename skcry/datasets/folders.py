@@ -50,8 +50,8 @@ def _check_columns(table, needed, name):
     missing = [column for column in needed if column not in table]
     if missing:
         raise ValueError(
-            f"{name} has no column {', '.join(map(repr, missing))}; its columns are [{list_names(table.columns)}]. Rename "
-            "them, or say which to use."
+            f"{name} has no column {', '.join(map(repr, missing))}; its columns are [{list_names(table.columns)}]. "
+            "Rename them, or say which to use."
         )
 
 

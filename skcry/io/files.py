@@ -150,10 +150,8 @@ def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", **opti
     del lines
     refuse_above(path, n_columns * n_lines, MAX_CELLS, f"too many cells ({n_lines} lines of {n_columns} columns)")
     try:
-        return pd.read_csv(
-            io.StringIO(text),
-            **{"sep": sep, "dtype": str, "keep_default_na": False, "index_col": False, "encoding_errors": errors, **options},
-        )
+        defaults = {"sep": sep, "dtype": str, "keep_default_na": False, "index_col": False, "encoding_errors": errors}
+        return pd.read_csv(io.StringIO(text), **(defaults | options))
     except pd.errors.EmptyDataError:
         raise
     except (pd.errors.ParserError, OverflowError) as error:
@@ -208,8 +206,8 @@ def read_xml(path, root, kind):
         raise ValueError(f"{path.name} cannot be read as {kind} ({error}). Export it again, in UTF-8.") from None
     if element.tag != root:
         raise ValueError(
-            f"{path.name} cannot be read as {kind}: it holds <{shorten(element.tag)}> where <{root}> is expected. Check "
-            "the file."
+            f"{path.name} cannot be read as {kind}: it holds <{shorten(element.tag)}> where <{root}> is expected. "
+            "Check the file."
         )
     return element
 
@@ -257,9 +255,7 @@ def choose(name, wanted, names, option):
         raise ValueError(f"{name} holds {there}. {remedy}")
     if names.count(wanted) != 1:
         fault = f"no {option} {wanted!r}" if wanted not in names else f"more than one {option} {wanted!r}"
-        raise ValueError(
-            f"{name} holds {fault}, but {list_names(names) or 'none at all'}. Correct {option}=."
-        )
+        raise ValueError(f"{name} holds {fault}, but {list_names(names) or 'none at all'}. Correct {option}=.")
     return wanted
 
 

@@ -17,10 +17,11 @@ def _seconds(element, attribute, name):
     text = element.get(attribute)
     match = DURATION.fullmatch(text or "")
     if not match or not any(match.groups()):
-        place = " ".join(f'{key}="{shorten(element.get(key))}"' for key in ("num", "spkr", "startTime") if element.get(key))
+        keys = ("num", "spkr", "startTime")
+        place = " ".join(f'{key}="{shorten(element.get(key))}"' for key in keys if element.get(key))
         raise ValueError(
-            f"{name}: <{element.tag} {place}> has {attribute}={text and shorten(text)!r}, which is no time such as 'PT12.34S'. Export "
-            "the file from LENA again."
+            f"{name}: <{element.tag} {place}> has {attribute}={text and shorten(text)!r}, which is no time such as "
+            "'PT12.34S'. Export the file from LENA again."
         )
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return round(((days * 24 + hours) * 60 + minutes) * 60 + seconds, 6)

@@ -79,8 +79,8 @@ def read_raven(path, tier=None):
     table = table[table.ne("").any(axis=1)]
     if not {BEGIN, END} <= set(table):
         raise ValueError(
-            f"{path.name}: the columns are [{list_names(table.columns)}], but {BEGIN!r} and {END!r} are needed, separated by "
-            "tabs. Save the selection table from Raven again, with these."
+            f"{path.name}: the columns are [{list_names(table.columns)}], but {BEGIN!r} and {END!r} are needed, "
+            "separated by tabs. Save the selection table from Raven again, with these."
         )
     others = [name for name in table if not RAVEN_OWN.fullmatch(name)]
     named = [name for name in others if name.lower() in RAVEN_LABELS]
@@ -93,8 +93,8 @@ def read_raven(path, tier=None):
     files = sorted(set(table.get("Begin File", pd.Series(dtype=str))) - {""})
     if len(files) > 1:
         raise ValueError(
-            f"{path.name} holds selections of {len(files)} recordings: {shorten(', '.join(files[:50]))}, whose times count "
-            "from the first. Save a table per recording."
+            f"{path.name} holds selections of {len(files)} recordings: {shorten(', '.join(files[:50]))}, whose times "
+            "count from the first. Save a table per recording."
         )
     faulty = table.index[~table[[BEGIN, END]].map(is_number).all(axis=1)]
     refuse_lines(

@@ -11,7 +11,9 @@ DEFAULT_TIER = "annotations"
 # numbering of the intervals are one language. praatio 6.2 and textgrid 1.6 go by the lines instead: the one silently
 # drops what follows a cut, the last interval of a short form without a final line break, and the sign of a time; the
 # other refuses the short form that Praat writes.
-TOKEN = re.compile(r'(?P<text>"[^"]*+(?:""[^"]*+)*+")|(?P<flag><\w+>)|(?<!\S)(?P<number>[-+]?\.?\d\S*)|!.*|(?P<open>")|[^\s"]+')
+TOKEN = re.compile(
+    r'(?P<text>"[^"]*+(?:""[^"]*+)*+")|(?P<flag><\w+>)|(?<!\S)(?P<number>[-+]?\.?\d\S*)|!.*|(?P<open>")|[^\s"]+'
+)
 
 
 def check_disjoint(table, what):
@@ -49,8 +51,8 @@ def _reader(text, name):
             pass
         line = text.count("\n", 0, token.start()) + 1
         raise ValueError(
-            f"{name}, line {line}: a {kind} is expected, but {shorten(value)!r} follows. Correct it, or save the TextGrid from "
-            "Praat again."
+            f"{name}, line {line}: a {kind} is expected, but {shorten(value)!r} follows. Correct it, or save the "
+            "TextGrid from Praat again."
         )
 
     return take

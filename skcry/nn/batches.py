@@ -150,8 +150,8 @@ def grouped_split(y, groups, validation_fraction, random_state):
     classes, counts = np.unique(y, return_counts=True)
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
     best, best_distance = None, np.inf
-    # Fewer windows of a class than splits would bring a warning, and filters of warnings are shared by all threads. Each
-    # window several times gives the same splits without it.
+    # Fewer windows of a class than splits would bring a warning, and the filters of those are shared by all threads.
+    # Each window several times gives the same splits without it.
     n_rows, times = len(y), -(-n_splits // counts.min())
     repeated = np.tile(y, times)
     splits = splitter.split(repeated, repeated, np.tile(groups, times)) if counts.max() >= n_splits else []
