@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .datasets.folders import AUDIO_SUFFIXES, _check_columns, _read_table
 from .io.audio import AudioFile
-from .io.files import atomic_path, read_table, read_text, shorten
+from .io.files import MAX_CELLS, atomic_path, read_table, read_text, shorten
 from .reporting import _start_times, summarize
 
 # Recordings that libsndfile cannot read: better an error that says so than a file that nobody misses.
@@ -548,7 +548,7 @@ def _timelines(out, files=None):
 def _read_timeline(path):
     """Read the seconds of one recording, and check what any timeline holds."""
     try:
-        table = read_table(path, dtype=None)
+        table = read_table(path, dtype=None, max_lines=MAX_CELLS)
         missing = [name for name in ("second", "usable") if name not in table]
         if missing:
             raise ValueError(f"it has no column {missing[0]!r}")

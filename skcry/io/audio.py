@@ -144,9 +144,9 @@ class AudioFile:
         fine = np.abs(y) <= LOUDEST
         if not fine.all():
             first = (self._n_read + int(np.argmin(fine.all(axis=1)))) / self._file.samplerate
+            what = f"values above {LOUDEST:g}, where full scale is 1" if np.isfinite(y).all() else "NaN or infinity"
             raise ValueError(
-                f"{self.name} contains NaN or infinity, or values above {LOUDEST:g} where full scale is 1, the first at "
-                f"{first:g} s. Repair the file, or leave it out."
+                f"{self.name} contains {what}, the first at {first:g} s. Repair the file, or leave it out."
             )
         self._n_read += len(y)
         if self._at_end:

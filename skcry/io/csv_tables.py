@@ -1,7 +1,6 @@
 """Annotations in CSV files: a row per annotation, a value per second, or ChildProject's table."""
 
 import ast
-import csv
 import re
 
 import numpy as np
@@ -14,6 +13,7 @@ MIN_FIELDS, MAX_FIELDS = 3, 32  # of a line that are looked at
 SECOND_NAMES = ("second", "seconds", "sec", "time")
 VALUE_NAMES = ("prediction", "pred", "label", "cry", "value", "class", "annotation")
 BACKGROUND = "background"
+CODES = {"0": BACKGROUND, "1": "cry", "false": BACKGROUND, "true": "cry"}
 CODED = re.compile(r"\+?0*[01](?:\.0*)?(?:[eE][+-]?0+)?")
 LABEL = re.compile(r'"(?:[^"]|"")*+"|[^",;\t\d.+-][^",;\t]*+')
 # ChildProject's codes for what a child's vocalisation is.
@@ -131,7 +131,6 @@ def read_seconds(path, recording=None):
         seconds = fields[0] if two else (fields.index.to_series() - start).astype(str)
         values = values.mask(fields.iloc[:, 1 + int(two) :].ne("").any(axis=1), "")
     numbers = pd.to_numeric(seconds, errors="coerce")
-    coded = {"0": BACKGROUND, "1": "cry", "false": BACKGROUND, "true": "cry"}
     if values.empty:
         return []
     plain = values.map(lambda text: f"{float(text):g}" if is_number(text) else text)
@@ -142,7 +141,7 @@ def read_seconds(path, recording=None):
         "With a value per second, each line holds 0, 1 or a label, and the seconds (where they are given) count 0, 1, "
         "2, ... without gaps. Correct it, or write start,end,label.",
     )
-    labels = [coded.get(text.lower(), text) for text in plain]
+    labels = [CODES.get(text.lower(), text) for text in plain]
     edges = [i for i in range(len(labels)) if i == 0 or labels[i] != labels[i - 1]]
     runs = zip(edges, [*edges[1:], len(labels)], strict=True)
     return [(float(start), float(stop), labels[start]) for start, stop in runs if labels[start] != BACKGROUND]
@@ -156,12 +155,22 @@ def write_seconds(table, path, duration=None):
         )
     start = np.arange(np.ceil(duration - 1e-6))
     classes, _ = classify(table, LabelMap(positive=None), start, start + 1, duration=duration)
+    for label in table["label"]:
+        if is_number(label) or label.lower() in (*CODES, BACKGROUND):
+            raise ValueError(
+                f"annotations: the label {label!r} is one of the numbers and words that stand for crying or nothing in "
+                "a file with a value per second. Rename it, or choose another format."
+            )
     codes = {BACKGROUND: "0", "cry": "1"}
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        lines = [[codes.get(label, label)] for label in classes]
-        if not any(line[0] in ("0", "1") for line in lines):
-            lines.insert(0, ["label"])  # text alone would not be known for what it is
-        csv.writer(file, lineterminator="\n").writerows(lines)
+    lines = [codes.get(label, label) for label in classes]
+    if lines and lines[0] not in ("0", "1"):
+        lines.insert(0, "label")  # text alone would not be known for what it is, and the first might be for a name
+    quoted = [line if LABEL.fullmatch(line) or line in ("0", "1") else _quoted(line) for line in lines]
+    path.write_text("".join(f"{line}\n" for line in quoted), encoding="utf-8", newline="\n")
+
+
+def _quoted(text):
+    return '"{}"'.format(text.replace('"', '""'))
 
 
 def is_childproject(lines):
@@ -219,6 +228,8 @@ def read_childproject(path, recording=None):
 
 def write_childproject(table, path, recording):
     """Write ChildProject's table: crying as ``CHI`` with ``vcm_type`` Y; ``label`` keeps each label as it was."""
+    if (table["label"] == "NA").any():
+        raise ValueError("annotations: the label 'NA' means in ChildProject's tables that there is none. Rename it.")
     codes = {label: code for code, label in VCM_TYPES.items()}
     vcm = table["label"].map(codes).fillna("NA")
     speaker = table["label"].where(table["label"].isin(SPEAKER_TYPES), "NA").mask(vcm != "NA", "CHI")

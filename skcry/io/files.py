@@ -15,7 +15,7 @@ N_SHOWN = 5  # faulty lines that one message quotes; a file in a wrong format ha
 QUOTE_LENGTH = 200  # characters of each
 # Bounds on text, so that no file fills the memory: a day with an annotation each second takes some 5 MB.
 MAX_BYTES = 2**26
-MAX_LINES = 2**21
+MAX_LINES = 2**19
 MAX_LINE_LENGTH = 2**16
 MAX_CELLS = 2**24
 MAX_ELEMENTS = 2**20
@@ -101,17 +101,17 @@ def read_lines(path, kind="text"):
     return {number: line for number, line in lines if line.strip()}
 
 
-def _split(path, text):
-    """Lines of a text, none of which is endless."""
-    refuse_above(path, text.count("\n") + text.count("\r"), 2 * MAX_LINES, "too many lines")
+def _split(path, text, max_lines=MAX_LINES):
+    """Lines of a text, not too many, and none of which is endless."""
+    refuse_above(path, text.count("\n") + text.count("\r") - text.count("\r\n") + 1, max_lines, "too many lines")
     lines = re.split("\r\n|\r|\n", text)
-    refuse_above(path, len(lines), MAX_LINES, "too many lines")
-    longest = max(range(len(lines)), key=lambda number: len(lines[number]))
-    refuse_above(path, len(lines[longest]), MAX_LINE_LENGTH, f"too many characters in line {longest + 1}")
+    if max(map(len, lines)) > MAX_LINE_LENGTH:
+        number, line = next(item for item in enumerate(lines, start=1) if len(item[1]) > MAX_LINE_LENGTH)
+        refuse_above(path, len(line), MAX_LINE_LENGTH, f"too many characters in line {number}")
     return lines
 
 
-def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", **options):
+def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", max_lines=MAX_LINES, **options):
     """Read a text file as a table of texts.
 
     Parameters
@@ -127,6 +127,8 @@ def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", **opti
         that the first line names them.
     errors : str, default="strict"
         See :func:`read_text`.
+    max_lines : int, default=2 ** 19
+        Most lines that are read: six days of a value per second.
     **options : object
         See :func:`pandas.read_csv`.
 
@@ -140,7 +142,7 @@ def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", **opti
         As :func:`read_text`; and if the file is no table, has no line at all, or too large a one.
     """
     text = read_text(path, kind, errors)
-    lines = _split(path, text)
+    lines = _split(path, text, max_lines)
     if names is None:
         n_columns = 1 + next((line for line in lines if line.strip()), "").count(sep)
     else:

@@ -63,7 +63,7 @@ def write_audacity(table, path):
 def is_raven(lines):
     """Whether the first line names Raven's columns."""
     names = lines[0].lstrip("\ufeff").lower().split("\t") if lines else []
-    return BEGIN.lower() in [name.strip() for name in names]
+    return BEGIN.lower() in [name.strip() for name in names] and not is_number(names[0])
 
 
 def read_raven(path, tier=None):
