@@ -508,11 +508,11 @@ def _work(connection, seed, quick=False):
     while (asked := connection.recv()) is not None:
         kind, number, folder = asked
         if kind == "monster":
-            name, file, content, read = monsters[number]
+            _, file, content, read = monsters[number]
             beside = {k: v for k, v in _results().items() if k != file} if read in (_read_results, _read_start) else {}
         else:
-            (name, file, _, beside, read), content = mutate(seeds, seed, number)
-        connection.send((name, *run_case(folder, file, content, beside, read)))
+            (_, file, _, beside, read), content = mutate(seeds, seed, number)
+        connection.send(run_case(folder, file, content, beside, read))
 
 
 class Worker:
@@ -530,7 +530,7 @@ class Worker:
         self._connection.recv()
 
     def run(self, kind, number):
-        """Name of the case, what came out, and why that is wrong (or None)."""
+        """What came out of a case, and why that is wrong (or None)."""
         if self._process is None:
             self._start()
         with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
@@ -543,7 +543,7 @@ class Worker:
                 self._process.join()
                 fault = ("crash", f"the process died, exit code {self._process.exitcode}")
             self.stop()
-            return f"{kind} {number}", *fault
+            return fault
 
     def stop(self):
         """End the process."""
@@ -573,9 +573,11 @@ def main(arguments=None):
     cases = [("monster", number) for number in range(len(make_monsters(options.quick)))]
     n_monsters, slowest = len(cases), (0.0, "")
     cases += [("mutation", number) for number in range(options.first, options.first + options.mutations)]
+    seeds, monsters = make_seeds(), make_monsters(options.quick)
     for kind, number in cases:
         start = time.perf_counter()
-        name, outcome, fault = worker.run(kind, number)
+        name = monsters[number][0] if kind == "monster" else mutate(seeds, options.seed, number)[0][0]
+        outcome, fault = worker.run(kind, number)
         slowest = max(slowest, (time.perf_counter() - start, name))
         outcomes[outcome] += 1
         if fault is not None:

@@ -13,11 +13,12 @@ from ..events import as_annotations
 from ..io import read_annotations
 from ..io.annotations import SUFFIXES
 from ..io.audio import load_recording
-from ..io.files import list_names, read_table
+from ..io.files import list_names, read_table, shorten
 
 # What libsndfile reads of what recorders and phones write.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
 GROUPS_FILE = "groups.csv"
+N_SHOWN = 30  # faults that one message lists
 TABLES_OF_THE_FOLDER = (GROUPS_FILE, "excerpts.csv")  # the latter is the index that draw_excerpts writes
 # A text without a recording of its name is no fault: folders hold notes as well.
 NOTES_SUFFIX = ".txt"
@@ -25,9 +26,11 @@ _SR = [Interval(Integral, 1, None, closed="left")]
 
 
 def _raise_all(faults, what):
-    """Raise one error that lists everything wrong."""
+    """Raise one error that lists everything wrong, as far as anybody would read on."""
     if faults:
         n = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
+        if len(faults) > N_SHOWN:
+            faults = [*faults[:N_SHOWN], f"and {len(faults) - N_SHOWN} more."]
         raise ValueError("\n- ".join([f"{what} cannot be loaded, {n}:", *faults]))
 
 
@@ -284,7 +287,7 @@ def load_clips(table, sr=16000, *, file="file", label="label", group="group", fo
             try:
                 recordings.append(load_recording(Path(folder or ".", path), sr, str(path)))
             except (OSError, ValueError) as error:
-                faults.append(f"{place}: {error}")
+                faults.append(f"{place}: {shorten(str(error), 1000)}")
     _raise_all(faults, name)
     return Bunch(
         recordings=recordings,

@@ -40,9 +40,9 @@ def refuse_above(path, count, bound, what, remedy="Check that it is the right fi
         raise ValueError(f"{path.name} holds {what}: {count}, but at most {bound} are read. {remedy}")
 
 
-def shorten(text):
+def shorten(text, length=QUOTE_LENGTH):
     """Cut a text to what a message can quote."""
-    return text if len(text) <= QUOTE_LENGTH else f"{text[:QUOTE_LENGTH]}... ({len(text)} characters)"
+    return text if len(text) <= length else f"{text[:length]}... ({len(text)} characters)"
 
 
 def list_names(names):
@@ -61,7 +61,7 @@ def _read_bytes(path):
     return content
 
 
-def read_text(path, kind="text", errors="strict"):
+def read_text(path, kind="text", errors="strict", max_lines=MAX_LINES):
     """Text of a file in UTF-8, or in UTF-16 with a byte order mark.
 
     Parameters
@@ -72,6 +72,8 @@ def read_text(path, kind="text", errors="strict"):
         What error messages advise to save it as.
     errors : str, default="strict"
         What becomes of bytes that are no text, see :meth:`bytes.decode`.
+    max_lines : int, default=2 ** 19
+        Most lines that are read: six days of a value per second.
 
     Returns
     -------
@@ -82,7 +84,7 @@ def read_text(path, kind="text", errors="strict"):
     OSError
         If the file is missing, a folder, a pipe, or cannot be opened.
     ValueError
-        If it is not text, or more of it than 64 MiB.
+        If it is not text, has more than 64 MiB or ``max_lines``, or a line of more than 65536 characters.
     """
     content = _read_bytes(path)
     encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
@@ -92,23 +94,22 @@ def read_text(path, kind="text", errors="strict"):
             raise ValueError("it holds binary data")
     except ValueError as error:
         raise ValueError(f"{path.name} cannot be read as {kind} ({error}). Save it as {kind} in UTF-8.") from None
+    n_lines = text.count("\n") + text.count("\r") - text.count("\r\n") + 1
+    refuse_above(path, n_lines, max_lines, "too many lines")
+    for number, line in enumerate(_split(text), start=1):
+        if len(line) > MAX_LINE_LENGTH:
+            refuse_above(path, len(line), MAX_LINE_LENGTH, f"too many characters in line {number}")
     return text
+
+
+def _split(text):
+    return re.split("\r\n|\r|\n", text)
 
 
 def read_lines(path, kind="text"):
     """Lines of a text file that are not blank, as a dict from their number, counted from 1."""
-    lines = enumerate(_split(path, read_text(path, kind)), start=1)
+    lines = enumerate(_split(read_text(path, kind)), start=1)
     return {number: line for number, line in lines if line.strip()}
-
-
-def _split(path, text, max_lines=MAX_LINES):
-    """Lines of a text, not too many, and none of which is endless."""
-    refuse_above(path, text.count("\n") + text.count("\r") - text.count("\r\n") + 1, max_lines, "too many lines")
-    lines = re.split("\r\n|\r|\n", text)
-    if max(map(len, lines)) > MAX_LINE_LENGTH:
-        number, line = next(item for item in enumerate(lines, start=1) if len(item[1]) > MAX_LINE_LENGTH)
-        refuse_above(path, len(line), MAX_LINE_LENGTH, f"too many characters in line {number}")
-    return lines
 
 
 def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", max_lines=MAX_LINES, **options):
@@ -128,7 +129,7 @@ def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", max_li
     errors : str, default="strict"
         See :func:`read_text`.
     max_lines : int, default=2 ** 19
-        Most lines that are read: six days of a value per second.
+        See :func:`read_text`.
     **options : object
         See :func:`pandas.read_csv`.
 
@@ -141,8 +142,8 @@ def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", max_li
     OSError, ValueError
         As :func:`read_text`; and if the file is no table, has no line at all, or too large a one.
     """
-    text = read_text(path, kind, errors)
-    lines = _split(path, text, max_lines)
+    text = read_text(path, kind, errors, max_lines)
+    lines = _split(text)
     if names is None:
         n_columns = 1 + next((line for line in lines if line.strip()), "").count(sep)
     else:

@@ -12,7 +12,7 @@ DEFAULT_TIER = "annotations"
 # drops what follows a cut, the last interval of a short form without a final line break, and the sign of a time; the
 # other refuses the short form that Praat writes.
 TOKEN = re.compile(
-    r'(?P<text>"[^"]*+(?:""[^"]*+)*+")|(?P<flag><\w+>)|(?<!\S)(?P<number>[-+]?\.?\d\S*)|!.*|(?P<open>")|[^\s"]+'
+    r'\s++|(?P<text>"[^"]*+(?:""[^"]*+)*+")|(?P<flag><\w+>)|(?<!\S)(?P<number>[-+]?\.?\d\S*)|!.*|(?P<open>")|[^\s"]+'
 )
 
 
