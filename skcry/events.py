@@ -61,16 +61,16 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
         table = annotations.rename(columns=lambda column: COLUMN_NAMES.get(str(column).lower(), str(column).lower()))
         if not table.columns.is_unique:
             raise ValueError(
-                f"{name}: columns {list(annotations.columns)} name a time or label twice. Drop one of them."
+                f"{name}: columns {list(annotations.columns)!s:.300} name a time or label twice. Drop one of them."
             )
         if not {"onset", "offset"} <= set(table.columns):
             raise ValueError(
-                f"{name}: the columns are {list(annotations.columns)}, but 'onset' and 'offset' (or 'start' and 'end') "
+                f"{name}: the columns are {list(annotations.columns)!s:.300}, but 'onset' and 'offset' (or 'start' and 'end') "
                 "are needed, and 'label' where labels differ. Rename the columns."
             )
         if "label" not in table and len(table.columns) > 2:
             raise ValueError(
-                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)}. Rename the "
+                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.300}. Rename the "
                 "one that holds the labels; drop the others if every row means crying."
             )
         table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]]

@@ -121,8 +121,8 @@ def _copy_stretch(source, start, length, target, header):
     except (soundfile.SoundFileError, AssertionError) as error:  # the latter where fewer frames are written than given
         raise OSError(
             f"{source}: the stretch from {start / header.samplerate:.1f} s, {length / header.samplerate:g} s long, "
-            f"cannot be copied ({error or 'it cannot be written'}). Copy the recording again, or convert what there is to "
-            "WAV or FLAC."
+            f"cannot be copied ({error or 'it cannot be written'}). Copy the recording again, or convert what there is "
+            "to WAV or FLAC."
         ) from None
 
 

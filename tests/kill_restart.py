@@ -55,22 +55,21 @@ def _detect(detector, days, out, options):
 
 
 def run_with_kills(detector, days, out, n_kills, rng, **options):
-    """Kill and restart a batch; return how many rows the manifest had after each kill, and the time it took."""
-    context, rows, began = multiprocessing.get_context("fork"), [], time.perf_counter()
+    """Kill and restart a batch; return how many files had results after each kill, and the time it took."""
+    context, finished, began = multiprocessing.get_context("fork"), [], time.perf_counter()
     longest = 1.0 if options["n_jobs"] == 1 else 10.0  # workers need seconds to start
     while True:
         process, start = context.Process(target=_detect, args=(detector, days, out, options)), time.perf_counter()
         process.start()
-        process.join(rng.uniform(0, longest) if len(rows) < n_kills else None)
+        process.join(rng.uniform(0, longest) if len(finished) < n_kills else None)
         if process.exitcode is None:
             process.kill()
             process.join()
-            manifest = Path(out, MANIFEST)
-            rows.append(len(manifest.read_bytes().splitlines()) - 1 if manifest.exists() else 0)
+            finished.append(len(list(Path(out).rglob("*.timeline.csv"))))
             continue
         assert process.exitcode == 0
-        if len(rows) == n_kills:
-            return rows, time.perf_counter() - began
+        if len(finished) == n_kills:
+            return finished, time.perf_counter() - began
         # It finished before it was to be killed: sooner the next time, and some of it again.
         longest = max(0.05, min(longest, time.perf_counter() - start))
         for path in sorted(Path(out).rglob("*.timeline.csv"))[::3]:
@@ -84,7 +83,7 @@ def check(n_kills, n_files, n_jobs, seed=0, duration=20):
         days = Path(folder, "days")
         make_days(days, n_files, duration)
         whole = detect_files(detector, days, Path(folder, "whole"))
-        rows, seconds = run_with_kills(detector, days, Path(folder, "killed"), n_kills, rng, n_jobs=n_jobs)
+        finished, seconds = run_with_kills(detector, days, Path(folder, "killed"), n_kills, rng, n_jobs=n_jobs)
         time.sleep(0.5 if n_jobs > 1 else 0)  # for workers whose parents are dead, and what they might still write
         killed = detect_files(detector, days, Path(folder, "killed"))
         assert killed.equals(whole), "the manifests differ"
@@ -93,7 +92,7 @@ def check(n_kills, n_files, n_jobs, seed=0, duration=20):
         assert found.keys() == expected.keys(), sorted(found.keys() ^ expected.keys())
         differing = [name for name in expected if found[name] != expected[name]]
         assert not differing, differing
-    return rows, seconds
+    return finished, seconds
 
 
 def check_overwriting(n_kills, n_files, n_jobs, seed=0):
@@ -127,8 +126,11 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     for n_jobs in options.jobs:
-        rows, seconds = check(options.kills, options.files, n_jobs, options.seed)
-        print(f"n_jobs={n_jobs}: {len(rows)} kills in {seconds:.0f} s, at {rows} rows: the same results", flush=True)
+        finished, seconds = check(options.kills, options.files, n_jobs, options.seed)
+        print(
+            f"n_jobs={n_jobs}: {len(finished)} kills in {seconds:.0f} s, after {finished} files: the same results",
+            flush=True,
+        )
         check_overwriting(max(1, options.kills // 10), options.files // 4, n_jobs, options.seed)
         print(f"n_jobs={n_jobs}: another detector's batch, killed, leaves nothing", flush=True)
     return 0

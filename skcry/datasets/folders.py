@@ -29,8 +29,8 @@ def _raise_all(faults, what):
     """Raise one error that lists everything wrong, as far as anybody would read on."""
     if faults:
         n = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
-        if len(faults) > N_SHOWN:
-            faults = [*faults[:N_SHOWN], f"and {len(faults) - N_SHOWN} more."]
+        more = [f"and {len(faults) - N_SHOWN} more."] if len(faults) > N_SHOWN else []
+        faults = [*(shorten(fault, 800) for fault in faults[:N_SHOWN]), *more]
         raise ValueError("\n- ".join([f"{what} cannot be loaded, {n}:", *faults]))
 
 
@@ -287,7 +287,7 @@ def load_clips(table, sr=16000, *, file="file", label="label", group="group", fo
             try:
                 recordings.append(load_recording(Path(folder or ".", path), sr, str(path)))
             except (OSError, ValueError) as error:
-                faults.append(f"{place}: {shorten(str(error), 1000)}")
+                faults.append(f"{place}: {error}")
     _raise_all(faults, name)
     return Bunch(
         recordings=recordings,

@@ -62,9 +62,10 @@ def read_csv(path):
         table = table.drop(columns="label")
     refuse_lines(
         path.name,
-        {line: _quote(fields.loc[line]) for line in fields.index[faulty]},
+        fields.index[faulty],
         "A line holds start and end, as numbers in seconds, and a label. Correct it; fields are separated by commas, "
         "decimals by points.",
+        lambda line: _quote(fields.loc[line]),
     )
     return table
 
@@ -96,9 +97,11 @@ def is_seconds(lines):
         return False
     if _second_columns(lines[0].lstrip("\ufeff").split(",")):
         return True
-    if lines[0].strip('" \ufeff').lower() in VALUE_NAMES:
+    named = lines[0].strip('" \ufeff').lower() in VALUE_NAMES
+    if named:
         lines = lines[1:]
-    elif not any(CODED.fullmatch(line.strip()) for line in lines):
+    lines = set(lines)  # a day of seconds has few values
+    if not named and not any(CODED.fullmatch(line.strip()) for line in lines):
         return False
     stripped = ((line, line.strip()) for line in lines)
     return all((CODED.fullmatch(text) or LABEL.fullmatch(text)) and line.isprintable() for line, text in stripped)
@@ -133,13 +136,16 @@ def read_seconds(path, recording=None):
     numbers = pd.to_numeric(seconds, errors="coerce")
     if values.empty:
         return []
-    plain = values.map(lambda text: f"{float(text):g}" if is_number(text) else text)
-    faulty = values.eq("") | (values.map(is_number) & ~plain.isin(["0", "1"])) | (numbers != np.arange(len(numbers)))
+    different = {text: f"{float(text):g}" if is_number(text) else text for text in set(values)}
+    plain = values.map(different)
+    odd = {text for text, value in different.items() if is_number(text) and value not in ("0", "1")}
+    faulty = values.isin({"", *odd}) | (numbers != np.arange(len(numbers)))
     refuse_lines(
         path.name,
-        {line: _quote(fields.loc[line]) for line in fields.index[faulty]},
+        fields.index[faulty],
         "With a value per second, each line holds 0, 1 or a label, and the seconds (where they are given) count 0, 1, "
         "2, ... without gaps. Correct it, or write start,end,label.",
+        lambda line: _quote(fields.loc[line]),
     )
     labels = [CODES.get(text.lower(), text) for text in plain]
     edges = [i for i in range(len(labels)) if i == 0 or labels[i] != labels[i - 1]]

@@ -224,10 +224,11 @@ def is_number(text):
     return True
 
 
-def refuse_lines(name, faulty, remedy):
-    """Raise one error that quotes the first of the faulty lines, given as a dict from line number to quote."""
-    if faulty:
-        shown = "; ".join(f"line {line}: {shorten(quote)}" for line, quote in list(faulty.items())[:N_SHOWN])
+def refuse_lines(name, faulty, remedy, quote=None):
+    """Raise one error that quotes the first of the faulty lines: numbers of lines, or a dict from these to quotes."""
+    if len(faulty):
+        quote = faulty.get if quote is None else quote
+        shown = "; ".join(f"line {line}: {shorten(quote(line))}" for line in list(faulty)[:N_SHOWN])
         more = f"; and {len(faulty) - N_SHOWN} more" if len(faulty) > N_SHOWN else ""
         raise ValueError(f"{name}, {shown}{more}. {remedy}")
 

@@ -99,8 +99,9 @@ def read_raven(path, tier=None):
     faulty = table.index[~table[[BEGIN, END]].map(is_number).all(axis=1)]
     refuse_lines(
         path.name,
-        {line: f"from {table.loc[line, BEGIN]!r} to {table.loc[line, END]!r}" for line in faulty},
+        faulty,
         "Times are numbers in seconds with a decimal point. Correct it.",
+        lambda line: f"from {table.loc[line, BEGIN]!r} to {table.loc[line, END]!r}",
     )
     table = table.assign(label=table[column] if column else "")
     if "Selection" in table:
