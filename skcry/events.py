@@ -65,13 +65,13 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
             )
         if not {"onset", "offset"} <= set(table.columns):
             raise ValueError(
-                f"{name}: the columns are {list(annotations.columns)!s:.300}, but 'onset' and 'offset' (or 'start' and 'end') "
-                "are needed, and 'label' where labels differ. Rename the columns."
+                f"{name}: the columns are {list(annotations.columns)!s:.300}, but 'onset' and 'offset' (or 'start' and "
+                "'end') are needed, and 'label' where labels differ. Rename the columns."
             )
         if "label" not in table and len(table.columns) > 2:
             raise ValueError(
-                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.300}. Rename the "
-                "one that holds the labels; drop the others if every row means crying."
+                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.300}. Rename "
+                "the one that holds the labels; drop the others if every row means crying."
             )
         table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]]
     else:
