@@ -70,8 +70,8 @@ def as_annotations(annotations, *, duration=None, name="annotations"):
             )
         if "label" not in table and len(table.columns) > 2:
             raise ValueError(
-                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.300}. Rename "
-                "the one that holds the labels; drop the others if every row means crying."
+                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.300}. "
+                "Rename the one that holds the labels; drop the others if every row means crying."
             )
         table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]]
     else:
