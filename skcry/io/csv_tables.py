@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..events import COLUMN_NAMES, LabelMap, classify
-from .files import choose, is_number, list_names, read_lines, read_table, refuse_lines
+from .files import choose, is_number, list_names, read_lines, read_table, refuse_lines, shorten
 
 MIN_FIELDS, MAX_FIELDS = 3, 32  # of a line that are looked at
 SECOND_NAMES = ("second", "seconds", "sec", "time")
@@ -23,7 +23,7 @@ SPEAKER_TYPES = ("CHI", "OCH", "FEM", "MAL")
 
 def _quote(fields):
     """Put a line together as it stands in the file, without empty fields at its end."""
-    return repr(",".join(fields).rstrip(","))
+    return shorten(repr(",".join(fields).rstrip(",")))
 
 
 def _read_fields(path):
