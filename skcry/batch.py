@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from .datasets.folders import AUDIO_SUFFIXES, _check_columns, _read_table
 from .detector import CryDetector
 from .io.audio import AudioFile
-from .io.files import atomic_path
+from .io.files import MAX_CELLS, atomic_path, read_table, read_text, shorten
 from .reporting import _start_times, summarize
 from .typing import PathLike, validate_params
 
@@ -140,7 +140,20 @@ def result_paths(out, name):
     -------
     tuple of Path
         Of the timeline and of the events.
+
+    Raises
+    ------
+    ValueError
+        If they do not lie in the folder.
     """
+    place = Path(name)
+    if place.is_absolute() or place.drive or ".." in place.parts or "\0" in name:
+        raise ValueError(f"{name!r} leads out of the folder {out}. Names of recordings start in that folder.")
+    if place.parts and place.parts[0] in (MANIFEST, DETECTOR):
+        raise ValueError(f"{name!r} begins with the name of a file that {out} needs. Rename that folder.")
+    folder = Path(out, name).parent
+    if not folder.resolve().is_relative_to(Path(out).resolve()):
+        raise ValueError(f"{folder} is a link that leads out of the folder {out}. Put a folder in its place.")
     return Path(out, f"{name}.timeline.csv"), Path(out, f"{name}.events.csv")
 
 
@@ -176,12 +189,21 @@ def _describe(detector):
 
 def _is_same(one, other):
     same = all(one.get(key) == other.get(key) for key in one if key not in ("probe", "versions"))
+    try:
+        probe = np.asarray(other.get("probe"), dtype=float)
+    except (TypeError, ValueError):
+        return False
     # Another machine rounds otherwise.
-    return (
-        same
-        and np.shape(one["probe"]) == np.shape(other["probe"])
-        and np.allclose(one["probe"], other["probe"], atol=1e-3)
-    )
+    return same and np.shape(one["probe"]) == probe.shape and np.allclose(one["probe"], probe, atol=1e-3)
+
+
+def _read_description(out):
+    """Read what is known of the detector that wrote a folder of results; nothing, where it cannot be read."""
+    try:
+        description = json.loads(read_text(Path(out, DETECTOR), "JSON"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return description if isinstance(description, dict) else {}
 
 
 def _state(path):
@@ -209,23 +231,34 @@ def read_manifest(out: PathLike) -> pd.DataFrame:
     ------
     FileNotFoundError
         If the folder has none.
+    ValueError
+        If it is broken, lists a recording twice, or leads out of the folder.
     """
     path = Path(out, MANIFEST)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file. Pass the folder that results were written to.")
     try:
-        table = pd.read_csv(
+        table = read_table(
             path,
+            errors="surrogateescape",
             dtype={"file": str, "status": str, "message": str, "source": str},
-            keep_default_na=False,
             na_values={"duration": "", "cry_duration": "", "usable": ""},
-            encoding_errors="surrogateescape",
         )
-        return _as_manifest(table[COLUMNS])
-    except (KeyError, ValueError, pd.errors.ParserError) as error:
+        missing = [name for name in COLUMNS if name not in table]
+        if missing:
+            raise ValueError(f"it has no column {missing[0]!r}")
+        table = _as_manifest(table[COLUMNS])
+        twice = table["file"][table["file"].duplicated()]
+        if len(twice):
+            raise ValueError(f"it lists {shorten(twice.iloc[0])!r} twice")
+        for name in table["file"][table["status"] != "error"]:
+            result_paths(out, name)
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
-            f"{path} cannot be read ({error}). Restore it, or delete it and have everything computed again."
+            f"{path} cannot be read ({shorten(str(error))}). Restore it, or delete it and have everything computed "
+            "again."
         ) from None
+    return table
 
 
 def _write_csv(table, path, digits=9):
@@ -236,8 +269,8 @@ def _write_csv(table, path, digits=9):
         table.to_csv(temporary, index=False, float_format=f"%.{digits}g", **layout)
 
 
-def _detect_one(detector, path, name, out, progress=None):
-    """Detect in one file, write its results, and return its row of the manifest and the error, if there was one."""
+def _detect_one(detector, path, name, progress=None):
+    """Detect in one file, and return its row of the manifest with the tables of results, or with the error."""
     n_bytes, modified = _state(path)
     ((recording, probabilities),) = detector._seconds([path], "warn", progress)
     source = os.path.abspath(path)
@@ -248,15 +281,6 @@ def _detect_one(detector, path, name, out, progress=None):
     if "label" not in events:
         events.insert(2, "label", "cry")
     timeline = detector._second_table(recording, probabilities).reset_index()
-    try:
-        for table, target, digits in zip((timeline, events), result_paths(out, name), (6, 9), strict=True):
-            _write_csv(table, target, digits)
-    except OSError as error:
-        if error.errno in FATAL:
-            raise
-        # A name that is too long with its new ending, or already that of a folder: of this file alone.
-        message = f"{name}: results cannot be written ({error}). Rename it."
-        return {**row, "status": "error", "message": message}, OSError(error.errno, message)
     row |= {
         "status": "warning" if recording.problems else "ok",
         "duration": recording.duration,
@@ -265,6 +289,26 @@ def _detect_one(detector, path, name, out, progress=None):
         "usable": recording.usable.mean(),
         "message": " ".join(recording.problems),
     }
+    return row, (timeline, events)
+
+
+def _write_results(row, found, out):
+    """Write what was found in one file; return its row of the manifest, and the error if there is one."""
+    if isinstance(found, Exception):
+        return row, found
+    name = row["file"]
+    try:
+        for table, target, digits in zip(found, result_paths(out, name), (6, 9), strict=True):
+            _write_csv(table, target, digits)
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in FATAL:
+            raise
+        # A name that is too long with its new ending, or already that of a folder: of this file alone.
+        message = f"{name}: results cannot be written ({error}). Rename it."
+        about = {key: row[key] for key in ("file", "n_bytes", "modified", "source")}
+        return {**about, "n_bouts": 0, "status": "error", "message": message}, OSError(
+            getattr(error, "errno", None), message
+        )
     return row, None
 
 
@@ -411,7 +455,9 @@ def detect_files(
         others = {name: row for name, row in done.items() if name not in names}
         bar = _Progress(progress, [path for path, _ in todo])
         try:
-            for row, error in _results(detector, todo, out, n_jobs, bar):
+            for row, found in _results(detector, todo, n_jobs, bar):
+                # Here alone, not in workers: these outlive a process that is killed, and would write beside the next.
+                row, error = _write_results(row, found, out)
                 if error is not None and on_error == "raise":
                     raise error
                 rows[row["file"]] = row
@@ -453,11 +499,7 @@ def _finished(out, description):
     """Rows of the manifest, by file, after a look at who wrote them."""
     if not (out / MANIFEST).exists():
         return {}
-    try:
-        earlier = json.loads((out / DETECTOR).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        earlier = {}
-    if not earlier or not _is_same(description, earlier):
+    if not _is_same(description, _read_description(out)):
         raise ValueError(
             f"{out} holds results of another detector, or of another version of it ({DETECTOR} tells). Give another "
             "folder, or pass overwrite=True to begin anew."
@@ -475,16 +517,16 @@ def _is_done(done, path, name, out):
     )
 
 
-def _results(detector, todo, out, n_jobs, bar):
-    """Yield rows of the manifest as the files are finished."""
+def _results(detector, todo, n_jobs, bar):
+    """Yield rows of the manifest and what was found, as the files are finished."""
     if joblib.effective_n_jobs(n_jobs) == 1:
         for path, name in todo:
-            yield _detect_one(detector, path, name, out, bar)
+            yield _detect_one(detector, path, name, bar)
         return
-    tasks = (joblib.delayed(_detect_one)(detector, path, name, out) for path, name in todo)
-    for row, error in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
+    tasks = (joblib.delayed(_detect_one)(detector, path, name) for path, name in todo)
+    for row, found in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
         bar(row.get("duration", 0.0))
-        yield row, error
+        yield row, found
 
 
 def _as_manifest(rows):
@@ -509,15 +551,36 @@ def read_timelines(out: PathLike, files: Sequence[str] | None = None) -> pd.Data
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If there are no results, or none of such a file.
+    OSError, ValueError
+        If there are no results, none of such a file, or they are broken.
     """
     return pd.concat(dict(_timelines(out, files)), names=["recording", "second"])
 
 
 def _timelines(out, files=None):
     for file, path in _readable(out, files):
-        yield file, pd.read_csv(path, index_col="second")
+        yield file, _read_timeline(path)
+
+
+def _read_timeline(path):
+    """Read the seconds of one recording, and check what any timeline holds."""
+    try:
+        table = read_table(path, dtype=None, max_lines=MAX_CELLS)
+        missing = [name for name in ("second", "usable") if name not in table]
+        if missing:
+            raise ValueError(f"it has no column {missing[0]!r}")
+        if len(table) == 0 or not np.array_equal(table["second"], np.arange(len(table))):
+            raise ValueError("its seconds do not count 0, 1, 2, ...")
+        if any(table[name].dtype != bool for name in ("usable", "cry") if name in table):
+            raise ValueError("usable and cry must be True or False")
+        scores = table.drop(columns=["second", "usable", "cry", "label"], errors="ignore")
+        if not all(dtype.kind in "fi" for dtype in scores.dtypes) or not ((scores >= 0) & (scores <= 1)).all(axis=None):
+            raise ValueError("its scores must be numbers from 0 to 1")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({shorten(str(error))}). Delete it, and detect_files writes it again."
+        ) from None
+    return table.set_index("second").astype(dict.fromkeys(scores, float))
 
 
 def _readable(out, files=None):
@@ -569,7 +632,9 @@ def report(
     FileNotFoundError, ValueError
         If there are no results, or a recording has no start.
     """
+    name = ""
     if isinstance(start, (str, os.PathLike)):
+        name = f"{Path(start).name}: "
         table = _read_table(Path(start))
         _check_columns(table, ["file", "start"], Path(start).name)
         start = table.set_index("file")["start"]
@@ -577,8 +642,11 @@ def report(
         start = None
     if start is not None:
         files = [file for file, _ in _readable(out)]
-        _start_times(start, files)  # complains of what is missing, and of zones that differ
-    settings = json.loads(Path(out, DETECTOR).read_text(encoding="utf-8")) if Path(out, DETECTOR).exists() else {}
+        try:
+            _start_times(start, files)  # complains of what is missing, and of zones that differ
+        except ValueError as error:
+            raise ValueError(f"{name}{error}") from None
+    settings = _read_description(out)
     settings = {name: settings[name] for name in ("merge_gap", "min_duration") if name in settings}
     tables = []
     for file, timeline in _timelines(out):

@@ -20,6 +20,8 @@ from .typing import Annotations, Labels
 # Annotation tools round to milliseconds and audio encoders pad by some ten of them: that much past the end of a
 # recording is rounding, more is a mistake.
 END_TOLERANCE = 0.1
+# Three years: times beyond count milliseconds, or seconds from another moment than the start of the recording.
+MAX_TIME = 1e8
 # Two tools rarely agree on a boundary to better than this; a shorter overlap is no contradiction.
 OVERLAP_TOLERANCE = 1e-3
 
@@ -54,8 +56,8 @@ def as_annotations(
     TypeError
         If the annotations have another form.
     ValueError
-        If a label is missing, a time is not finite or negative, an annotation ends before it starts, or it lies outside
-        the recording.
+        If a label is missing, a time is not finite, negative or above three years, an annotation ends before it starts,
+        or it lies outside the recording.
 
     Examples
     --------
@@ -69,17 +71,17 @@ def as_annotations(
         table = annotations.rename(columns=lambda column: COLUMN_NAMES.get(str(column).lower(), str(column).lower()))
         if not table.columns.is_unique:
             raise ValueError(
-                f"{name}: columns {list(annotations.columns)} name a time or label twice. Drop one of them."
+                f"{name}: columns {list(annotations.columns)!s:.300} name a time or label twice. Drop one of them."
             )
         if not {"onset", "offset"} <= set(table.columns):
             raise ValueError(
-                f"{name}: the columns are {list(annotations.columns)}, but 'onset' and 'offset' (or 'start' and 'end') "
-                "are needed, and 'label' where labels differ. Rename the columns."
+                f"{name}: the columns are {list(annotations.columns)!s:.300}, but 'onset' and 'offset' (or 'start' and "
+                "'end') are needed, and 'label' where labels differ. Rename the columns."
             )
         if "label" not in table and len(table.columns) > 2:
             raise ValueError(
-                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)}. Rename the "
-                "one that holds the labels; drop the others if every row means crying."
+                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.300}. "
+                "Rename the one that holds the labels; drop the others if every row means crying."
             )
         table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]]
     else:
@@ -108,13 +110,17 @@ def as_annotations(
         if faulty.any():
             row = table[faulty].iloc[0]
             raise ValueError(
-                f"{name}: '{row.label}' from {row.onset:g} s to {row.offset:g} s {reason} "
+                f"{name}: '{row.label:.100}' from {row.onset:g} s to {row.offset:g} s {reason} "
                 f"({int(faulty.sum())} of {len(table)} annotations)."
             )
 
     refuse(~np.isfinite(table[["onset", "offset"]]).all(axis=1), "has a time that is missing or infinite; fill it in")
     refuse(table["offset"] < table["onset"], "ends before it starts; swap the times or drop the row")
     refuse(table["onset"] < 0, "starts before the recording, at a negative time; correct the offset between the clocks")
+    refuse(
+        table["offset"] > MAX_TIME,
+        f"lies more than {MAX_TIME:g} s after the start of the recording; give times in seconds from there",
+    )
     if duration is not None:
         refuse(
             table["offset"] > duration + END_TOLERANCE,
@@ -233,9 +239,9 @@ def class_intervals(
         for other, seen in last.items():
             if other != row[4] and seen.offset - row.onset > OVERLAP_TOLERANCE:
                 raise ValueError(
-                    f"{name}: '{row.label}' from {row.onset:g} s to {row.offset:g} s contradicts '{seen.label}' from "
-                    f"{seen.onset:g} s to {seen.offset:g} s. Correct one of them; where other sounds may overlap "
-                    "crying, keep only the rows that are labelled as crying."
+                    f"{name}: '{row.label:.100}' from {row.onset:g} s to {row.offset:g} s contradicts "
+                    f"'{seen.label:.100}' from {seen.onset:g} s to {seen.offset:g} s. Correct one of them; where other "
+                    "sounds may overlap crying, keep only the rows that are labelled as crying."
                 )
         if row[4] not in last or row.offset > last[row[4]].offset:
             last[row[4]] = row

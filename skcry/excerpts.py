@@ -116,14 +116,17 @@ def _copy_stretch(source, start, length, target, header):
         ):
             sound.seek(start)
             for block in sound.blocks(BLOCK_LENGTH, frames=length, dtype=dtype, always_2d=True):
+                if len(block) == 0:
+                    break
                 excerpt.write(block)
                 n_left -= len(block)
         if n_left:
             raise soundfile.SoundFileRuntimeError(f"its last {n_left / header.samplerate:.1f} s are missing")
-    except soundfile.SoundFileError as error:
+    except (soundfile.SoundFileError, AssertionError) as error:  # the latter where fewer frames are written than given
         raise OSError(
             f"{source}: the stretch from {start / header.samplerate:.1f} s, {length / header.samplerate:g} s long, "
-            f"cannot be copied ({error}). Copy the recording again, or convert what there is to WAV or FLAC."
+            f"cannot be copied ({error or 'it cannot be written'}). Copy the recording again, or convert what there is "
+            "to WAV or FLAC."
         ) from None
 
 

@@ -82,7 +82,7 @@ def _as_time(time, recording):
         known = False
     if not known:
         raise ValueError(
-            f"start of recording {_quote(recording)} is {time!r}, but must be a date and a time, such as "
+            f"start of recording {_quote(recording)} is {repr(time)[:100]}, but must be a date and a time, such as "
             "pd.Timestamp('2024-03-31 07:30', tz='Europe/Vienna') or '2024-03-31 07:30'."
         )
     return pd.Timestamp(time)

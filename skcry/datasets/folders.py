@@ -15,11 +15,13 @@ from ..events import as_annotations
 from ..io import read_annotations
 from ..io.annotations import SUFFIXES
 from ..io.audio import load_recording
+from ..io.files import list_names, read_table, shorten
 from ..typing import PathLike, validate_params
 
 # What libsndfile reads of what recorders and phones write.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
 GROUPS_FILE = "groups.csv"
+N_SHOWN = 30  # faults that one message lists
 TABLES_OF_THE_FOLDER = (GROUPS_FILE, "excerpts.csv")  # the latter is the index that draw_excerpts writes
 # A text without a recording of its name is no fault: folders hold notes as well.
 NOTES_SUFFIX = ".txt"
@@ -27,9 +29,11 @@ _SR = [Interval(Integral, 1, None, closed="left")]
 
 
 def _raise_all(faults, what):
-    """Raise one error that lists everything wrong."""
+    """Raise one error that lists everything wrong, as far as anybody would read on."""
     if faults:
         n = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
+        more = [f"and {len(faults) - N_SHOWN} more."] if len(faults) > N_SHOWN else []
+        faults = [*(shorten(fault, 800) for fault in faults[:N_SHOWN]), *more]
         raise ValueError("\n- ".join([f"{what} cannot be loaded, {n}:", *faults]))
 
 
@@ -42,19 +46,9 @@ def _by_stem(paths):
 
 def _read_table(path):
     """Read a CSV file with named columns, as text; only empty fields count as missing."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. Check the path.")
     try:
-        return pd.read_csv(
-            path,
-            dtype=str,
-            index_col=False,
-            keep_default_na=False,
-            na_values=[""],
-            skipinitialspace=True,
-            encoding="utf-8-sig",
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        return read_table(path, na_values=[""], skipinitialspace=True)
+    except pd.errors.EmptyDataError as error:
         raise ValueError(f"{path.name} cannot be read as CSV ({error}). Save it as CSV in UTF-8.") from None
 
 
@@ -62,8 +56,8 @@ def _check_columns(table, needed, name):
     missing = [column for column in needed if column not in table]
     if missing:
         raise ValueError(
-            f"{name} has no column {', '.join(map(repr, missing))}; its columns are {list(table.columns)}. Rename "
-            "them, or say which to use."
+            f"{name} has no column {', '.join(map(repr, missing))}; its columns are [{list_names(table.columns)}]. "
+            "Rename them, or say which to use."
         )
 
 

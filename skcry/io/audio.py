@@ -19,6 +19,7 @@ PLAUSIBLE_SR = (1000, 1_000_000)  # Hz; beyond that a header is wrong, and resam
 SAMPLE_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 UNREAD_SHARE = 0.5  # of a file of plain samples; markers and notes of recorders are short
 LOWEST_SR = 8000  # keeps the 4000 Hz up to which cries are looked for
+LOUDEST = 1e12  # of floats, where full scale is 1 or, in some files, 2 ** 31; more, and filters overflow
 CLIPPED_SHARE = 0.01  # of all values; loud cries close to the recorder clip now and then
 FULL_SCALE = 0.999
 
@@ -123,7 +124,7 @@ class AudioFile:
         OSError
             If the file cannot be decoded from its very start.
         ValueError
-            If it holds NaN or infinity.
+            If it holds NaN or infinity, or values above 1e12.
         """
         parts, total = [self._waiting], len(self._waiting)
         while total < n_timepoints and not self._at_end:
@@ -144,10 +145,12 @@ class AudioFile:
                 raise OSError(_unreadable(self._file.name, error)) from None
             y = np.empty((0, self._file.channels), dtype=np.float32)
         self._at_end = len(y) == 0
-        if not np.isfinite(y).all():
-            first = (self._n_read + int(np.argmin(np.isfinite(y).all(axis=1)))) / self._file.samplerate
+        fine = np.abs(y) <= LOUDEST
+        if not fine.all():
+            first = (self._n_read + int(np.argmin(fine.all(axis=1)))) / self._file.samplerate
+            what = f"values above {LOUDEST:g}, where full scale is 1" if np.isfinite(y).all() else "NaN or infinity"
             raise ValueError(
-                f"{self.name} contains NaN or infinity, the first at {first:g} s. Repair the file, or leave it out."
+                f"{self.name} contains {what}, the first at {first:g} s. Repair the file, or leave it out."
             )
         self._n_read += len(y)
         if self._at_end:
@@ -215,13 +218,15 @@ def _open(path):
         raise FileNotFoundError(f"{path}: no such file. Check the path.")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not an audio file. List the files in it.")
+    if not path.is_file():
+        raise OSError(f"{path} is a pipe or a device, not a file. Record it to a file first.")
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{path}: no permission to read it. Change that, or run as a user who has it.")
     if path.stat().st_size == 0:
         raise OSError(f"{path} is empty: 0 bytes. Copy it again, or leave it out.")
     try:
         return soundfile.SoundFile(path)
-    except soundfile.SoundFileError as error:
+    except (soundfile.SoundFileError, TypeError) as error:  # it asks for the rate of what is called .raw
         raise OSError(_unreadable(path, error)) from None
 
 
@@ -267,7 +272,7 @@ def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None 
     OSError
         If the file cannot be read as audio.
     ValueError
-        If there is no such channel, or the file holds NaN or infinity.
+        If there is no such channel, or the file holds NaN or infinity, or values above 1e12.
 
     Warns
     -----

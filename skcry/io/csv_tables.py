@@ -1,22 +1,21 @@
 """Annotations in CSV files: a row per annotation, a value per second, or ChildProject's table."""
 
 import ast
-import csv
-import io
 import re
 
 import numpy as np
 import pandas as pd
 
 from ..events import COLUMN_NAMES, LabelMap, classify
-from .files import choose, is_number, read_lines, read_text, refuse_lines
+from .files import choose, is_number, list_names, read_lines, read_table, refuse_lines, shorten
 
-MAX_FIELDS = 32  # pandas needs to know how many fields the longest line can have
+MIN_FIELDS, MAX_FIELDS = 3, 32  # of a line that are looked at
 SECOND_NAMES = ("second", "seconds", "sec", "time")
 VALUE_NAMES = ("prediction", "pred", "label", "cry", "value", "class", "annotation")
 BACKGROUND = "background"
-CODED = re.compile(r"\s*\+?0*[01](?:\.0*)?(?:[eE][+-]?0+)?\s*")
-LABEL = re.compile(r'\s*(?:"(?:[^"]|"")*"|[^",;\t\d.+-][^",;\t]*)\s*')
+CODES = {"0": BACKGROUND, "1": "cry", "false": BACKGROUND, "true": "cry"}
+CODED = re.compile(r"\+?0*[01](?:\.0*)?(?:[eE][+-]?0+)?")
+LABEL = re.compile(r'"(?:[^"]|"")*+"|[^",;\t\d.+-][^",;\t]*+')
 # ChildProject's codes for what a child's vocalisation is.
 VCM_TYPES = {"Y": "cry", "L": "laughing", "C": "canonical", "N": "non-canonical", "J": "junk"}
 SPEAKER_TYPES = ("CHI", "OCH", "FEM", "MAL")
@@ -24,24 +23,15 @@ SPEAKER_TYPES = ("CHI", "OCH", "FEM", "MAL")
 
 def _quote(fields):
     """Put a line together as it stands in the file, without empty fields at its end."""
-    return repr(",".join(fields).rstrip(","))
+    return shorten(repr(",".join(fields).rstrip(",")))
 
 
 def _read_fields(path):
     """Read the fields of a CSV file as text, one row per line that is not blank, indexed by line number from 1."""
     try:
-        fields = pd.read_csv(
-            io.StringIO(read_text(path, "CSV")),
-            names=range(MAX_FIELDS),
-            dtype=str,
-            index_col=False,
-            keep_default_na=False,
-            skip_blank_lines=False,
-        )
+        fields = read_table(path, names=(MIN_FIELDS, MAX_FIELDS), skip_blank_lines=False)
     except pd.errors.EmptyDataError:
-        fields = pd.DataFrame(columns=range(MAX_FIELDS), dtype=str)
-    except pd.errors.ParserError as error:
-        raise ValueError(f"{path.name} cannot be read as CSV ({error}). Save it as CSV in UTF-8.") from None
+        fields = pd.DataFrame(columns=range(MIN_FIELDS), dtype=str)
     fields = fields.fillna("").apply(lambda column: column.str.strip())
     fields.index += 1
     return fields[fields.ne("").any(axis=1)]
@@ -72,9 +62,10 @@ def read_csv(path):
         table = table.drop(columns="label")
     refuse_lines(
         path.name,
-        {line: _quote(fields.loc[line]) for line in fields.index[faulty]},
+        fields.index[faulty],
         "A line holds start and end, as numbers in seconds, and a label. Correct it; fields are separated by commas, "
         "decimals by points.",
+        lambda line: _quote(fields.loc[line]),
     )
     return table
 
@@ -106,11 +97,14 @@ def is_seconds(lines):
         return False
     if _second_columns(lines[0].lstrip("\ufeff").split(",")):
         return True
-    if lines[0].strip('" \ufeff').lower() in VALUE_NAMES:
+    named = lines[0].strip('" \ufeff').lower() in VALUE_NAMES
+    if named:
         lines = lines[1:]
-    elif not any(CODED.fullmatch(line) for line in lines):
+    lines = set(lines)  # a day of seconds has few values
+    if not named and not any(CODED.fullmatch(line.strip()) for line in lines):
         return False
-    return all((CODED.fullmatch(line) or LABEL.fullmatch(line)) and line.isprintable() for line in lines)
+    stripped = ((line, line.strip()) for line in lines)
+    return all((CODED.fullmatch(text) or LABEL.fullmatch(text)) and line.isprintable() for line, text in stripped)
 
 
 def read_seconds(path, recording=None):
@@ -140,18 +134,20 @@ def read_seconds(path, recording=None):
         seconds = fields[0] if two else (fields.index.to_series() - start).astype(str)
         values = values.mask(fields.iloc[:, 1 + int(two) :].ne("").any(axis=1), "")
     numbers = pd.to_numeric(seconds, errors="coerce")
-    coded = {"0": BACKGROUND, "1": "cry", "false": BACKGROUND, "true": "cry"}
     if values.empty:
         return []
-    plain = values.map(lambda text: f"{float(text):g}" if is_number(text) else text)
-    faulty = values.eq("") | (values.map(is_number) & ~plain.isin(["0", "1"])) | (numbers != np.arange(len(numbers)))
+    different = {text: f"{float(text):g}" if is_number(text) else text for text in set(values)}
+    plain = values.map(different)
+    odd = {text for text, value in different.items() if is_number(text) and value not in ("0", "1")}
+    faulty = values.isin({"", *odd}) | (numbers != np.arange(len(numbers)))
     refuse_lines(
         path.name,
-        {line: _quote(fields.loc[line]) for line in fields.index[faulty]},
+        fields.index[faulty],
         "With a value per second, each line holds 0, 1 or a label, and the seconds (where they are given) count 0, 1, "
         "2, ... without gaps. Correct it, or write start,end,label.",
+        lambda line: _quote(fields.loc[line]),
     )
-    labels = [coded.get(text.lower(), text) for text in plain]
+    labels = [CODES.get(text.lower(), text) for text in plain]
     edges = [i for i in range(len(labels)) if i == 0 or labels[i] != labels[i - 1]]
     runs = zip(edges, [*edges[1:], len(labels)], strict=True)
     return [(float(start), float(stop), labels[start]) for start, stop in runs if labels[start] != BACKGROUND]
@@ -165,12 +161,22 @@ def write_seconds(table, path, duration=None):
         )
     start = np.arange(np.ceil(duration - 1e-6))
     classes, _ = classify(table, LabelMap(positive=None), start, start + 1, duration=duration)
+    for label in table["label"]:
+        if is_number(label) or label.lower() in (*CODES, BACKGROUND):
+            raise ValueError(
+                f"annotations: the label {label!r} is one of the numbers and words that stand for crying or nothing in "
+                "a file with a value per second. Rename it, or choose another format."
+            )
     codes = {BACKGROUND: "0", "cry": "1"}
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        lines = [[codes.get(label, label)] for label in classes]
-        if not any(line[0] in ("0", "1") for line in lines):
-            lines.insert(0, ["label"])  # text alone would not be known for what it is
-        csv.writer(file, lineterminator="\n").writerows(lines)
+    lines = [codes.get(label, label) for label in classes]
+    if lines and lines[0] not in ("0", "1"):
+        lines.insert(0, "label")  # text alone would not be known for what it is, and the first might be for a name
+    quoted = [line if LABEL.fullmatch(line) or line in ("0", "1") else _quoted(line) for line in lines]
+    path.write_text("".join(f"{line}\n" for line in quoted), encoding="utf-8", newline="\n")
+
+
+def _quoted(text):
+    return '"{}"'.format(text.replace('"', '""'))
 
 
 def is_childproject(lines):
@@ -195,20 +201,14 @@ def _childproject_rows(row):
 def read_childproject(path, recording=None):
     """Read ChildProject's table of annotations, with times in milliseconds."""
     try:
-        table = pd.read_csv(
-            io.StringIO(read_text(path, "CSV")),
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            skipinitialspace=True,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        table = read_table(path, skipinitialspace=True)
+    except pd.errors.EmptyDataError as error:
         raise ValueError(f"{path.name} cannot be read as CSV ({error}). Save it as CSV in UTF-8.") from None
     table = table.rename(columns=lambda name: str(name).lstrip("\ufeff").strip()).fillna("")
     needed = {"segment_onset", "segment_offset"}
     if not needed <= set(table) or not {"vcm_type", "speaker_type", "label", "cries"} & set(table):
         raise ValueError(
-            f"{path.name}: the columns are {list(table.columns)}, but segment_onset and segment_offset, in "
+            f"{path.name}: the columns are [{list_names(table.columns)}], but segment_onset and segment_offset, in "
             "milliseconds, and vcm_type, speaker_type, label or cries are needed. Rename the columns."
         )
     table.index += 2  # line numbers: the first names the columns
@@ -217,7 +217,8 @@ def read_childproject(path, recording=None):
     for line, row in table.to_dict("index").items():
         try:
             rows += [(row.get(source), *annotation) for annotation in _childproject_rows(row)]
-        except (ValueError, SyntaxError, TypeError, KeyError):
+        # What Python cannot take for a list of its own: too deep, too long, too large.
+        except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, RecursionError, MemoryError):
             faulty[line] = _quote(row.values())
     refuse_lines(
         path.name,
@@ -233,6 +234,8 @@ def read_childproject(path, recording=None):
 
 def write_childproject(table, path, recording):
     """Write ChildProject's table: crying as ``CHI`` with ``vcm_type`` Y; ``label`` keeps each label as it was."""
+    if (table["label"] == "NA").any():
+        raise ValueError("annotations: the label 'NA' means in ChildProject's tables that there is none. Rename it.")
     codes = {label: code for code, label in VCM_TYPES.items()}
     vcm = table["label"].map(codes).fillna("NA")
     speaker = table["label"].where(table["label"].isin(SPEAKER_TYPES), "NA").mask(vcm != "NA", "CHI")

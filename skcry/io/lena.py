@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..typing import PathLike
-from .files import read_xml
+from .files import read_xml, shorten
 
 # "PT83.12S"; newer files may count hours and minutes, as ISO 8601 allows.
 DURATION = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d*)?)S)?")
@@ -20,10 +20,11 @@ def _seconds(element, attribute, name):
     text = element.get(attribute)
     match = DURATION.fullmatch(text or "")
     if not match or not any(match.groups()):
-        place = " ".join(f'{key}="{element.get(key)}"' for key in ("num", "spkr", "startTime") if element.get(key))
+        keys = ("num", "spkr", "startTime")
+        place = " ".join(f'{key}="{shorten(element.get(key))}"' for key in keys if element.get(key))
         raise ValueError(
-            f"{name}: <{element.tag} {place}> has {attribute}={text!r}, which is no time such as 'PT12.34S'. Export "
-            "the file from LENA again."
+            f"{name}: <{element.tag} {place}> has {attribute}={text and shorten(text)!r}, which is no time such as "
+            "'PT12.34S'. Export the file from LENA again."
         )
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return round(((days * 24 + hours) * 60 + minutes) * 60 + seconds, 6)
@@ -84,12 +85,12 @@ def read_its_clock(path: PathLike) -> pd.DataFrame:
     rows = []
     for recording in read_xml(path, "ITS", "LENA's .its file").iter("Recording"):
         onset, offset = (_seconds(recording, attribute, path.name) for attribute in ("startTime", "endTime"))
-        clock = recording.get("startClockTime")
         try:
-            rows.append((onset, offset, pd.to_datetime(clock, utc=True)))
-        except ValueError:
+            clock = pd.to_datetime(recording.get("startClockTime"), utc=True)
+        except (ValueError, OverflowError):
             clock = None
-        if clock is None:
+        rows.append((onset, offset, clock))
+        if pd.isna(clock):
             raise ValueError(
                 f"{path.name}: <Recording> from {onset:g} s to {offset:g} s has no startClockTime that is a date and "
                 "time. Export the file from LENA again."

@@ -1,12 +1,11 @@
 """Annotations in text files of lines: Audacity's labels, Raven's selection tables, RTTM."""
 
 import csv
-import io
 import re
 
 import pandas as pd
 
-from .files import choose, is_number, read_lines, read_text, refuse_lines
+from .files import choose, is_number, list_names, read_lines, read_table, refuse_lines, shorten
 
 BEGIN, END = "Begin Time (s)", "End Time (s)"
 RAVEN_LABELS = ("annotation", "label")
@@ -63,22 +62,15 @@ def write_audacity(table, path):
 
 def is_raven(lines):
     """Whether the first line names Raven's columns."""
-    return bool(lines) and BEGIN.lower() in lines[0].lower()
+    names = lines[0].lstrip("\ufeff").lower().split("\t") if lines else []
+    return BEGIN.lower() in [name.strip() for name in names] and not is_number(names[0])
 
 
 def read_raven(path, tier=None):
     """Read a selection table of Raven; ``tier`` names the column of labels."""
     try:
-        table = pd.read_csv(
-            io.StringIO(read_text(path)),
-            sep="\t",
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            quoting=csv.QUOTE_NONE,
-            skip_blank_lines=False,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        table = read_table(path, "text", sep="\t", quoting=csv.QUOTE_NONE, skip_blank_lines=False)
+    except pd.errors.EmptyDataError as error:
         raise ValueError(
             f"{path.name} cannot be read as Raven's selection table ({error}). Save it from Raven again."
         ) from None
@@ -87,28 +79,29 @@ def read_raven(path, tier=None):
     table = table[table.ne("").any(axis=1)]
     if not {BEGIN, END} <= set(table):
         raise ValueError(
-            f"{path.name}: the columns are {list(table.columns)}, but {BEGIN!r} and {END!r} are needed, separated by "
-            "tabs. Save the selection table from Raven again, with these."
+            f"{path.name}: the columns are [{list_names(table.columns)}], but {BEGIN!r} and {END!r} are needed, "
+            "separated by tabs. Save the selection table from Raven again, with these."
         )
     others = [name for name in table if not RAVEN_OWN.fullmatch(name)]
     named = [name for name in others if name.lower() in RAVEN_LABELS]
     if tier is not None:
         column = choose(path.name, tier, list(table.columns), "tier")
     elif others and not named:
-        raise ValueError(f"{path.name}: which column holds the labels, of {others}? Name it with tier=.")
+        raise ValueError(f"{path.name}: which column holds the labels, of [{list_names(others)}]? Name it with tier=.")
     else:
         column = named[0] if named else None
     files = sorted(set(table.get("Begin File", pd.Series(dtype=str))) - {""})
     if len(files) > 1:
         raise ValueError(
-            f"{path.name} holds selections of {len(files)} recordings: {', '.join(files[:3])}, ... whose times count "
-            "from the first. Save a table per recording."
+            f"{path.name} holds selections of {len(files)} recordings: {shorten(', '.join(files[:50]))}, whose times "
+            "count from the first. Save a table per recording."
         )
     faulty = table.index[~table[[BEGIN, END]].map(is_number).all(axis=1)]
     refuse_lines(
         path.name,
-        {line: f"from {table.loc[line, BEGIN]!r} to {table.loc[line, END]!r}" for line in faulty},
+        faulty,
         "Times are numbers in seconds with a decimal point. Correct it.",
+        lambda line: f"from {table.loc[line, BEGIN]!r} to {table.loc[line, END]!r}",
     )
     table = table.assign(label=table[column] if column else "")
     if "Selection" in table:

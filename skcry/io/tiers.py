@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from itertools import pairwise
 
-from .files import choose, read_text, read_xml
+from .files import MAX_DEPTH, choose, read_text, read_xml, shorten
 
 DEFAULT_TIER = "annotations"
 # What counts in a TextGrid: texts in quotes, flags in angle brackets, numbers that stand free; the rest is decoration
@@ -12,7 +12,9 @@ DEFAULT_TIER = "annotations"
 # numbering of the intervals are one language. praatio 6.2 and textgrid 1.6 go by the lines instead: the one silently
 # drops what follows a cut, the last interval of a short form without a final line break, and the sign of a time; the
 # other refuses the short form that Praat writes.
-TOKEN = re.compile(r'(?P<text>"(?:[^"]|"")*")|(?P<flag><\w+>)|(?<!\S)(?P<number>[-+]?\.?\d\S*)|!.*|(?P<open>")|[^\s"]+')
+TOKEN = re.compile(
+    r'\s++|(?P<text>"[^"]*+(?:""[^"]*+)*+")|(?P<flag><\w+>)|(?<!\S)(?P<number>[-+]?\.?\d\S*)|!.*|(?P<open>")|[^\s"]+'
+)
 
 
 def check_disjoint(table, what):
@@ -50,8 +52,8 @@ def _reader(text, name):
             pass
         line = text.count("\n", 0, token.start()) + 1
         raise ValueError(
-            f"{name}, line {line}: a {kind} is expected, but {value!r} follows. Correct it, or save the TextGrid from "
-            "Praat again."
+            f"{name}, line {line}: a {kind} is expected, but {shorten(value)!r} follows. Correct it, or save the "
+            "TextGrid from Praat again."
         )
 
     return take
@@ -119,13 +121,14 @@ def read_elan(path, tier=None):
     """Read one tier of an ELAN file; annotations that refer to others have their times."""
     from pympi import Eaf
 
-    read_xml(path, "ANNOTATION_DOCUMENT", "an ELAN file")
+    _check_references(path, read_xml(path, "ANNOTATION_DOCUMENT", "an ELAN file"))
     try:
         document = Eaf(path, suppress_version_warning=True)
         content = {name: document.get_annotation_data_for_tier(name) for name in document.get_tier_names()}
     except Exception as error:  # pympi names no exceptions of its own
         raise ValueError(
-            f"{path.name} cannot be read as an ELAN file ({type(error).__name__}: {error}). Save it from ELAN again."
+            f"{path.name} cannot be read as an ELAN file ({type(error).__name__}: {shorten(str(error))}). Save it from "
+            "ELAN again."
         ) from None
     # ELAN itself adds a tier "default" to each new file.
     filled = {name: rows for name, rows in content.items() if rows or len(content) == 1 or name == tier}
@@ -136,8 +139,34 @@ def read_elan(path, tier=None):
                 f"{path.name}: an annotation has no time of its own (start {onset} ms, end {offset} ms). Choose a tier "
                 "that is aligned with the sound with tier=."
             )
-    texts = ((onset / 1000, offset / 1000, " ".join(text.split())) for onset, offset, text, *_ in rows)
-    return [row for row in texts if row[2]]
+    texts = ((float(onset) / 1000, float(offset) / 1000, " ".join(text.split())) for onset, offset, text, *_ in rows)
+    try:
+        return [row for row in texts if row[2]]
+    except OverflowError:
+        raise ValueError(f"{path.name} holds a time above 1e308 ms. Save it from ELAN again.") from None
+
+
+def _check_references(path, document):
+    """Refuse annotations that refer to each other in circles, or through more tiers than there can be.
+
+    Pympi would follow these for ever.
+    """
+    kinds = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
+    annotations = [element for kind in kinds for element in document.iter(kind)]
+    above = {element.get("ANNOTATION_ID"): element.get("ANNOTATION_REF") for element in annotations}
+    if len(above) < len(annotations):
+        raise ValueError(f"{path.name}: several annotations have one ANNOTATION_ID. Save it from ELAN again.")
+    for name in above:
+        reference = name
+        for _ in range(MAX_DEPTH):
+            reference = above.get(reference)
+            if reference is None:
+                break
+        else:
+            raise ValueError(
+                f"{path.name}: annotation {shorten(name)!r} refers to itself, or to others through more than "
+                f"{MAX_DEPTH} tiers. Save it from ELAN again."
+            )
 
 
 def write_elan(table, path, tier=None):

@@ -1,7 +1,5 @@
 """Mini-batches for the network, and which rows it may learn from."""
 
-import warnings
-
 import numpy as np
 import torch
 from sklearn.model_selection import StratifiedGroupKFold
@@ -152,10 +150,13 @@ def grouped_split(y, groups, validation_fraction, random_state):
     classes, counts = np.unique(y, return_counts=True)
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
     best, best_distance = None, np.inf
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")
-        splits = list(splitter.split(y, y, groups)) if counts.max() >= n_splits else []
+    # Fewer windows of a class than splits would bring a warning, and the filters of those are shared by all threads.
+    # Each window several times gives the same splits without it.
+    n_rows, times = len(y), -(-n_splits // counts.min())
+    repeated = np.tile(y, times)
+    splits = splitter.split(repeated, repeated, np.tile(groups, times)) if counts.max() >= n_splits else []
     for train, valid in splits:
+        train, valid = train[train < n_rows], valid[valid < n_rows]
         if len(np.unique(y[train])) == len(np.unique(y[valid])) == len(classes):
             shares = np.bincount(y[valid], minlength=len(classes)) / counts
             distance = np.abs(shares - validation_fraction).max()
