@@ -234,12 +234,7 @@ class CryDetector(ClassifierMixin, BaseEstimator):
     __metadata_request__fit = {"groups": True}
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(
-        self,
-        X: Recordings,
-        y: Targets,
-        groups: ArrayLike | None = None,
-    ) -> Self:
+    def fit(self, X: Recordings, y: Targets, groups: ArrayLike | None = None) -> Self:
         """Fit on annotated or labelled recordings.
 
         Parameters
