@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,18 @@ def test_pre_commit_has_the_ruff_of_the_tests():
     versions = dict(line.split("==") for line in (ROOT / "tests" / "constraints.txt").read_text().splitlines()[1:])
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
     assert re.search(r"ruff-pre-commit\s+rev: v(.+)", hooks)[1] == versions["ruff"]
+
+
+def test_oldest_constraints_are_the_bounds_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [project["optional-dependencies"][name] for name in ("plot", "test", "transformers")]
+    needed = sum(extras, project["dependencies"])
+    bounds = dict(one.split(">=") for one in needed)
+    lines = (ROOT / "tests" / "constraints-oldest.txt").read_text().splitlines()
+    oldest = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert set(oldest) == set(bounds)
+    for name, version in oldest.items():
+        assert name == "torch" or re.fullmatch(rf"{re.escape(bounds[name])}(\.0)*", version), name
 
 
 def test_readme_code_runs(tmp_path, monkeypatch):
