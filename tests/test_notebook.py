@@ -72,12 +72,12 @@ def test_without_matplotlib(chirps, monkeypatch):
 def test_the_detector_shows_its_parts_in_order():
     detector = CryDetector(gate=EnergyGate())
     block = detector._sk_visual_block_()
-    assert block.names == ("windower: Windower", "gate: EnergyGate", "estimator: CryPipeline")
+    assert list(block.names) == ["windower: Windower", "gate: EnergyGate", "estimator: CryPipeline"]
     assert "FrameCNNClassifier" in estimator_html_repr(detector)
     recordings, annotations, _ = make_cry_recordings(4, duration=20, random_state=0)
     pipeline = make_cry_pipeline(LogisticRegression(), features="stats", resample=None)
     fitted = CryDetector(pipeline, threshold=0.5).fit(recordings, annotations)
-    assert fitted._sk_visual_block_().estimators == (fitted.windower_, fitted.estimator_)
+    assert list(fitted._sk_visual_block_().estimators) == [fitted.windower_, fitted.estimator_]
 
 
 @needs_tooltips

@@ -167,7 +167,8 @@ def test_detectors(detector, data, path):
     assert_same(again, detector, data[0])
     assert again.calibrate(data[0], data[1]).level_ == clone_of(detector).calibrate(data[0], data[1]).level_
     assert str(again.card()).split("## When")[0] == str(detector.card()).split("## When")[0]
-    labelled = CryDetector(stats(), positive=None, random_state=0, cv=2).fit(data[0], ["a", "b"] * 3)
+    splits = [([0, 1, 2, 3], [4, 5]), ([2, 3, 4, 5], [0, 1])]
+    labelled = CryDetector(stats(), positive=None, random_state=0, cv=splits).fit(data[0], ["a", "b"] * 3)
     assert_same(saved(labelled, path), labelled, data[0])
 
 
