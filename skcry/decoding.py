@@ -50,8 +50,23 @@ def second_scores(scores, start, n_timepoints, length, sr):
     return (running[last] - running[first]) / (last - first)[:, None]
 
 
-def window_scores(estimator, windows):
-    """Score windows by probabilities, where the estimator gives them, else by its decision function.
+def response_method(estimator):
+    """Name the method of a fitted classifier that scores are taken from: probabilities, where it gives them.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted.
+
+    Returns
+    -------
+    {"predict_proba", "decision_function"}
+    """
+    return "predict_proba" if hasattr(estimator, "predict_proba") else "decision_function"
+
+
+def window_scores(estimator, windows, method):
+    """Score windows by probabilities or by a decision function.
 
     Parameters
     ----------
@@ -59,6 +74,8 @@ def window_scores(estimator, windows):
         Fitted on windows.
     windows : Windows of shape (n_windows, n_timepoints)
         What to score.
+    method : {"predict_proba", "decision_function"}
+        See :func:`response_method`.
 
     Returns
     -------
@@ -66,9 +83,8 @@ def window_scores(estimator, windows):
     probable : bool
         Whether these are probabilities.
     """
-    probable = hasattr(estimator, "predict_proba")
-    scores = np.asarray(estimator.predict_proba(windows) if probable else estimator.decision_function(windows))
-    return (scores[:, None] if scores.ndim == 1 else scores), probable
+    scores = np.asarray(getattr(estimator, method)(windows))
+    return (scores[:, None] if scores.ndim == 1 else scores), method == "predict_proba"
 
 
 def smooth(scores, n_seconds):

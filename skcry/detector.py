@@ -39,6 +39,7 @@ from .decoding import (
     best_f1_threshold,
     false_alarm_threshold,
     recording_score,
+    response_method,
     second_log_odds,
     window_scores,
 )
@@ -398,6 +399,8 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         else:
             self.threshold_ = float(self.threshold)
         self.estimator_ = fit_on(np.flatnonzero(keep), "fit on all")
+        # Kept, since other versions of a library may see that in a loaded estimator otherwise.
+        self._method = response_method(self.estimator_)
         tasks.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
@@ -447,7 +450,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         numbers = np.unique(windows.recording)
         windows = windows[heard]
         if len(windows):
-            scores, probable = window_scores(estimator, windows)
+            scores, probable = window_scores(estimator, windows, response_method(estimator))
         for number in numbers:
             rows, length = windows.recording == number, windows.lengths[number]
             if not rows.any():
@@ -767,7 +770,13 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             X = validate_data(self.windower_, X, reset=False, dtype="numeric", ensure_all_finite=False)
         options = {"gate": self.gate_, "on_error": "raise" if on_error == "raise" else "skip", "progress": progress}
         return score_recordings(
-            self.estimator_, self.windower_, X, n_scores=self._n_scores, pooling=self._pooling, **options
+            self.estimator_,
+            self.windower_,
+            X,
+            method=self._method,
+            n_scores=self._n_scores,
+            pooling=self._pooling,
+            **options,
         )
 
     def _seconds(self, X, on_error="raise", progress=None):

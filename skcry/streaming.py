@@ -216,7 +216,7 @@ def _block(windower, stretches, finished=True):
     return Block(windows, numbers, np.concatenate(starts), finished)
 
 
-def score_recordings(estimator, windower, X, *, n_scores, pooling, **options):
+def score_recordings(estimator, windower, X, *, method, n_scores, pooling, **options):
     """Score the seconds of recordings.
 
     Parameters
@@ -227,6 +227,8 @@ def score_recordings(estimator, windower, X, *, n_scores, pooling, **options):
         Fitted.
     X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
         Recordings.
+    method : {"predict_proba", "decision_function"}
+        See :func:`response_method`.
     n_scores : int
         Number of scores of a second: 1 for two classes.
     pooling : dict
@@ -243,7 +245,7 @@ def score_recordings(estimator, windower, X, *, n_scores, pooling, **options):
     waiting: dict = {}  # number of a recording -> starts and scores of its windows so far
     for block in stream(windower, X, **options):
         if block.windows is not None:
-            scores, probable = window_scores(estimator, block.windows)
+            scores, probable = window_scores(estimator, block.windows, method)
             for number in np.unique(block.recording):
                 rows = block.recording == number
                 waiting.setdefault(number, []).append((block.start[rows], scores[rows], probable))

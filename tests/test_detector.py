@@ -576,3 +576,20 @@ def test_operating_point_that_has_no_meaning(data, y, settings, message):
         y = [table.assign(label="fuss" if number % 2 else "cry") for number, table in enumerate(annotations)]
     with pytest.raises(ValueError, match=message):
         CryDetector(**{"estimator": fast(), "max_false_alarms": 1.0, **settings}).fit(recordings, y)
+
+
+def test_scores_come_from_the_method_that_was_there_in_fit(data):
+    """Another version of a library may show probabilities that were not learned, as SVC's."""
+    recordings, annotations, _ = data
+
+    class Fickle(LinearSVC):
+        @property
+        def predict_proba(self):
+            if not getattr(self, "shown", False):
+                raise AttributeError
+            raise NotImplementedError
+
+    detector = CryDetector(fast(Fickle()), threshold=0.5).fit(recordings, annotations)
+    before = detector.timeline(recordings)
+    detector.estimator_[-1].shown = True
+    pd.testing.assert_frame_equal(detector.timeline(recordings), before)
