@@ -11,6 +11,7 @@ One line that says what it is, one with a checksum of all the rest, and a zip ar
 import copy
 import datetime
 import hashlib
+import inspect
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import safetensors.numpy
 import skops.io
 from sklearn.base import BaseEstimator
@@ -113,14 +115,35 @@ PATHS = tuple(f"pathlib{part}.{kind}Path" for part in ("", "._local") for kind i
 TRUSTED = (*OURS, *IMBLEARN, *SCIKIT_LEARN, *PATHS)
 
 
-def _without_requests(part):
-    """Take metadata requests off a copied estimator and all within: they matter to ``fit`` only, and skops cannot."""
+def _objects(part):
+    """Yield what is of these libraries in an estimator, itself first, down to lists, dicts and arrays of more."""
     if type(part).__module__.partition(".")[0] in ("skcry", "sklearn", "imblearn") and hasattr(part, "__dict__"):
-        vars(part).pop("_metadata_request", None)
+        yield part
         part = vars(part)
-    parts = part.values() if isinstance(part, dict) else part if isinstance(part, (list, tuple)) else ()
-    for one in parts:
-        _without_requests(one)
+    if isinstance(part, dict):
+        part = list(part.values())
+    if isinstance(part, np.ndarray):
+        part = part.ravel().tolist() if part.dtype == object else ()
+    if isinstance(part, (list, tuple)):
+        for one in part:
+            yield from _objects(one)
+
+
+def _without_requests(estimator):
+    """Copy an estimator, but for metadata requests: they matter to ``fit`` only, and skops cannot keep them."""
+    estimator = copy.deepcopy(estimator)
+    for part in _objects(estimator):
+        vars(part).pop("_metadata_request", None)
+    return estimator
+
+
+def _complete(estimator):
+    """Give parameters that the version that saved it did not know their defaults."""
+    for part in _objects(estimator):
+        if isinstance(part, BaseEstimator):
+            for name, parameter in inspect.signature(type(part)).parameters.items():
+                if parameter.default is not parameter.empty and not hasattr(part, name):
+                    setattr(part, name, parameter.default)
 
 
 @validate_params(
@@ -181,11 +204,9 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
     SVC(random_state=0)
     """
     store = WeightStore(dtype=weight_dtype)
-    bare = copy.deepcopy(estimator)
-    _without_requests(bare)
     try:
         with store.open():
-            built = skops.io.dumps(bare)
+            built = skops.io.dumps(_without_requests(estimator))
         needed = sorted(set(skops.io.get_untrusted_types(data=built)) - set(TRUSTED))
         if local := [name for name in needed if "<" in name]:
             raise TypeError(f"it holds {local}, which has no name to find it by")
@@ -317,7 +338,8 @@ def load(path: PathLike, *, trusted: Sequence[str] = ()) -> BaseEstimator:
     Warns
     -----
     UserWarning
-        If it was saved by other versions of skcry or scikit-learn.
+        If it was saved by other versions of skcry or scikit-learn. Between versions of scikit-learn that skcry supports
+        a detector made of the usual parts predicts the same all the same.
 
     See Also
     --------
@@ -341,4 +363,5 @@ def load(path: PathLike, *, trusted: Sequence[str] = ()) -> BaseEstimator:
         )
     if not isinstance(estimator, BaseEstimator):
         raise ValueError(f"{path}: holds a {type(estimator).__name__}, no estimator. Do not use it.")
+    _complete(estimator)
     return estimator

@@ -1,7 +1,7 @@
 """Whether a model that one environment saved opens in another, with other versions of the libraries.
 
-``python tests/exchange.py save FOLDER`` in the one, ``python tests/exchange.py load FOLDER`` in the other; ``.ci/oldest``
-does so both ways.
+``python tests/exchange.py save FOLDER`` in the one, the same with ``load`` in the other: ``.ci/oldest`` does so, both
+ways.
 """
 
 import sys

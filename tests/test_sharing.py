@@ -324,6 +324,15 @@ def test_forgeries(path, detector):
         read_about(path)
 
 
+def test_parameters_that_another_version_did_not_know(windows, path):
+    X, y = windows
+    estimator = stats(LogisticRegression(C=2.0)).fit(X, y)
+    del estimator[-1].tol
+    again = saved(estimator, path)
+    assert again[-1].tol == LogisticRegression().tol
+    assert again[-1].C == 2.0
+
+
 def test_a_failed_save_leaves_the_former_file(path):
     skcry.save(stats(), path)
     before = path.read_bytes()
