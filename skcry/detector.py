@@ -677,6 +677,11 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         X = as_recordings(X)
         if y is not None:
+            if isinstance(y, (pd.DataFrame, dict)) or any(one is None for one in y):
+                raise ValueError(
+                    "y must be a list with one table of annotations per recording, [] where nothing was heard: "
+                    f"[table] for one recording. Got {type(y).__name__}{' holding None' if isinstance(y, list) else ''}."
+                )
             check_consistent_length(X, y)
             if _holds_labels(y):
                 raise ValueError(

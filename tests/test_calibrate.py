@@ -291,3 +291,10 @@ def test_labels_none_of_which_is_crying_are_told(fitted, data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted.calibrate(recordings, annotations).calibrate(recordings, [[]] * len(recordings))
+
+
+def test_annotations_that_are_no_list_of_tables(fitted, data):
+    recordings, annotations, _ = data
+    for wrong in (annotations[0], {0: annotations[0]}, [None] * len(recordings)):
+        with pytest.raises(ValueError, match="y must be a list with one table of annotations per recording"):
+            fitted.calibrate(recordings, wrong)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import re
 import threading
 from typing import Self
 
@@ -73,6 +74,13 @@ def resolve_device(device):
     """Return the torch device of this name; "auto" takes a GPU where there is one."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = re.split(r"\. |\n|, \w+, ", str(error))[0]
+        raise ValueError(
+            f'device={str(device)!r} cannot be used here: {reason}. Choose "cpu", or "auto" for a GPU where there is one.'
+        ) from error
     return torch.device(device)
 
 
@@ -193,10 +201,11 @@ class SpectrogramClassifier(
             {key: row[key] for key in ("epoch", "train_loss", "valid_loss", "valid_acc") if key in row}
             for row in net.history
         ]
-        if not np.isfinite(self.history_[-1]["train_loss"]):
+        finite = all(value.isfinite().all() for value in net.module_.state_dict().values())
+        if not finite or not np.isfinite(self.history_[-1]["train_loss"]):
             raise ValueError(
                 f"Training diverged: the loss is {self.history_[-1]['train_loss']} after {len(self.history_)} epochs "
-                f"with lr={self.lr}. Lower lr."
+                f"with lr={self.lr}, the weights {'' if finite else 'not '}finite. Lower lr."
             )
         self._module_settings = net.get_params_for("module")
         net.trim_for_prediction()

@@ -351,3 +351,10 @@ def test_gpu_predicts_what_the_cpu_does(images, precision):
     assert {weight.device.type for weight in net.net_.module_.parameters()} == {"cpu"}
     on_gpu, on_cpu = (net.set_params(device=device).predict_proba(X) for device in ("cuda", "cpu"))
     np.testing.assert_allclose(on_gpu, on_cpu, atol=0.05 if precision == "bfloat16" else 1e-3)
+
+
+@pytest.mark.parametrize("device", ["nix", "cuda:77"])
+def test_a_device_that_is_not_there(images, device):
+    X, y = images
+    with pytest.raises(ValueError, match=rf"device='{device}' cannot be used here: .* Choose \"cpu\""):
+        AlexNetClassifier(width=1 / 16, max_epochs=1, device=device).fit(X, y)
