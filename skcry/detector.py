@@ -680,7 +680,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             if isinstance(y, (pd.DataFrame, dict)) or any(one is None for one in y):
                 raise ValueError(
                     "y must be a list with one table of annotations per recording, [] where nothing was heard: "
-                    f"[table] for one recording. Got {type(y).__name__}{' holding None' if isinstance(y, list) else ''}."
+                    f"[table] for one recording. Got {type(y).__name__}{' with None' if isinstance(y, list) else ''}."
                 )
             check_consistent_length(X, y)
             if _holds_labels(y):

@@ -79,7 +79,7 @@ def resolve_device(device):
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = re.split(r"\. |\n|, \w+, ", str(error))[0]
         raise ValueError(
-            f'device={str(device)!r} cannot be used here: {reason}. Choose "cpu", or "auto" for a GPU where there is one.'
+            f'device={str(device)!r} cannot be used here: {reason}. Choose "cpu", or "auto" for a GPU if any.'
         ) from error
     return torch.device(device)
 
