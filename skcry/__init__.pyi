@@ -6,6 +6,7 @@ from . import features as features
 from . import io as io
 from . import metrics as metrics
 from . import nn as nn
+from . import plotting as plotting
 from . import sharing as sharing
 from . import signal as signal
 from .batch import detect_files as detect_files

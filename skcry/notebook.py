@@ -45,7 +45,7 @@ def _first(windows):
         first = first[: SHOWN_DURATION * windows.sr].astype(np.float64)
         parts.append(_player(first, windows.sr))
         caption += f", loudness made even; picture from 0 to {windows.sr / 2000:g} kHz"
-        first = _decibels(first)
+        first = decibels(first)
     parts.append(_picture(first))
     return f"<figure><figcaption>{caption}</figcaption>" + "".join(parts) + "</figure>"
 
@@ -56,9 +56,9 @@ def _player(y, sr):
     return f'<audio controls src="data:audio/wav;base64,{_encoded(file)}"></audio><br>'
 
 
-def _decibels(y):
-    """Short-time spectrum in decibels, shape (1 + N_FFT // 2, n_frames)."""
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, N_FFT // 2), N_FFT)[:: N_FFT // 4]
+def decibels(y, hop_length=N_FFT // 4):
+    """Short-time spectrum of sound for a picture, in decibels, of shape (1 + N_FFT // 2, n_frames)."""
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, N_FFT // 2), N_FFT)[::hop_length]
     return 20 * np.log10(np.abs(np.fft.rfft(frames * np.hanning(N_FFT))).T + 1e-10)
 
 

@@ -8,7 +8,7 @@ apart, :func:`bootstrap_interval` can draw whole recordings, or infants. :func:`
 """
 
 from .bootstrap import bootstrap_interval
-from .events import event_counts, event_metrics, recall_at_false_alarms, threshold_counts
+from .events import event_counts, event_metrics, match_events, recall_at_false_alarms, threshold_counts
 from .scorers import get_scorer, get_scorer_names
 from .seconds import cry_minutes, cry_minutes_metrics, second_metrics
 from .truth import event_truth, second_truth
@@ -22,6 +22,7 @@ __all__ = [
     "event_truth",
     "get_scorer",
     "get_scorer_names",
+    "match_events",
     "recall_at_false_alarms",
     "second_metrics",
     "second_truth",

@@ -49,13 +49,14 @@ def _as_events(events, name):
 
 
 def _match(true, found, *, matching, min_overlap, onset_collar, offset_collar, offset_share):
-    """Count the true events that were found, and the found ones that are right, in one recording."""
+    """Tell which true events were found, and which found ones are right, in one recording."""
+    recalled, correct = np.zeros(len(true), dtype=bool), np.zeros(len(found), dtype=bool)
     if len(true) == 0 or len(found) == 0:
-        return 0, 0
+        return recalled, correct
     if matching == "overlap":
         correct = coverage(merge(true), *found.T) >= min_overlap * (found[:, 1] - found[:, 0]) - ROUNDING
         recalled = coverage(merge(found[correct]), *true.T) >= min_overlap * (true[:, 1] - true[:, 0]) - ROUNDING
-        return recalled.sum(), correct.sum()
+        return recalled, correct
     (onset, offset), (found_onset, found_offset) = true.T[:, :, None], found.T[:, None, :]
     if matching == "iou":
         shared = np.maximum(np.minimum(offset, found_offset) - np.maximum(onset, found_onset), 0)
@@ -66,8 +67,84 @@ def _match(true, found, *, matching, min_overlap, onset_collar, offset_collar, o
         if offset_collar is not None:
             collar = np.maximum(offset_collar, offset_share * (offset - onset))
             fits &= np.abs(offset - found_offset) <= collar + ROUNDING
-    n = np.count_nonzero(maximum_bipartite_matching(csr_array(fits)) >= 0)
-    return n, n
+    partner = maximum_bipartite_matching(csr_array(fits), perm_type="column")
+    recalled = partner >= 0
+    correct[partner[recalled]] = True
+    return recalled, correct
+
+
+def _checked_events(true_events, found_events):
+    """Check both tables of events, and that they call recordings alike."""
+    true, found = _as_events(true_events, "true_events"), _as_events(found_events, "found_events")
+    if len({isinstance(recording, str) for recording in (*true, *found)}) > 1:
+        raise ValueError(
+            f"true_events and found_events call recordings differently: {[*true][:2]} and {[*found][:2]}. Name them "
+            "alike, by number or by name."
+        )
+    return true, found
+
+
+@validate_params(MATCHING, prefer_skip_nested_validation=True)
+def match_events(
+    true_events,
+    found_events,
+    *,
+    matching="overlap",
+    min_overlap=0.5,
+    onset_collar=1.0,
+    offset_collar=1.0,
+    offset_share=0.5,
+):
+    """Tell which true events were found, and which found ones are right.
+
+    Parameters
+    ----------
+    true_events, found_events : DataFrame of shape (n_events, n_columns)
+        Columns ``recording``, ``onset`` and ``offset`` in seconds, as :func:`event_truth` and
+        :meth:`skcry.CryDetector.detect` give them.
+    matching, min_overlap, onset_collar, offset_collar, offset_share
+        What a match is; see :func:`event_counts`, which counts what this tells one by one.
+
+    Returns
+    -------
+    true_events : DataFrame of shape (n_true_events, 4)
+        Columns ``recording``, ``onset``, ``offset`` and ``recalled`` (bool), by recording and onset.
+    found_events : DataFrame of shape (n_found_events, 4)
+        The same with ``correct`` (bool).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a table has another form, or recordings go by number in one table and by name in the other.
+
+    Examples
+    --------
+    >>> from skcry.metrics import event_truth, match_events
+    >>> true, found = event_truth([[(0, 20), (60, 80)]]), event_truth([[(2, 20), (100, 110)]])
+    >>> match_events(true, found)[0]
+       recording  onset  offset  recalled
+    0          0    0.0    20.0      True
+    1          0   60.0    80.0     False
+    """
+    true, found = _checked_events(true_events, found_events)
+    criterion = {
+        "matching": matching,
+        "min_overlap": min_overlap,
+        "onset_collar": onset_collar,
+        "offset_collar": offset_collar,
+        "offset_share": offset_share,
+    }
+    none = np.empty((0, 2))
+    rows: tuple[list, list] = ([], [])
+    for recording in dict.fromkeys([*true, *found]):
+        pair = true.get(recording, none), found.get(recording, none)
+        for side, events, flags in zip(rows, pair, _match(*pair, **criterion), strict=True):
+            side.extend(zip([recording] * len(events), *events.T, flags, strict=True))
+    tables = []
+    for side, flag in zip(rows, ("recalled", "correct"), strict=True):
+        table = pd.DataFrame(side, columns=["recording", "onset", "offset", flag])
+        tables.append(table.astype({"onset": float, "offset": float, flag: bool}))
+    return tuple(tables)
 
 
 @validate_params(MATCHING, prefer_skip_nested_validation=True)
@@ -140,12 +217,7 @@ def event_counts(
     0               2        3           1          2  0.033333
     1               0        1           0          0  0.016667
     """
-    true, found = _as_events(true_events, "true_events"), _as_events(found_events, "found_events")
-    if len({isinstance(recording, str) for recording in (*true, *found)}) > 1:
-        raise ValueError(
-            f"true_events and found_events call recordings differently: {[*true][:2]} and {[*found][:2]}. Name them "
-            "alike, by number or by name."
-        )
+    true, found = _checked_events(true_events, found_events)
     recordings = list(dict.fromkeys([*true, *found]))
     hours = dict.fromkeys(recordings, np.nan)
     if durations is not None:
@@ -167,7 +239,8 @@ def event_counts(
     rows = []
     for recording in hours:
         ours, theirs = true.get(recording, none), found.get(recording, none)
-        rows.append((len(ours), len(theirs), *_match(ours, theirs, **criterion), hours[recording]))
+        recalled, correct = _match(ours, theirs, **criterion)
+        rows.append((len(ours), len(theirs), recalled.sum(), correct.sum(), hours[recording]))
     return pd.DataFrame(rows, columns=COUNTS, index=pd.Index([*hours], name="recording"))
 
 

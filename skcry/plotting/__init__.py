@@ -1,0 +1,33 @@
+"""Pictures of detectors at work, as Display classes in scikit-learn's form; they need the extra ``skcry[plot]``.
+
+Make one by ``from_estimator`` or by another ``from_...``, which draw at once and return the display; its ``plot`` draws
+again, on other axes, without computing anything anew.
+
+Curves over thresholds are scikit-learn's own: the seconds of all recordings are its rows.
+
+>>> import matplotlib
+>>> matplotlib.use("Agg")
+>>> from sklearn.calibration import CalibrationDisplay
+>>> from sklearn.linear_model import LogisticRegression
+>>> from sklearn.metrics import DetCurveDisplay, PrecisionRecallDisplay
+>>> from sklearn.pipeline import make_pipeline
+>>> from sklearn.preprocessing import StandardScaler
+>>> from skcry import CryDetector, StatFeatures
+>>> from skcry.datasets import make_cry_recordings
+>>> from skcry.metrics import second_truth
+>>> recordings, annotations, infants = make_cry_recordings(8, duration=30, random_state=0)
+>>> fast = make_pipeline(StatFeatures(["mfcc"]), StandardScaler(), LogisticRegression())
+>>> detector = CryDetector(fast, random_state=0).fit(recordings[:6], annotations[:6], groups=infants[:6])
+>>> timeline = detector.timeline(recordings[6:])
+>>> truth = second_truth(annotations[6:], timeline)
+>>> _ = PrecisionRecallDisplay.from_predictions(truth, timeline["score"], plot_chance_level=True)
+>>> _ = DetCurveDisplay.from_predictions(truth, timeline["score"])
+>>> _ = CalibrationDisplay.from_predictions(truth, timeline["score"])
+"""
+
+from .day import DayDisplay
+from .embedding import EmbeddingDisplay
+from .event_match import EventMatchDisplay
+from .timeline import TimelineDisplay
+
+__all__ = ["DayDisplay", "EmbeddingDisplay", "EventMatchDisplay", "TimelineDisplay"]

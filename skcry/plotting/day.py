@@ -1,0 +1,285 @@
+"""The picture of a day: hours as rows, the score of every second, the bouts that were found."""
+
+import numpy as np
+import pandas as pd
+
+from ..reporting import HOUR, _as_time
+from .common import (
+    GREY,
+    PALE,
+    VERMILLION,
+    check_matplotlib,
+    legend_below,
+    name_recording,
+    new_axes,
+    one_table,
+    one_timeline,
+    score_recording,
+    stretches,
+)
+
+DOT = 5  # seconds that share a dot of the picture; an hour is some 800 dots wide
+BASE, HEIGHT = 0.68, 0.56  # of the scores in a row, from its top, in rows
+BOUTS = (0.72, 0.18)  # top and height of the bars of bouts
+
+
+class DayDisplay:
+    """A long recording at a glance: its hours as rows.
+
+    Each row has the score of crying as a curve, the higher the more likely (every 5 seconds are drawn as their highest
+    score), the bouts as bars under it, and how many minutes they add up to at its end. What was not recorded is grey,
+    what holds no sound is hatched.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`, which make the display and draw it.
+
+    Parameters
+    ----------
+    timeline : DataFrame of shape (n_seconds, n_columns)
+        Indexed by second, with the column ``score`` (from 0 to 1) and, where known, ``usable`` (bool).
+    events : DataFrame of shape (n_events, 2) or None, default=None
+        Columns ``onset`` and ``offset`` in seconds. None means that they are not known.
+    start : Timestamp or None, default=None
+        When the recording began. None counts hours from there.
+    threshold : float or None, default=None
+        Score from which a second counts as crying.
+    name : str or None, default=None
+        What the title calls the recording.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the hours, one below the other.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    areas_ : list of matplotlib PolyCollection
+        Scores of each hour.
+    bouts_ : matplotlib PolyCollection or None
+        Bars of the bouts, cut at the hours; None without ``events``.
+    unusable_ : matplotlib PolyCollection or None
+        Stretches without sound, where there are any.
+    minutes_ : ndarray of shape (n_hours,) or None
+        Minutes within bouts, of each row; None without ``events``.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skcry.plotting import DayDisplay
+    >>> timeline = pd.DataFrame({"score": np.r_[np.full(5400, 0.1), np.full(600, 0.9)]})
+    >>> display = DayDisplay.from_predictions(timeline, [(5400, 6000)], start="2024-05-06 07:30")
+    >>> [label.get_text() for label in display.ax_.get_yticklabels()]
+    ['07:00', '08:00', '09:00']
+    >>> display.minutes_.tolist()
+    [0.0, 0.0, 10.0]
+    """
+
+    def __init__(self, timeline, *, events=None, start=None, threshold=None, name=None):
+        self.timeline = timeline
+        self.events = events
+        self.start = start
+        self.threshold = threshold
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, detector, recording, *, start=None, name=None, ax=None, **kwargs):
+        """Let a detector score a recording, and draw it.
+
+        Parameters
+        ----------
+        detector : CryDetector
+            Fitted.
+        recording : str, path-like or ndarray of shape (n_timepoints,)
+            Recording of any length; memory does not grow with it where it is a file.
+        start : datetime-like or None, default=None
+            When the recording began: a ``Timestamp``, ``datetime`` or text such as "2024-05-06 07:30". None counts
+            hours from there.
+        name : str or None, default=None
+            What the title calls the recording. None means the name of its file.
+        ax : matplotlib Axes or None, default=None
+            Axes to draw on. None makes a new figure, the higher the more hours there are.
+        **kwargs : dict
+            Passed on to ``fill_between``, which draws the scores.
+
+        Returns
+        -------
+        DayDisplay
+
+        Raises
+        ------
+        OSError, ValueError
+            As :meth:`skcry.CryDetector.timeline`.
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        start = None if start is None else _as_time(start, "to draw")
+        detector, timeline, events = score_recording(detector, recording)
+        name = name_recording(recording) if name is None else name
+        return cls.from_predictions(
+            timeline, events, start=start, threshold=detector.threshold_, name=name, ax=ax, **kwargs
+        )
+
+    @classmethod
+    def from_predictions(cls, timeline, events=None, *, start=None, threshold=None, name=None, ax=None, **kwargs):
+        """Draw what a detector made of a recording.
+
+        Parameters
+        ----------
+        timeline : DataFrame of shape (n_seconds, n_columns)
+            What :meth:`skcry.CryDetector.timeline` gives for one recording: indexed by second (or by recording and
+            second), with the column ``score`` and, where known, ``usable``.
+        events : DataFrame of shape (n_events, n_columns), list of tuples or None, default=None
+            What :meth:`skcry.CryDetector.detect` gives: columns ``onset`` and ``offset`` in seconds. None means that
+            they are not known.
+        start : datetime-like or None, default=None
+            When the recording began. None counts hours from there.
+        threshold : float or None, default=None
+            Score from which a second counts as crying; drawn as a line.
+        name : str or None, default=None
+            What the title calls the recording.
+        ax : matplotlib Axes or None, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Passed on to ``fill_between``, which draws the scores.
+
+        Returns
+        -------
+        DayDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a table has another form or is of several recordings, or ``start`` is no date and time.
+        """
+        check_matplotlib(f"{cls.__name__}.from_predictions")
+        timeline, recording = one_timeline(timeline)
+        events = one_table(events, recording)
+        start = None if start is None else _as_time(start, "to draw")
+        return cls(timeline, events=events, start=start, threshold=threshold, name=name).plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, name=None, **kwargs):
+        """Draw the day.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Axes to draw on. None makes a new figure.
+        name : str or None, default=None
+            What the title calls the recording. None means the ``name`` of the display.
+        **kwargs : dict
+            Passed on to ``fill_between``, which draws the scores.
+
+        Returns
+        -------
+        DayDisplay
+        """
+        check_matplotlib(f"{type(self).__name__}.plot")
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.collections import PolyCollection
+
+        into_hour = 0
+        if self.start is not None:
+            into_hour = self.start.minute * 60 + self.start.second
+        first = into_hour + int(self.timeline.index[0])
+        end = first + len(self.timeline)
+        n_hours = -(-end // HOUR)
+        self.ax_ = new_axes(ax, 10, 1.5 + 0.42 * n_hours)
+        self.figure_ = self.ax_.figure
+
+        self.ax_.broken_barh([(0, 60)], (0, n_hours), color=PALE, zorder=0)  # not recorded, unless it is
+        for hour in range(n_hours):
+            begin, stop = (min(max(second / 60 - 60 * hour, 0), 60) for second in (first, end))
+            self.ax_.broken_barh([(begin, stop - begin)], (hour, 1), color="white", zorder=0)
+            self.ax_.plot([begin, stop], [hour + BASE] * 2, color=GREY, lw=0.5)
+            if self.threshold is not None:
+                level = hour + BASE - HEIGHT * self.threshold
+                (line,) = self.ax_.plot([begin, stop], [level] * 2, color=GREY, lw=0.7, ls=(0, (1, 3)))
+        score, usable = np.full(n_hours * HOUR, np.nan), np.ones(n_hours * HOUR)
+        score[first:end] = self.timeline["score"]
+        if "usable" in self.timeline:
+            usable[first:end] = self.timeline["usable"]
+        dots = score.reshape(n_hours, -1, DOT)
+        score = np.where(np.isnan(dots), -np.inf, dots).max(axis=2)
+        minute = np.arange(0, 60 + DOT / 120, DOT / 60)
+        style = {"step": "post", "color": GREY, "lw": 0.5}
+        style |= normalize_kwargs(kwargs, PolyCollection)
+        self.areas_ = []
+        for hour, heights in enumerate(score):
+            heights = np.append(heights, heights[-1])
+            top = hour + BASE - HEIGHT * np.where(np.isfinite(heights), heights, 0)
+            shown = np.isfinite(heights)
+            self.areas_.append(self.ax_.fill_between(minute, hour + BASE, top, where=shown, **style))
+
+        silent = stretches(usable.reshape(-1, DOT).mean(axis=1) < 0.5) * DOT
+        self.unusable_, self.bouts_ = None, None
+        self.minutes_: np.ndarray | None = None
+        if len(silent):
+            bars, _ = _cut(silent[:, 0], silent.sum(axis=1), n_hours, 0.08, 0.6)
+            self.unusable_ = PolyCollection(bars, facecolor="white", edgecolor=GREY, lw=0.4, hatch="//////", zorder=2)
+            self.ax_.add_collection(self.unusable_, autolim=False)
+        if self.events is not None:
+            times = self.events[["onset", "offset"]].to_numpy() + into_hour
+            bars, self.minutes_ = _cut(times[:, 0], times[:, 1], n_hours, *BOUTS)
+            # The thin edge keeps bouts of few seconds visible.
+            self.bouts_ = PolyCollection(bars, facecolor=VERMILLION, edgecolor=VERMILLION, lw=0.8, zorder=3)
+            self.ax_.add_collection(self.bouts_, autolim=False)
+        self._label(n_hours, self.name if name is None else name)
+        self._add_legend(line if self.threshold is not None else None)
+        return self
+
+    def _label(self, n_hours, name):
+        hours = np.arange(n_hours)
+        if self.start is None:
+            labels, hour_label, day = [f"{hour}:00" for hour in hours], "Hours since the recording began", None
+        else:
+            # Counted on from the start, so that clocks that change within the day are right.
+            began = self.start - pd.Timedelta(minutes=self.start.minute, seconds=self.start.second)
+            times = [began + pd.Timedelta(hours=int(hour)) for hour in hours]
+            new_day = [False] + [one.date() != other.date() for one, other in zip(times[1:], times, strict=False)]
+            labels = [
+                f"{time.day} {time:%b}  {time:%H:%M}" if new else f"{time:%H:%M}"
+                for time, new in zip(times, new_day, strict=True)
+            ]
+            hour_label, day = "Hour", f"{times[0].day} {times[0]:%B %Y}"
+        self.ax_.set(xlim=(0, 60), ylim=(n_hours, 0), xlabel="Minute of the hour", ylabel=hour_label)
+        self.ax_.set_xticks(range(0, 61, 5))
+        self.ax_.set_yticks(hours + 0.5, labels)
+        self.ax_.tick_params(axis="y", length=0)
+        for hour in hours[1:]:
+            self.ax_.axhline(hour, color="black", lw=0.5)
+        title = ", ".join(part for part in (name, day) if part)
+        if self.events is not None and self.minutes_ is not None:
+            n = len(self.events)
+            found = f"{self.minutes_.sum():.1f} min of crying in {n} bout{'s' * (n != 1)}" if n else "no crying found"
+            title = f"{title}: {found}" if title else found[0].upper() + found[1:]
+            right = self.ax_.secondary_yaxis("right")
+            right.set_yticks(hours + 0.5, [f"{minutes:.1f}" if minutes else "0" for minutes in self.minutes_])
+            right.tick_params(length=0)
+            right.set_ylabel("Crying in bouts (min)")
+        self.ax_.set_title(title)
+
+    def _add_legend(self, line):
+        from matplotlib.patches import Patch
+
+        handles = [Patch(facecolor=GREY, label="score, from 0 to 1")]
+        if line is not None:
+            line.set_label(f"threshold {self.threshold:.2f}")
+            handles.append(line)
+        if self.bouts_ is not None:
+            handles.append(Patch(facecolor=VERMILLION, label="bout of crying"))
+        if self.unusable_ is not None:
+            handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="//////", label="no sound"))
+        handles.append(Patch(facecolor=PALE, edgecolor="silver", label="not recorded"))
+        legend_below(self.ax_, handles, len(handles))
+
+
+def _cut(onset, offset, n_hours: int, top: float, height: float):
+    """Cut stretches of seconds at the hours: corners of their bars, and the minutes of them in each hour."""
+    bars, minutes = [], np.zeros(n_hours)
+    for begin, end in zip(onset, offset, strict=True):
+        for hour in range(int(begin // HOUR), min(int(-(-end // HOUR)), n_hours)):
+            left, right = max(begin / 60 - 60 * hour, 0), min(end / 60 - 60 * hour, 60)
+            minutes[hour] += right - left
+            y = hour + top
+            bars.append([(left, y), (right, y), (right, y + height), (left, y + height)])
+    return bars, minutes

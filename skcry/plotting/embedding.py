@@ -1,0 +1,199 @@
+"""The picture of what windows look like to a network: their embeddings in two dimensions."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+
+from ..windows import Windows
+from .common import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, check_matplotlib, new_axes
+
+STYLES = ((BLUE, "o"), (VERMILLION, "^"), (GREEN, "s"), (ORANGE, "D"), (PURPLE, "v"), ("black", "P"))
+
+
+class EmbeddingDisplay:
+    """Embeddings of windows as points in two dimensions, one marker per label.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_embeddings`, which make the display and draw it.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_windows, 2)
+        Projected embeddings.
+    y : ndarray of shape (n_windows,)
+        Labels.
+    axis_names : tuple of str, default=("Dimension 1", "Dimension 2")
+        What the axes are called.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the points.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    points_ : dict of object to matplotlib PathCollection
+        Points of each label.
+
+    See Also
+    --------
+    skcry.FrameCNNClassifier : Its ``transform`` gives embeddings.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import numpy as np
+    >>> from skcry.plotting import EmbeddingDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat(["cry", "quiet"], 20)
+    >>> embeddings = rng.normal(size=(40, 8)) + 4 * (y == "cry")[:, None]
+    >>> display = EmbeddingDisplay.from_embeddings(embeddings, y)
+    >>> display.points.shape, len(display.points_)
+    ((40, 2), 2)
+    """
+
+    def __init__(
+        self, points: np.ndarray, y: np.ndarray, *, axis_names: tuple[str, str] = ("Dimension 1", "Dimension 2")
+    ):
+        self.points = points
+        self.y = y
+        self.axis_names = axis_names
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X: Windows | ArrayLike, y: ArrayLike, *, projection=None, ax=None, **kwargs: Any
+    ) -> Self:
+        """Let a fitted estimator describe windows, and draw them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with ``transform``: a network, or a pipeline, of which the steps up to the last one that transforms
+            are used; or a search over either.
+        X : Windows or array-like of shape (n_windows, ...)
+            What it takes. Best windows that it was not fitted on: those look better than they are.
+        y : array-like of shape (n_windows,)
+            Their labels.
+        projection : transformer or None, default=None
+            Turns embeddings into two values each, with ``fit_transform``, such as ``TSNE()``. None means the first two
+            principal components, after scaling.
+        ax : matplotlib Axes or None, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Passed on to ``scatter``.
+
+        Returns
+        -------
+        EmbeddingDisplay
+            What was drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator gives no embeddings.
+        ValueError
+            If lengths differ, or the projection does not give two values.
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        return cls.from_embeddings(_transformer(estimator).transform(X), y, projection=projection, ax=ax, **kwargs)
+
+    @classmethod
+    def from_embeddings(cls, embeddings: ArrayLike, y: ArrayLike, *, projection=None, ax=None, **kwargs: Any) -> Self:
+        """Draw embeddings.
+
+        Parameters
+        ----------
+        embeddings : array-like of shape (n_windows, n_embedding)
+            Two values or more for each window.
+        y : array-like of shape (n_windows,)
+            Labels.
+        projection : transformer or None, default=None
+            Turns embeddings into two values each. None means the first two principal components, after scaling.
+        ax : matplotlib Axes or None, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Passed on to ``scatter``.
+
+        Returns
+        -------
+        EmbeddingDisplay
+            What was drawn.
+
+        Raises
+        ------
+        ValueError
+            If lengths differ, there are NaN, or the projection does not give two values.
+        """
+        check_matplotlib(f"{cls.__name__}.from_embeddings")
+        embeddings = check_array(embeddings, ensure_min_samples=2, ensure_min_features=2)
+        y = column_or_1d(y)
+        check_consistent_length(embeddings, y)
+        projection = PCA(2, random_state=0) if projection is None else clone(projection)
+        points = np.asarray(projection.fit_transform(StandardScaler().fit_transform(embeddings)))
+        if points.shape != (len(y), 2):
+            raise ValueError(
+                f"projection={projection!r} gave shape {points.shape}, but {(len(y), 2)} is drawn. Choose one of two "
+                "components."
+            )
+        axis_names = ("Dimension 1", "Dimension 2")
+        if hasattr(projection, "explained_variance_ratio_"):
+            share = projection.explained_variance_ratio_
+            first, second = (f"Principal component {i + 1} ({share[i]:.0%} of the variance)" for i in range(2))
+            axis_names = (first, second)
+        return cls(points, y, axis_names=axis_names).plot(ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs: Any) -> Self:
+        """Draw the points.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Passed on to ``scatter``.
+
+        Returns
+        -------
+        EmbeddingDisplay
+            Itself.
+        """
+        check_matplotlib(f"{type(self).__name__}.plot")
+        self.ax_ = new_axes(ax, 6, 5)
+        self.figure_ = self.ax_.figure
+        labels, counts = np.unique(self.y, return_counts=True)
+        size = float(np.clip(4000 / len(self.y), 6, 36))
+        self.points_ = {}
+        for place in np.argsort(-counts, kind="stable"):  # rare ones on top
+            color, marker = STYLES[place % len(STYLES)]
+            style = {"s": size, "c": color, "marker": marker, "alpha": 0.6, "linewidths": 0, **kwargs}
+            rows = self.y == labels[place]
+            label = f"{labels[place]} ({counts[place]})"
+            self.points_[labels[place]] = self.ax_.scatter(*self.points[rows].T, label=label, **style)
+        self.ax_.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
+        legend = self.ax_.legend(title="Label (windows)", frameon=False, loc="best")
+        for handle in legend.legend_handles:
+            handle.set(alpha=1, sizes=[36])
+        return self
+
+
+def _transformer(estimator):
+    """Find the part of an estimator that transforms."""
+    while hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
+    if isinstance(estimator, Pipeline):
+        for n_steps in range(len(estimator.steps), 0, -1):
+            if hasattr(estimator[:n_steps], "transform"):
+                return estimator[:n_steps]
+    if hasattr(estimator, "transform"):
+        return estimator
+    raise TypeError(
+        f"{type(estimator).__name__} has no transform, so there are no embeddings. Pass a network or a pipeline that "
+        "takes windows; of a CryDetector, its estimator_ and the windows of its windower_."
+    )

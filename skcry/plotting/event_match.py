@@ -1,0 +1,235 @@
+"""The picture of hits and misses: which events were found, which were not, and which are false alarms."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from ..io.audio import as_recordings
+from ..metrics import event_truth, match_events
+from ..typing import Recordings, Targets
+from .common import BLUE, VERMILLION, check_matplotlib, legend_below, name_recording, new_axes, time_axis
+
+# True events above, detected ones below; what does not match is hollow.
+LANES = {"true": (0.12, 0.36), "found": (0.52, 0.36)}
+KINDS = {
+    "found": ("true", True, BLUE),
+    "missed": ("true", False, BLUE),
+    "right": ("found", True, VERMILLION),
+    "false alarms": ("found", False, VERMILLION),
+}
+
+
+class EventMatchDisplay:
+    """True and detected events of recordings, one below the other: found, missed, right, false alarms.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`, which make the display and draw it.
+
+    Parameters
+    ----------
+    true_events : DataFrame of shape (n_true_events, 4)
+        Columns ``recording``, ``onset``, ``offset`` and ``recalled``, as :func:`skcry.metrics.match_events` gives them.
+    found_events : DataFrame of shape (n_found_events, 4)
+        The same with ``correct``.
+    recordings : list
+        Recordings in the order of the rows, as the tables call them.
+    names : list of str or None, default=None
+        What the rows are called. None means as the tables call them.
+    duration : float or None, default=None
+        Length of the longest recording in seconds. None means up to the last event.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the events.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    bars_ : dict of str to matplotlib PolyCollection
+        Bars of events "found", "missed", "right" and "false alarms".
+    counts_ : dict of str to int
+        How many there are of each.
+
+    See Also
+    --------
+    skcry.metrics.event_metrics : Recall, precision and false alarms per hour.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from skcry.plotting import EventMatchDisplay
+    >>> true = [[(0, 20, "cry"), (60, 80, "cry")], []]
+    >>> found = [[(2, 20, "cry"), (100, 110, "cry")], [(5, 9, "cry")]]
+    >>> EventMatchDisplay.from_predictions(true, found).counts_
+    {'found': 1, 'missed': 1, 'right': 1, 'false alarms': 2}
+    """
+
+    def __init__(
+        self,
+        true_events: pd.DataFrame,
+        found_events: pd.DataFrame,
+        *,
+        recordings: list,
+        names: list[str] | None = None,
+        duration: float | None = None,
+    ):
+        self.true_events = true_events
+        self.found_events = found_events
+        self.recordings = recordings
+        self.names = names
+        self.duration = duration
+
+    @classmethod
+    def from_estimator(
+        cls, detector, X: Recordings, y: Targets, *, names: list[str] | None = None, ax=None, **matching: Any
+    ) -> Self:
+        """Let a detector find events, and compare them with the truth.
+
+        Parameters
+        ----------
+        detector : CryDetector
+            Fitted.
+        X : list of ndarray or path
+            Recordings.
+        y : list of DataFrame or of list of tuples
+            Annotations of each recording.
+        names : list of str or None, default=None
+            What the rows are called. None means the names of files, and numbers otherwise.
+        ax : matplotlib Axes or None, default=None
+            Axes to draw on. None makes a new figure.
+        **matching : dict
+            What a match is, see :func:`skcry.metrics.match_events`.
+
+        Returns
+        -------
+        EventMatchDisplay
+            What was drawn.
+
+        Raises
+        ------
+        OSError, ValueError
+            As :meth:`skcry.CryDetector.detect`, or if annotations are faulty.
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        detector = getattr(detector, "best_estimator_", detector)
+        if names is None:
+            names = [name_recording(one) or f"recording {number}" for number, one in enumerate(as_recordings(X))]
+        positive = detector.positive if detector.positive is not None else (str(detector._crying_class),)
+        true = event_truth(y, positive=positive, negative=detector.negative, merge_gap=detector.merge_gap)
+        timeline = detector.timeline(X)
+        duration = float(timeline.groupby(level="recording").size().max())
+        return cls._of_tables(true, detector.detect(X), list(range(len(names))), names, duration, matching).plot(ax)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        true_events: pd.DataFrame | list,
+        found_events: pd.DataFrame | list,
+        *,
+        names: list[str] | None = None,
+        duration: float | None = None,
+        ax=None,
+        **matching: Any,
+    ) -> Self:
+        """Compare found events with true ones.
+
+        Parameters
+        ----------
+        true_events, found_events : DataFrame of shape (n_events, n_columns), or list of annotations
+            Columns ``recording``, ``onset`` and ``offset`` in seconds, as :func:`skcry.metrics.event_truth` and
+            :meth:`skcry.CryDetector.detect` give them; or a table or list of tuples (onset, offset, "cry") for each
+            recording.
+        names : list of str or None, default=None
+            What the rows are called, in the order of the recordings. None means as the tables call them.
+        duration : float or None, default=None
+            Length of the longest recording in seconds. None means up to the last event.
+        ax : matplotlib Axes or None, default=None
+            Axes to draw on. None makes a new figure.
+        **matching : dict
+            What a match is, see :func:`skcry.metrics.match_events`.
+
+        Returns
+        -------
+        EventMatchDisplay
+            What was drawn.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :func:`skcry.metrics.match_events`, or if there are other numbers of names and recordings.
+        """
+        check_matplotlib(f"{cls.__name__}.from_predictions")
+        recordings: set = set()
+        tables = []
+        for events in (true_events, found_events):
+            if not isinstance(events, pd.DataFrame):
+                recordings |= set(range(len(events)))
+                events = event_truth(events, merge_gap=0.0)
+            recordings |= set(events["recording"])
+            tables.append(events)
+        return cls._of_tables(tables[0], tables[1], sorted(recordings), names, duration, matching).plot(ax)
+
+    @classmethod
+    def _of_tables(cls, true_events, found_events, recordings, names, duration, matching):
+        if names is not None and len(names) != len(recordings):
+            raise ValueError(f"Got {len(names)} names for {len(recordings)} recordings. Pass one for each.")
+        tables = match_events(true_events, found_events, **matching)
+        return cls(*tables, recordings=recordings, names=names, duration=duration)
+
+    def plot(self, ax=None) -> Self:
+        """Draw the events.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Axes to draw on. None makes a new figure.
+
+        Returns
+        -------
+        EventMatchDisplay
+            Itself.
+        """
+        check_matplotlib(f"{type(self).__name__}.plot")
+        from matplotlib.collections import PolyCollection
+
+        n_rows = len(self.recordings)
+        self.ax_ = new_axes(ax, 10, 1.4 + 0.5 * max(n_rows, 1))
+        self.figure_ = self.ax_.figure
+        ends = [table["offset"].max() for table in (self.true_events, self.found_events) if len(table)]
+        end = self.duration or float(np.max(ends, initial=1.0))
+        row = {recording: number for number, recording in enumerate(self.recordings)}
+        self.bars_, self.counts_ = {}, {}
+        for kind, (side, matched, color) in KINDS.items():
+            table = self.true_events if side == "true" else self.found_events
+            table = table[table.iloc[:, 3] == matched]
+            top, height = LANES[side]
+            y = table["recording"].map(row).to_numpy(dtype=float) + top
+            left, right = table["onset"].to_numpy(), table["offset"].to_numpy()
+            corners = [(left, y), (right, y), (right, y + height), (left, y + height)]
+            bars = np.stack([np.column_stack(corner) for corner in corners], axis=1)
+            style: dict[str, Any] = {"facecolor": color} if matched else {"facecolor": "white", "hatch": "///////"}
+            self.counts_[kind] = len(table)
+            label = f"{side if side == 'true' else 'detected'}, {_label(kind)} ({len(table)})"
+            self.bars_[kind] = PolyCollection(list(bars), edgecolor=color, lw=0.9, label=label, **style)
+            self.ax_.add_collection(self.bars_[kind], autolim=False)
+        names = [str(one) for one in self.recordings] if self.names is None else self.names
+        self.ax_.set_yticks(np.arange(n_rows) + 0.5, names)
+        self.ax_.tick_params(axis="y", length=0)
+        self.ax_.set(ylim=(max(n_rows, 1), 0), title=self._title())
+        for number in range(1, n_rows):
+            self.ax_.axhline(number, color="silver", lw=0.5)
+        time_axis(self.ax_, 0, end)
+        legend_below(self.ax_, list(self.bars_.values()), 4)
+        return self
+
+    def _title(self):
+        found, missed, right, false = self.counts_.values()
+        recall = f"{found} of {found + missed} events found" if found + missed else "no true events"
+        precision = f"{right} of {right + false} detections right" if right + false else "nothing detected"
+        return f"{recall[0].upper()}{recall[1:]}, {precision}"
+
+
+def _label(kind):
+    return kind.removesuffix("s") if kind == "false alarms" else kind

@@ -1,0 +1,360 @@
+"""The picture of a stretch of sound: what it looks like, what the detector made of it, and the truth."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ..events import LabelMap, as_annotations
+from ..io.audio import open_source
+from ..notebook import RANGE_DB, decibels
+from ..typing import Annotations, PathLike
+from .common import (
+    BLUE,
+    VERMILLION,
+    check_matplotlib,
+    legend_below,
+    name_recording,
+    one_table,
+    one_timeline,
+    score_recording,
+    time_axis,
+)
+
+MAX_DURATION = 600.0  # seconds of sound in a picture
+MAX_FREQUENCY = 8000.0  # Hz
+N_COLUMNS = 2000
+LANES = {"truth": (1.2, 0.09), "detected": (1.08, 0.09)}  # bottom and height, above scores from 0 to 1
+
+
+class TimelineDisplay:
+    """A stretch of a recording: its sound, the score of each second, true and detected events.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`, which make the display and draw it.
+
+    Parameters
+    ----------
+    timeline : DataFrame of shape (n_seconds, n_columns)
+        Indexed by second, with the column ``score``.
+    events : DataFrame of shape (n_events, 2) or None, default=None
+        Detected events: columns ``onset`` and ``offset`` in seconds of the recording. None means not known.
+    true_events : DataFrame of shape (n_events, 2) or None, default=None
+        True events. None means not known.
+    sound : ndarray of shape (n_timepoints,) or None, default=None
+        Sound of these very seconds. None leaves it out.
+    sr : int, default=16000
+        Its sampling rate in Hz.
+    threshold : float or None, default=None
+        Score from which a second counts as crying.
+    name : str or None, default=None
+        What the title calls the recording.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the scores and events.
+    sound_ax_ : matplotlib Axes or None
+        Axes with the sound.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    line_ : matplotlib PolyCollection
+        Scores.
+    bars_ : dict of str to matplotlib BrokenBarHCollection
+        Bars of "truth" and "detected", as far as these are known.
+
+    See Also
+    --------
+    DayDisplay : Hours on one page.
+    EventMatchDisplay : Which events were found, over several recordings.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import pandas as pd
+    >>> from skcry.plotting import TimelineDisplay
+    >>> timeline = pd.DataFrame({"score": [0.1, 0.8, 0.9, 0.7, 0.2]})
+    >>> display = TimelineDisplay.from_predictions(timeline, [(1, 4)], [(1.2, 3.9, "cry")], threshold=0.5)
+    >>> list(display.bars_)
+    ['truth', 'detected']
+    """
+
+    def __init__(
+        self,
+        timeline: pd.DataFrame,
+        *,
+        events: pd.DataFrame | None = None,
+        true_events: pd.DataFrame | None = None,
+        sound: np.ndarray | None = None,
+        sr: int = 16000,
+        threshold: float | None = None,
+        name: str | None = None,
+    ):
+        self.timeline = timeline
+        self.events = events
+        self.true_events = true_events
+        self.sound = sound
+        self.sr = sr
+        self.threshold = threshold
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        detector,
+        recording: ArrayLike | PathLike,
+        annotations: Annotations | None = None,
+        *,
+        start: float = 0.0,
+        duration: float = 300.0,
+        kind: Literal["spectrogram", "waveform"] = "spectrogram",
+        name: str | None = None,
+        ax=None,
+        **kwargs: Any,
+    ) -> Self:
+        """Let a detector score a recording, and draw a stretch of it.
+
+        Parameters
+        ----------
+        detector : CryDetector
+            Fitted. It hears all of the recording, whatever is drawn.
+        recording : str, path-like or ndarray of shape (n_timepoints,)
+            Recording.
+        annotations : DataFrame, list of tuples or None, default=None
+            What is true, see :func:`skcry.events.as_annotations`. None means not known.
+        start : float, default=0.0
+            Where the stretch begins, in seconds; rounded down to a whole one.
+        duration : float, default=300.0
+            Length of the stretch in seconds, at most 600; it ends with the recording.
+        kind : {"spectrogram", "waveform"}, default="spectrogram"
+            How the sound is drawn.
+        name : str or None, default=None
+            What the title calls the recording. None means the name of its file.
+        ax : matplotlib Axes or None, default=None
+            Axes of a grid whose place is taken. None makes a new figure.
+        **kwargs : dict
+            Passed on to ``fill_between``, which draws the scores.
+
+        Returns
+        -------
+        TimelineDisplay
+            What was drawn.
+
+        Raises
+        ------
+        OSError, ValueError
+            As :meth:`skcry.CryDetector.timeline`, or if the stretch lies outside the recording.
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        if not 0 < duration <= MAX_DURATION:
+            raise ValueError(
+                f"duration={duration} s must be above 0 and up to {MAX_DURATION:g} s of sound. Draw a stretch of it, "
+                "or all of it by DayDisplay."
+            )
+        detector, timeline, events = score_recording(detector, recording)
+        first = int(start)
+        if not 0 <= first < len(timeline):
+            raise ValueError(f"start={start} s must lie within the {len(timeline)} s of the recording.")
+        timeline = timeline.iloc[first : first + int(np.ceil(duration))]
+        sr = detector.windower_.sr
+        return cls.from_predictions(
+            timeline,
+            events,
+            annotations,
+            sound=_stretch(recording, sr, detector.windower_.channel, first, len(timeline)),
+            sr=sr,
+            positive=detector.positive or (str(detector._crying_class),),
+            threshold=detector.threshold_,
+            kind=kind,
+            name=name_recording(recording) if name is None else name,
+            ax=ax,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        timeline: pd.DataFrame,
+        events: pd.DataFrame | list | None = None,
+        annotations: Annotations | None = None,
+        *,
+        sound: ArrayLike | None = None,
+        sr: int = 16000,
+        positive: str | tuple[str, ...] = ("cry",),
+        threshold: float | None = None,
+        kind: Literal["spectrogram", "waveform"] = "spectrogram",
+        name: str | None = None,
+        ax=None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw what a detector made of a stretch of sound.
+
+        Parameters
+        ----------
+        timeline : DataFrame of shape (n_seconds, n_columns)
+            What :meth:`skcry.CryDetector.timeline` gives for one recording, or some consecutive seconds of it.
+        events : DataFrame of shape (n_events, n_columns), list of tuples or None, default=None
+            What :meth:`skcry.CryDetector.detect` gives: columns ``onset`` and ``offset`` in seconds. None means not
+            known.
+        annotations : DataFrame, list of tuples or None, default=None
+            What is true, see :func:`skcry.events.as_annotations`. None means not known.
+        sound : array-like of shape (n_timepoints,) or None, default=None
+            Sound of these very seconds. None leaves it out.
+        sr : int, default=16000
+            Its sampling rate in Hz.
+        positive : str or tuple of str, default=("cry",)
+            Labels of annotations that are drawn.
+        threshold : float or None, default=None
+            Score from which a second counts as crying; drawn as a line.
+        kind : {"spectrogram", "waveform"}, default="spectrogram"
+            How the sound is drawn.
+        name : str or None, default=None
+            What the title calls the recording.
+        ax : matplotlib Axes or None, default=None
+            Axes of a grid whose place is taken. None makes a new figure.
+        **kwargs : dict
+            Passed on to ``fill_between``, which draws the scores.
+
+        Returns
+        -------
+        TimelineDisplay
+            What was drawn.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a table has another form or is of several recordings.
+        """
+        check_matplotlib(f"{cls.__name__}.from_predictions")
+        timeline, recording = one_timeline(timeline)
+        true_events = None
+        if annotations is not None:
+            table = as_annotations(annotations)
+            true_events = one_table(table[table["label"].isin(LabelMap(positive).positive)], None)
+        display = cls(
+            timeline,
+            events=one_table(events, recording),
+            true_events=true_events,
+            sound=None if sound is None else np.asarray(sound, dtype=float),
+            sr=sr,
+            threshold=threshold,
+            name=name,
+        )
+        return display.plot(ax, kind=kind, **kwargs)
+
+    def plot(
+        self,
+        ax=None,
+        *,
+        kind: Literal["spectrogram", "waveform"] = "spectrogram",
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw the stretch.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Axes of a grid whose place is taken. None makes a new figure.
+        kind : {"spectrogram", "waveform"}, default="spectrogram"
+            How the sound is drawn.
+        name : str or None, default=None
+            What the title calls the recording. None means the ``name`` of the display.
+        **kwargs : dict
+            Passed on to ``fill_between``, which draws the scores.
+
+        Returns
+        -------
+        TimelineDisplay
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If ``kind`` is neither.
+        """
+        check_matplotlib(f"{type(self).__name__}.plot")
+        if kind not in ("spectrogram", "waveform"):
+            raise ValueError(f"kind={kind!r} must be 'spectrogram' or 'waveform'.")
+        top, bottom = _axes(ax, self.sound is not None)
+        self.ax_, self.sound_ax_, self.figure_ = bottom, top, bottom.figure
+        begin = int(self.timeline.index[0])
+        end = begin + len(self.timeline)
+        if top is not None:
+            self._draw_sound(top, kind, self.sound, begin, end)
+        self._draw_scores(bottom, begin, end, kwargs)
+        name = self.name if name is None else name
+        if name:
+            (top or bottom).set_title(name)
+        return self
+
+    def _draw_sound(self, ax, kind, y, begin, end):
+        if kind == "waveform":
+            # The extremes of each column of the picture: millions of timepoints would be a blot.
+            edges = np.linspace(0, len(y), min(len(y), N_COLUMNS) + 1).astype(int)[:-1]
+            low, high = (extreme.reduceat(y, edges) for extreme in (np.minimum, np.maximum))
+            ax.fill_between(begin + edges / self.sr, low, high, step="post", color="black", lw=0.5)
+            ax.set(ylabel="Amplitude", xlim=(begin, end))
+        else:
+            values = decibels(y, max(128, len(y) // N_COLUMNS))
+            values = np.maximum(values, values.max() - RANGE_DB)
+            extent = (begin, begin + len(y) / self.sr, 0, self.sr / 2000)
+            ax.imshow(values, origin="lower", aspect="auto", extent=extent, cmap="magma", interpolation="none")
+            ax.set_facecolor("black")
+            ax.set(ylabel="Frequency (kHz)", xlim=(begin, end), ylim=(0, min(MAX_FREQUENCY, self.sr / 2) / 1000))
+        ax.tick_params(labelbottom=False)
+
+    def _draw_scores(self, ax, begin, end, kwargs):
+        from matplotlib.patches import Patch
+
+        edges = np.arange(begin, end + 1)
+        score = self.timeline["score"].to_numpy(dtype=float)
+        style = {"step": "post", "facecolor": "0.75", "edgecolor": "0.25", "lw": 0.8, "label": "score", **kwargs}
+        self.line_ = ax.fill_between(edges, 0, np.append(score, score[-1]), **style)
+        handles = [self.line_]
+        if self.threshold is not None:
+            label = f"threshold {self.threshold:.2f}"
+            handles.append(ax.axhline(self.threshold, color="black", ls=(0, (1, 2)), lw=1, label=label))
+        self.bars_, ticks, labels = {}, [0, 0.5, 1], ["0", "0.5", "1"]
+        lanes = (("truth", self.true_events, BLUE), ("detected", self.events, VERMILLION))
+        for lane, events, color in lanes:
+            if events is None:
+                continue
+            here = events[(events["offset"] > begin) & (events["onset"] < end)].clip(begin, end)
+            bottom, height = LANES[lane]
+            place = list(zip(here["onset"], here["offset"] - here["onset"], strict=True))
+            self.bars_[lane] = ax.broken_barh(place, (bottom, height), facecolor=color, edgecolor=color, lw=0.6)
+            handles.append(Patch(facecolor=color, label=f"{lane}: {len(here)} event{'s' * (len(here) != 1)}"))
+            ticks.append(bottom + height / 2)
+            labels.append(lane)
+        ax.set_yticks(ticks, labels)
+        ax.set(ylabel="Score of crying", ylim=(0, 1.34 if self.bars_ else 1.02))
+        time_axis(ax, begin, end)
+        legend_below(ax, handles, len(handles))
+
+
+def _axes(ax, with_sound):
+    """Make axes for sound (or None) and scores, in a new figure or in the place of other axes."""
+    import matplotlib.pyplot as plt
+    from matplotlib.gridspec import GridSpecFromSubplotSpec
+
+    if not with_sound:
+        return None, ax or plt.subplots(figsize=(10, 3), layout="constrained")[1]
+    if ax is None:
+        return plt.subplots(2, 1, figsize=(10, 5), sharex=True, layout="constrained")[1]
+    place = GridSpecFromSubplotSpec(2, 1, subplot_spec=ax.get_subplotspec(), hspace=0.1)
+    ax.set_axis_off()
+    bottom = ax.figure.add_subplot(place[1])
+    return ax.figure.add_subplot(place[0], sharex=bottom), bottom
+
+
+def _stretch(recording, sr, channel, first, n_seconds):
+    """Read some seconds of a recording; memory does not grow with what lies before them."""
+    name = name_recording(recording) or "recording"
+    with open_source(recording, sr, name, channel) as source:
+        for _ in range(first):
+            source.read(sr)
+        return source.read(n_seconds * sr)
