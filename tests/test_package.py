@@ -88,13 +88,3 @@ def test_quickstart_runs_small(tmp_path):
         [*command, "--recordings", "4", "--duration", "20"], capture_output=True, text=True, cwd=ROOT
     )
     assert "too few" in too_few.stderr
-
-
-def test_daylong_example_runs_small(tmp_path):
-    command = [sys.executable, ROOT / "examples" / "plot_daylong.py", "--out", tmp_path, "--hours", "0.2"]
-    out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    assert out.stdout.count("Picture ") == 2
-    assert (tmp_path / "ada.flac.png").stat().st_size > 10_000
-    hours = pd.read_csv(tmp_path / "hours.csv")
-    assert hours["hours"].sum() == pytest.approx(0.4)
-    assert hours["n_bouts"].sum() > 0

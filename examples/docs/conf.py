@@ -51,7 +51,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "..",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"^(quickstart|plot_daylong)\.py$",
+    "ignore_pattern": r"^quickstart\.py$",
     "within_subsection_order": "gallery_order.GalleryOrder",
     "doc_module": ("skcry",),
     "reference_url": {"skcry": None},
