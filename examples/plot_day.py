@@ -9,7 +9,7 @@ a table of hours and a picture of each day.
 # %%
 # Two mornings
 # ------------
-# An hour and a half each, written minute by minute: faint noise, and a minute of a crying infant's home every now and
+# An hour each, written minute by minute: faint noise, and a minute of a crying infant's home every now and
 # then. For days of your own, set ``days`` to their folder, ``start`` to when each began, and ``detector`` to one that
 # was trained on your recorder (``joblib.load("detector.joblib")``).
 
@@ -30,7 +30,7 @@ homes = make_cry_recordings(6, duration=60, random_state=1)[0]
 for name, seed in (("ada.flac", 3), ("ben.flac", 4)):
     rng = np.random.default_rng(seed)
     with soundfile.SoundFile(days / name, "w", 16000, 1, "PCM_16") as file:
-        for _ in range(90):
+        for _ in range(60):
             quiet = 0.002 * rng.standard_normal(60 * 16000)
             file.write(homes[rng.integers(6)] if rng.random() < 0.2 else quiet)
 

@@ -46,6 +46,8 @@ used here).
 #        ``resample``: ``"smote"``, ``"under"`` or ``"weight"``
 #    * - ``predict_alex_svm(...)``
 #      - ``detector.timeline(files)``, ``detector.detect(files)``
+#    * - a second counts where any of the windows over it does
+#      - scores of windows are pooled: by their middles, or with ``target_duration=None`` as the mean over the windows
 #    * - ``best_threshold``
 #      - ``CryDetector(threshold=...)``; learned by default
 #    * - ``combineIntoEvent(data, 5)``, ``whatIsAnEvent(data, 5)``
@@ -93,10 +95,11 @@ used here).
 # What is different on purpose
 # ----------------------------
 # Dropout ends with training. Batch norm learns nothing from validation data. The best weights are kept as a copy. The
-# SVC sees the embedding of 1000 values, not two probabilities, scaled, and all of each recording. SMOTE works on
-# features, not on images. All windows of an infant are on one side of a split, and the reference of the spectrogram is
-# the window, so that a day's loudest moment does not change all others. Numbers therefore differ from published ones,
-# and weights that were trained with the whole file as reference see slightly other images.
+# SVC sees the embedding of 1000 values, where the port gives it two probabilities, scaled, and from all of each
+# recording, where the port takes the first tenth. SMOTE works on features, not on images. All windows of an infant are
+# on one side of a split. The reference of the spectrogram is the window, so that a day's loudest moment does not change
+# all others. Numbers therefore differ from published ones, and weights that were trained with the whole file as
+# reference see slightly other images.
 
 # %%
 # Published weights

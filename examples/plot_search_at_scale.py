@@ -19,7 +19,7 @@ from skcry import Windower, make_cry_pipeline
 from skcry.datasets import make_cry_recordings
 
 recordings, annotations, infants = make_cry_recordings(6, duration=30, random_state=0)
-X = Windower().fit_transform(recordings, groups=infants)
+X = Windower(hop_duration=2).fit_transform(recordings, groups=infants)
 y = X.label(annotations)
 
 
@@ -28,7 +28,7 @@ def build(memory=None):
         features__frames__net__width=0.125,
         features__frames__net__batch_size=16,
         features__frames__net__max_epochs=1,  # so that the number of steps alone says how long training takes
-        features__frames__net__min_steps=20,
+        features__frames__net__min_steps=15,
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from skcry import MelSpectrogram, Windower, make_cry_pipeline
 from skcry.datasets import make_cry_recordings
 
-recordings, annotations, infants = make_cry_recordings(12, duration=45, random_state=2)
+recordings, annotations, infants = make_cry_recordings(12, duration=30, random_state=2)
 X = Windower().fit_transform(recordings, groups=infants)
 y = X.label(annotations)
 
@@ -72,7 +72,7 @@ pipelines["own profile, SVC"] = make_cry_pipeline(features="stats", random_state
 # side by side. Here a network a quarter as wide, trained for a moment.
 
 pipelines["network, SVC"] = make_cry_pipeline(random_state=0).set_params(
-    features__frames__net__width=0.25, features__frames__net__max_epochs=1, features__frames__net__min_steps=40
+    features__frames__net__width=0.25, features__frames__net__max_epochs=1, features__frames__net__min_steps=30
 )
 
 # %%
