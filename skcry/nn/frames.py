@@ -426,11 +426,12 @@ class FrameCNNClassifier(SpectrogramClassifier):
         rest = len(y) % self.batch_size  # one alone is dropped: batch norm cannot learn from it
         steps_per_epoch = len(y) // self.batch_size + (rest > 1)
         n_epochs = max(self.max_epochs, -(-self.min_steps // steps_per_epoch))
+        n_steps = n_epochs * steps_per_epoch
         schedule = LRScheduler(
             torch.optim.lr_scheduler.OneCycleLR,
             max_lr=self.lr,
-            total_steps=n_epochs * steps_per_epoch,
-            pct_start=0.1,
+            total_steps=n_steps,
+            pct_start=0.2 if n_steps == 10 else 0.1,  # torch divides by the steps of the rise but one: 0 of 10
             step_every="batch",
         )
         callbacks = [("schedule", schedule), ("average", WeightAverage(self.average))]

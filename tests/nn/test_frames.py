@@ -57,6 +57,12 @@ def test_last_batch_of_one(rng, n_rows, batch_size):
     assert np.isfinite(net.predict_proba(X)).all()
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 9, 10, 11])
+def test_any_number_of_steps(rng, n_steps):
+    net = small(max_epochs=n_steps, batch_size=8).fit(rng.normal(size=(8, 16, 16)), np.arange(8) % 2)
+    assert len(net.history_) == n_steps
+
+
 def test_folded_network_computes_the_same():
     torch.manual_seed(0)
     net = FrameCNN(width=0.5).train()
