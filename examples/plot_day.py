@@ -72,38 +72,19 @@ print(f"in all {hours['hours'].sum():.1f} hours, {hours['n_bouts'].sum():.0f} bo
 # %%
 # One picture a day
 # -----------------
-# Hours are rows: the darker, the higher the highest score of ten seconds; what was not recorded is blue. Bouts lie
-# under their scores.
+# Hours are rows; the higher the curve, the higher the score. Under it lie the bouts, and at the end of each row stand
+# their minutes.
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-
-def draw_day(seconds, bouts, began, name):
-    """Draw a timeline and events of one recording, which began at a time of the clock."""
-    began = pd.Timestamp(began)
-    first_hour = began.floor("h")
-    before = int((began - first_hour).total_seconds())
-    n_hours = -(-(before + len(seconds)) // 3600)
-    score = np.full(3600 * n_hours, np.nan)
-    score[before : before + len(seconds)] = seconds["score"]
-    figure, axis = plt.subplots(figsize=(9, 1 + 0.6 * n_hours), layout="constrained")
-    axis.set_facecolor("#DCE6F0")
-    highest = score.reshape(n_hours, 360, 10).max(axis=2)
-    colours = {"cmap": "Greys", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
-    image = axis.imshow(highest, aspect="auto", extent=(0, 60, n_hours - 0.5, -0.5), **colours)
-    axis.hlines(np.arange(n_hours - 1) + 0.5, 0, 60, color="black", linewidth=0.8)
-    for row in bouts.itertuples():
-        for hour in range(n_hours):
-            onset, offset = np.clip([(time + before) / 60 - 60 * hour for time in (row.onset, row.offset)], 0, 60)
-            axis.plot([onset, offset], [hour + 0.4] * 2, color="#D55E00", linewidth=5, solid_capstyle="butt")
-    labels = [f"{first_hour + pd.Timedelta(hours=hour):%H:%M}" for hour in range(n_hours)]
-    axis.set(yticks=range(n_hours), yticklabels=labels, xlabel="minute of the hour", title=f"{name}, {began:%d %B %Y}")
-    figure.colorbar(image, label="score")
-
+from skcry.plotting import DayDisplay
 
 for name, began in start.items():
-    draw_day(timelines.loc[name], pd.read_csv(results / f"{name}.events.csv"), began, name.removesuffix(".flac"))
+    bouts = pd.read_csv(results / f"{name}.events.csv")
+    DayDisplay.from_predictions(
+        timelines.loc[name], bouts, start=began, threshold=detector.threshold_, name=name.removesuffix(".flac")
+    )
 plt.show()
 
 # %%

@@ -43,15 +43,16 @@ print(f"embeddings: {embeddings.shape}")
 # hold, and by whose they are. Draw windows left out: those of the training look better than they are.
 
 import matplotlib.pyplot as plt
-from sklearn.decomposition import PCA
 
-place = PCA(2).fit_transform(embeddings)
-figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True, layout="constrained")
-for axis, classes, title in ((axes[0], y[~known], "crying or not"), (axes[1], X.groups[~known], "infant")):
-    for name in np.unique(classes):
-        axis.scatter(*place[classes == name].T, s=12, alpha=0.7, label=name)
-    axis.set(title=title)
-    axis.legend(frameon=False)
+from skcry.plotting import EmbeddingDisplay
+
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
+kinds = np.where(y[~known] == 1, "crying", "other")
+owners = np.array([f"infant {number}" for number in X.groups[~known]])
+EmbeddingDisplay.from_embeddings(embeddings, kinds, ax=axes[0])
+EmbeddingDisplay.from_embeddings(embeddings, owners, ax=axes[1])
+axes[0].set_title("What the windows hold")
+axes[1].set_title("Whose they are")
 plt.show()
 
 # %%

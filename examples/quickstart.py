@@ -27,6 +27,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 
 from skcry import CryDetector, Windower, make_cry_pipeline
 from skcry.datasets import load_annotated, make_cry_recordings
+from skcry.plotting import TimelineDisplay
 
 SR = 16000
 RELOAD = """
@@ -99,29 +100,13 @@ def search(recordings, annotations, groups, cache):
 def draw(y, table, timeline, events, threshold, path):
     try:
         import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
     except ImportError:
         print("Picture    skipped: matplotlib is missing; pip install 'skcry[plot]'")
         return
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 5), sharex=True, layout="constrained")
-    with np.errstate(divide="ignore"):  # digital silence
-        top.specgram(y, NFFT=1024, Fs=SR, noverlap=512, cmap="magma", vmin=-130)
-    top.set_facecolor("black")  # what digital silence leaves blank
-    top.set(ylabel="frequency (Hz)", ylim=(0, 5000), title="One recording that the detector never heard")
-    second = np.arange(len(timeline))
-    bottom.step(second, timeline["score"], where="post", color="black", label="score")
-    bottom.axhline(threshold, color="black", linestyle=":", label="threshold")
-    for i, row in enumerate(table[table["label"] == "cry"].itertuples()):
-        label = "truth" if i == 0 else None
-        bottom.axvspan(row.onset, row.offset, 0.92, 1.0, color="#0072B2", label=label)
-    for i, row in enumerate(events.itertuples()):
-        label = "detected" if i == 0 else None
-        bottom.axvspan(row.onset, row.offset, 0.83, 0.91, color="#E69F00", label=label)
-    bottom.set(xlabel="time (s)", ylabel="score", ylim=(0, 1.25), yticks=(0, 0.5, 1), xlim=(0, len(y) / SR))
-    bottom.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.25), frameon=False)
-    figure.savefig(path, dpi=120)
+    matplotlib.use("Agg")
+    name = "One recording that the detector never heard"
+    shown = {"sound": y, "sr": SR, "threshold": threshold, "name": name}
+    TimelineDisplay.from_predictions(timeline, events, table, **shown).figure_.savefig(path, dpi=120)
     print(f"Picture    {path}")
 
 

@@ -30,11 +30,12 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from . import __version__
 from .base import library_versions
+from .card import ModelCard
 from .io.files import atomic_path
 from .typing import PathLike, validate_params
 from .weights import WeightStore
 
-__all__ = ["load", "read_about", "save"]
+__all__ = ["ModelCard", "load", "read_about", "save"]
 
 FORMAT = 1
 FIRST_LINE = re.compile(rb"skcry model, format (\d{1,9})\n")
@@ -157,8 +158,8 @@ def _complete(estimator):
 def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["float16"] | None = None) -> None:
     """Write an estimator to a file that others can open without fear.
 
-    A pickle runs what is in it. This file holds data: :func:`load` builds from it the types that it trusts, and refuses
-    all others by name. Detectors bring their model card along.
+    A pickle runs what is in it. This file holds data: :func:`skcry.load` builds from it the types that it trusts, and
+    refuses all others by name. Detectors bring their model card along.
 
     Parameters
     ----------
@@ -181,8 +182,8 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
     Warns
     -----
     UserWarning
-        If the estimator holds types that :func:`load` does not trust by itself. Trees are among them: a forged one
-        could crash Python.
+        If the estimator holds types that :func:`skcry.load` does not trust by itself. Trees are among them: a forged
+        one could crash Python.
 
     See Also
     --------
@@ -285,7 +286,7 @@ def read_about(path: PathLike) -> dict[str, Any]:
     Parameters
     ----------
     path : str or path-like
-        File that :func:`save` wrote.
+        File that :func:`skcry.save` wrote.
 
     Returns
     -------
@@ -296,7 +297,7 @@ def read_about(path: PathLike) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        As :func:`load`.
+        As :func:`skcry.load`.
     OSError
         If there is no such file.
     """
@@ -313,7 +314,7 @@ def read_about(path: PathLike) -> dict[str, Any]:
     prefer_skip_nested_validation=True,
 )
 def load(path: PathLike, *, trusted: Sequence[str] = ()) -> BaseEstimator:
-    """Read an estimator that :func:`save` wrote. Nothing in the file is executed.
+    """Read an estimator that :func:`skcry.save` wrote. Nothing in the file is executed.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ GALLERY = {
     "plot_swap_parts": (1, ["gradient boosting", "own profile, SVC", "network, SVC"]),
     "plot_search_at_scale": (1, ["without memory: ", "with memory: ", "[4, 2, 1] candidates for [8, 16, 32] steps"]),
     "plot_embeddings": (1, ["embeddings: (328, 16)", "the nearest window of another infant", "by chance: "]),
-    "plot_thresholds": (1, ["learned threshold: 0.", "at most 20 per hour", "at most 5 per hour"]),
+    "plot_thresholds": (2, ["learned threshold: 0.", "at most 20 per hour", "at most 5 per hour"]),
     "plot_day": (2, ["ada.flac     ok", "2024-05-01 06:00:00", "in all 2.0 hours, "]),
     "plot_new_home": (1, ["in a pocket none", "from annotations"]),
     "plot_published_scripts": (1, ["All keys matched", "25.68 million", "225 bands, 224 frames"]),

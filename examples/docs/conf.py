@@ -30,6 +30,7 @@ exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 default_role = "literal"
 modindex_common_prefix = ["skcry."]
+autodoc_typehints = "none"  # docstrings say more
 nitpicky = True  # references to what is documented here must resolve
 nitpick_ignore_regex = [("py:.*", r"(imblearn|joblib|librosa|matplotlib|numpy|pandas|sklearn|skorch|torch)\..*")]
 
