@@ -33,9 +33,24 @@ class ModelCard:
     See Also
     --------
     skcry.CryDetector.card : Makes one.
+
+    Examples
+    --------
+    >>> from skcry.sharing import ModelCard
+    >>> print(ModelCard("A detector", [("Threshold", ["A second counts from 0.4 on.", {"threshold": 0.4}])]))
+    # A detector
+    <BLANKLINE>
+    ## Threshold
+    <BLANKLINE>
+    A second counts from 0.4 on.
+    <BLANKLINE>
+    | | |
+    |---|---|
+    | threshold | 0.4 |
+    <BLANKLINE>
     """
 
-    def __init__(self, title, sections):
+    def __init__(self, title: str, sections: list[tuple[str, list]]) -> None:
         self.title = title
         self.sections = sections
 
@@ -54,7 +69,7 @@ class ModelCard:
     def __repr__(self):
         return f"<ModelCard: {self.title}>"
 
-    def to_html(self):
+    def to_html(self) -> str:
         """Give the card as HTML.
 
         Returns

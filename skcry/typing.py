@@ -16,6 +16,8 @@ Labels = str | Sequence[str]  # one name or several
 RandomState = int | np.random.RandomState | None
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     # scikit-learn has no types, and its decorators would hide those of what they decorate.
     Function = TypeVar("Function", bound=Callable)
 
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
         """Stand for the decorator of scikit-learn."""
         ...
 else:
+    Axes = Any  # matplotlib is an extra
     from sklearn.base import _fit_context
     from sklearn.utils._param_validation import validate_params
 
 __all__ = [
     "Annotations",
+    "Axes",
     "Labels",
     "PathLike",
     "RandomState",

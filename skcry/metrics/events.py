@@ -86,15 +86,15 @@ def _checked_events(true_events, found_events):
 
 @validate_params(MATCHING, prefer_skip_nested_validation=True)
 def match_events(
-    true_events,
-    found_events,
+    true_events: pd.DataFrame,
+    found_events: pd.DataFrame,
     *,
-    matching="overlap",
-    min_overlap=0.5,
-    onset_collar=1.0,
-    offset_collar=1.0,
-    offset_share=0.5,
-):
+    matching: Literal["overlap", "iou", "collar"] = "overlap",
+    min_overlap: float = 0.5,
+    onset_collar: float = 1.0,
+    offset_collar: float | None = 1.0,
+    offset_share: float = 0.5,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tell which true events were found, and which found ones are right.
 
     Parameters
@@ -102,8 +102,16 @@ def match_events(
     true_events, found_events : DataFrame of shape (n_events, n_columns)
         Columns ``recording``, ``onset`` and ``offset`` in seconds, as :func:`event_truth` and
         :meth:`skcry.CryDetector.detect` give them.
-    matching, min_overlap, onset_collar, offset_collar, offset_share
+    matching : {"overlap", "iou", "collar"}, default="overlap"
         What a match is; see :func:`event_counts`, which counts what this tells one by one.
+    min_overlap : float, default=0.5
+        See :func:`event_counts`.
+    onset_collar : float, default=1.0
+        See :func:`event_counts`.
+    offset_collar : float or None, default=1.0
+        See :func:`event_counts`.
+    offset_share : float, default=0.5
+        See :func:`event_counts`.
 
     Returns
     -------

@@ -120,14 +120,20 @@ def one_table(events, recording):
     return events[["onset", "offset"]].astype(float).sort_values("onset", ignore_index=True)
 
 
-def score_recording(detector, recording):
-    """Let a detector score one recording: its timeline, indexed by second, and its events, from one pass."""
+def the_detector(detector):
+    """Check that it is a detector, or take the best one of a search."""
     while hasattr(detector, "best_estimator_"):  # of a search
         detector = detector.best_estimator_
     if not hasattr(detector, "detect") or not hasattr(detector, "timeline"):
         raise TypeError(
             f"{detector!r} has no timeline and detects no events. Pass a fitted CryDetector, whose rows are recordings."
         )
+    return detector
+
+
+def score_recording(detector, recording):
+    """Let a detector score one recording: its timeline, indexed by second, and its events, from one pass."""
+    detector = the_detector(detector)
     ((found, probabilities),) = detector._seconds([recording])
     if detector.positive_index_ is None:
         raise ValueError(

@@ -1,9 +1,15 @@
 """The picture of a day: hours as rows, the score of every second, the bouts that were found."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ..reporting import HOUR, _as_time
+from ..typing import Axes, PathLike
 from .common import (
     GREY,
     PALE,
@@ -17,6 +23,9 @@ from .common import (
     score_recording,
     stretches,
 )
+
+if TYPE_CHECKING:
+    from ..detector import CryDetector
 
 DOT = 5  # seconds that share a dot of the picture; an hour is some 800 dots wide
 BASE, HEIGHT = 0.68, 0.56  # of the scores in a row, from its top, in rows
@@ -60,6 +69,10 @@ class DayDisplay:
     minutes_ : ndarray of shape (n_hours,) or None
         Minutes within bouts, of each row; None without ``events``.
 
+    See Also
+    --------
+    TimelineDisplay : Some minutes, with their sound.
+
     Examples
     --------
     >>> import matplotlib
@@ -75,7 +88,15 @@ class DayDisplay:
     [0.0, 0.0, 10.0]
     """
 
-    def __init__(self, timeline, *, events=None, start=None, threshold=None, name=None):
+    def __init__(
+        self,
+        timeline: pd.DataFrame,
+        *,
+        events: pd.DataFrame | None = None,
+        start: pd.Timestamp | None = None,
+        threshold: float | None = None,
+        name: str | None = None,
+    ) -> None:
         self.timeline = timeline
         self.events = events
         self.start = start
@@ -83,7 +104,16 @@ class DayDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(cls, detector, recording, *, start=None, name=None, ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        detector: CryDetector,
+        recording: ArrayLike | PathLike,
+        *,
+        start: Any = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Let a detector score a recording, and draw it.
 
         Parameters
@@ -105,6 +135,7 @@ class DayDisplay:
         Returns
         -------
         DayDisplay
+            What was drawn.
 
         Raises
         ------
@@ -120,7 +151,17 @@ class DayDisplay:
         )
 
     @classmethod
-    def from_predictions(cls, timeline, events=None, *, start=None, threshold=None, name=None, ax=None, **kwargs):
+    def from_predictions(
+        cls,
+        timeline: pd.DataFrame,
+        events: pd.DataFrame | list | None = None,
+        *,
+        start: Any = None,
+        threshold: float | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw what a detector made of a recording.
 
         Parameters
@@ -145,6 +186,7 @@ class DayDisplay:
         Returns
         -------
         DayDisplay
+            What was drawn.
 
         Raises
         ------
@@ -157,7 +199,7 @@ class DayDisplay:
         start = None if start is None else _as_time(start, "to draw")
         return cls(timeline, events=events, start=start, threshold=threshold, name=name).plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
         """Draw the day.
 
         Parameters
@@ -172,6 +214,7 @@ class DayDisplay:
         Returns
         -------
         DayDisplay
+            Itself.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         from matplotlib.cbook import normalize_kwargs

@@ -6,12 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from ..typing import Axes
 from ..windows import Windows
 from .common import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, check_matplotlib, new_axes
 
@@ -61,14 +62,21 @@ class EmbeddingDisplay:
 
     def __init__(
         self, points: np.ndarray, y: np.ndarray, *, axis_names: tuple[str, str] = ("Dimension 1", "Dimension 2")
-    ):
+    ) -> None:
         self.points = points
         self.y = y
         self.axis_names = axis_names
 
     @classmethod
     def from_estimator(
-        cls, estimator, X: Windows | ArrayLike, y: ArrayLike, *, projection=None, ax=None, **kwargs: Any
+        cls,
+        estimator: BaseEstimator,
+        X: Windows | ArrayLike,
+        y: ArrayLike,
+        *,
+        projection: BaseEstimator | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Let a fitted estimator describe windows, and draw them.
 
@@ -105,7 +113,15 @@ class EmbeddingDisplay:
         return cls.from_embeddings(_transformer(estimator).transform(X), y, projection=projection, ax=ax, **kwargs)
 
     @classmethod
-    def from_embeddings(cls, embeddings: ArrayLike, y: ArrayLike, *, projection=None, ax=None, **kwargs: Any) -> Self:
+    def from_embeddings(
+        cls,
+        embeddings: ArrayLike,
+        y: ArrayLike,
+        *,
+        projection: BaseEstimator | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw embeddings.
 
         Parameters
@@ -149,7 +165,7 @@ class EmbeddingDisplay:
             axis_names = (first, second)
         return cls(points, y, axis_names=axis_names).plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the points.
 
         Parameters

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
 from ..io.audio import as_recordings
 from ..metrics import event_truth, match_events
-from ..typing import Recordings, Targets
-from .common import BLUE, VERMILLION, check_matplotlib, legend_below, name_recording, new_axes, time_axis
+from ..typing import Axes, Recordings, Targets
+from .common import BLUE, VERMILLION, check_matplotlib, legend_below, name_recording, new_axes, the_detector, time_axis
+
+if TYPE_CHECKING:
+    from ..detector import CryDetector
 
 # True events above, detected ones below; what does not match is hollow.
 LANES = {"true": (0.12, 0.36), "found": (0.52, 0.36)}
@@ -74,7 +77,7 @@ class EventMatchDisplay:
         recordings: list,
         names: list[str] | None = None,
         duration: float | None = None,
-    ):
+    ) -> None:
         self.true_events = true_events
         self.found_events = found_events
         self.recordings = recordings
@@ -83,7 +86,14 @@ class EventMatchDisplay:
 
     @classmethod
     def from_estimator(
-        cls, detector, X: Recordings, y: Targets, *, names: list[str] | None = None, ax=None, **matching: Any
+        cls,
+        detector: CryDetector,
+        X: Recordings,
+        y: Targets,
+        *,
+        names: list[str] | None = None,
+        ax: Axes | None = None,
+        **matching: Any,
     ) -> Self:
         """Let a detector find events, and compare them with the truth.
 
@@ -113,7 +123,7 @@ class EventMatchDisplay:
             As :meth:`skcry.CryDetector.detect`, or if annotations are faulty.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        detector = getattr(detector, "best_estimator_", detector)
+        detector = the_detector(detector)
         if names is None:
             names = [name_recording(one) or f"recording {number}" for number, one in enumerate(as_recordings(X))]
         positive = detector.positive if detector.positive is not None else (str(detector._crying_class),)
@@ -130,7 +140,7 @@ class EventMatchDisplay:
         *,
         names: list[str] | None = None,
         duration: float | None = None,
-        ax=None,
+        ax: Axes | None = None,
         **matching: Any,
     ) -> Self:
         """Compare found events with true ones.
@@ -178,7 +188,7 @@ class EventMatchDisplay:
         tables = match_events(true_events, found_events, **matching)
         return cls(*tables, recordings=recordings, names=names, duration=duration)
 
-    def plot(self, ax=None) -> Self:
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw the events.
 
         Parameters

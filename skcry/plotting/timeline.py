@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..events import LabelMap, as_annotations
 from ..io.audio import open_source
 from ..notebook import RANGE_DB, decibels
-from ..typing import Annotations, PathLike
+from ..typing import Annotations, Axes, PathLike
 from .common import (
     BLUE,
     VERMILLION,
@@ -23,6 +23,9 @@ from .common import (
     score_recording,
     time_axis,
 )
+
+if TYPE_CHECKING:
+    from ..detector import CryDetector
 
 MAX_DURATION = 600.0  # seconds of sound in a picture
 MAX_FREQUENCY = 8000.0  # Hz
@@ -92,7 +95,7 @@ class TimelineDisplay:
         sr: int = 16000,
         threshold: float | None = None,
         name: str | None = None,
-    ):
+    ) -> None:
         self.timeline = timeline
         self.events = events
         self.true_events = true_events
@@ -104,7 +107,7 @@ class TimelineDisplay:
     @classmethod
     def from_estimator(
         cls,
-        detector,
+        detector: CryDetector,
         recording: ArrayLike | PathLike,
         annotations: Annotations | None = None,
         *,
@@ -112,7 +115,7 @@ class TimelineDisplay:
         duration: float = 300.0,
         kind: Literal["spectrogram", "waveform"] = "spectrogram",
         name: str | None = None,
-        ax=None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Let a detector score a recording, and draw a stretch of it.
@@ -187,7 +190,7 @@ class TimelineDisplay:
         threshold: float | None = None,
         kind: Literal["spectrogram", "waveform"] = "spectrogram",
         name: str | None = None,
-        ax=None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw what a detector made of a stretch of sound.
@@ -247,7 +250,7 @@ class TimelineDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: Axes | None = None,
         *,
         kind: Literal["spectrogram", "waveform"] = "spectrogram",
         name: str | None = None,
