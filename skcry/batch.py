@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import HasMethods, StrOptions
@@ -25,6 +24,7 @@ from .io.audio import AudioFile
 from .io.files import MAX_CELLS, atomic_path, read_table, read_text, shorten
 from .reporting import _start_times, summarize
 from .typing import PathLike, validate_params
+from .workers import runs_here, spread
 
 # Recordings that libsndfile cannot read: better an error that says so than a file that nobody misses.
 UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm")
@@ -381,7 +381,9 @@ def detect_files(
         Folder for the results; made where it does not exist.
     n_jobs : int or None, default=None
         Number of files to deal with at a time, through joblib. None means 1, unless within a
-        ``joblib.parallel_config``.
+        ``joblib.parallel_config``, whose number and backend it takes: with ``backend="dask"``, all workers of a
+        cluster. They read the recordings by the same paths; this process alone writes. A recording whose worker is
+        killed is tried again, and is written down as an error when it kills its worker alone as well.
     on_error : {"raise", "warn"}, default="warn"
         What to do about a file that cannot be read: stop there, or warn, write it down and go on.
     overwrite : bool, default=False
@@ -403,6 +405,8 @@ def detect_files(
         If there is no recording, or ``out`` holds results of another detector.
     OSError
         If results cannot be written, say because the disk is full. What was finished is kept.
+    RuntimeError
+        If a recording kills every worker, with ``on_error="raise"``.
 
     Warns
     -----
@@ -519,14 +523,27 @@ def _is_done(done, path, name, out):
 
 def _results(detector, todo, n_jobs, bar):
     """Yield rows of the manifest and what was found, as the files are finished."""
-    if joblib.effective_n_jobs(n_jobs) == 1:
+    if runs_here(n_jobs):
         for path, name in todo:
             yield _detect_one(detector, path, name, bar)
         return
-    tasks = (joblib.delayed(_detect_one)(detector, path, name) for path, name in todo)
-    for row, found in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
+    # Workers elsewhere start in folders of their own.
+    tasks = {name: (Path(os.path.abspath(path)), name) for path, name in todo}
+    for name, result in spread(_detect_one, detector, tasks, n_jobs):
+        row, found = _give_up(*tasks[name]) if result is None else result
         bar(row.get("duration", 0.0))
         yield row, found
+
+
+def _give_up(path, name):
+    """Return the row of a recording that kills whatever process reads it, and the error."""
+    message = (
+        f"{name}: the worker process was killed again and again, at last with no other recording beside it. Look "
+        "whether it ran out of memory, and whether n_jobs=1 gets on with it."
+    )
+    n_bytes, modified = _state(path)
+    row = {"file": name, "n_bytes": n_bytes, "modified": modified, "n_bouts": 0, "source": str(path)}
+    return {**row, "status": "error", "message": message}, RuntimeError(message)
 
 
 def _as_manifest(rows):
