@@ -128,7 +128,8 @@ def _with_dask(function, shared, backend):
     def run(tasks):
         # The result of a task, other than data that is sent, is computed again when the worker that has it is gone.
         sent = client.submit(_itself, shared, pure=False, **backend.submit_kwargs)
-        todo, names, completed = iter(tasks.items()), {}, as_completed(loop=client.loop)
+        names: dict[Any, str] = {}
+        todo, completed = iter(tasks.items()), as_completed(loop=client.loop)
 
         def refill():  # workers come and go
             room = 2 * max(1, sum(client.ncores().values())) - len(names)

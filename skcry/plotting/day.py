@@ -241,17 +241,15 @@ class DayDisplay:
         score[first:end] = self.timeline["score"]
         if "usable" in self.timeline:
             usable[first:end] = self.timeline["usable"]
-        dots = score.reshape(n_hours, -1, DOT)
-        score = np.where(np.isnan(dots), -np.inf, dots).max(axis=2)
-        minute = np.arange(0, 60 + DOT / 120, DOT / 60)
+        score = np.fmax.reduce(score.reshape(n_hours, -1, DOT), axis=2)
         style = {"step": "post", "color": GREY, "lw": 0.5}
         style |= normalize_kwargs(kwargs, PolyCollection)
         self.areas_ = []
         for hour, heights in enumerate(score):
-            heights = np.append(heights, heights[-1])
-            top = hour + BASE - HEIGHT * np.where(np.isfinite(heights), heights, 0)
-            shown = np.isfinite(heights)
-            self.areas_.append(self.ax_.fill_between(minute, hour + BASE, top, where=shown, **style))
+            dots = np.flatnonzero(~np.isnan(heights))
+            edges = np.append(dots, dots[-1:] + 1) * DOT / 60
+            top = hour + BASE - HEIGHT * np.append(heights[dots], heights[dots[-1:]])
+            self.areas_.append(self.ax_.fill_between(edges, hour + BASE, top, **style))
 
         silent = stretches(usable.reshape(-1, DOT).mean(axis=1) < 0.5) * DOT
         self.unusable_, self.bouts_ = None, None

@@ -151,7 +151,14 @@ def test_day_of_any_length(n_seconds):
     display = DayDisplay.from_predictions(timeline_of(np.linspace(0, 1, n_seconds)), [])
     assert len(display.areas_) == -(-n_seconds // 3600)
     assert display.ax_.get_title() == "No crying found"
+    left, right = spans_of_area(display.areas_[-1])
+    assert (left, right) == (0, pytest.approx(-(-(n_seconds - 3600 * (len(display.areas_) - 1)) // 5) * 5 / 60))
     display.figure_.canvas.draw()
+
+
+def spans_of_area(area):
+    corners = area.get_paths()[0].vertices[:, 0]
+    return corners.min(), corners.max()
 
 
 # Embeddings
