@@ -6,11 +6,13 @@ import time
 import warnings
 from pathlib import Path
 
+PICKLES = (".joblib", ".pickle", ".pkl")  # what is not named so holds data only
+
 
 def _train(options):
     import joblib
 
-    from . import CryDetector, EnergyGate, Windower
+    from . import CryDetector, EnergyGate, Windower, save
     from .datasets import load_annotated
 
     if options.out.exists() and not options.overwrite:
@@ -29,8 +31,11 @@ def _train(options):
     detector.fit(data.recordings, data.annotations, groups=data.groups)
     from .io.files import atomic_path
 
-    with atomic_path(options.out) as temporary:
-        joblib.dump(detector, temporary)
+    if options.out.suffix in PICKLES:
+        with atomic_path(options.out) as temporary:
+            joblib.dump(detector, temporary)
+    else:
+        save(detector, options.out)
     print(f"Seconds with a score of {detector.threshold_:.3f} or more count as crying")
     print(f"Written to {options.out}")
 
@@ -38,16 +43,16 @@ def _train(options):
 def _detect(options):
     import joblib
 
-    from . import detect_files
+    from . import detect_files, load
 
     if not options.detector.is_file():
         raise FileNotFoundError(f"{options.detector}: no such file. Train a detector first: python -m skcry train.")
     try:
-        detector = joblib.load(options.detector)
+        detector = (joblib.load if options.detector.suffix in PICKLES else load)(options.detector)
     except Exception as error:
         raise ValueError(
             f"{options.detector} cannot be opened as a detector ({type(error).__name__}: {error}). It must be what "
-            "train or joblib.dump wrote, with the same versions of the libraries."
+            f"train or skcry.save wrote, or a pickle, named {' or '.join(PICKLES)}, of the same versions."
         ) from None
     if not hasattr(detector, "timeline"):
         raise ValueError(f"{options.detector} holds a {type(detector).__name__}, not a detector.")
@@ -94,7 +99,9 @@ def _parser():
 
     train = commands.add_parser("train", help="fit a detector on a folder of annotated recordings")
     train.add_argument("folder", type=Path, help="audio files, each with an annotation file of the same name")
-    train.add_argument("--out", type=Path, default=Path("detector.joblib"), help="file for the detector")
+    train.add_argument(
+        "--out", type=Path, default=Path("detector.skcry"), help="file for the detector; a pickle if it ends in .joblib"
+    )
     train.add_argument(
         "--positive", nargs="+", default=["cry"], metavar="LABEL", help="labels that mean crying (after the folder)"
     )
@@ -105,7 +112,7 @@ def _parser():
     train.set_defaults(run=_train)
 
     detect = commands.add_parser("detect", help="detect crying in recordings; goes on where it was interrupted")
-    detect.add_argument("detector", type=Path, help="what train wrote; opening it runs code, so trust its author")
+    detect.add_argument("detector", type=Path, help="what train wrote; a .joblib runs code, so trust its author")
     detect.add_argument("recordings", nargs="+", help="a folder, or files")
     detect.add_argument("--out", type=Path, default=Path("results"), help="folder for the results")
     detect.add_argument("--jobs", type=int, default=1, help="number of files at a time")

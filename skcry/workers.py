@@ -91,7 +91,7 @@ def _with_joblib(function, shared, n_jobs, backend):
     else:
         # As an array joblib sends it by memory map, but for small ones.
         packed = np.frombuffer(dumps(shared), dtype=np.uint8)
-        sent = (packed, hashlib.sha256(packed).hexdigest())
+        sent = (packed, hashlib.sha256(packed.data).hexdigest())
     call, home = joblib.delayed(_work), _process()
 
     def run(tasks):

@@ -391,7 +391,9 @@ def test_report(detector, days, tmp_path):
     assert len(report(out, start={})) == 4
 
 
-def test_command_line(data, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("suffix", ["skcry", "joblib"])
+def test_command_line(data, tmp_path, monkeypatch, capsys, suffix):
+    model = f"model/detector.{suffix}"
     import functools
 
     from skcry import pipeline
@@ -405,12 +407,12 @@ def test_command_line(data, tmp_path, monkeypatch, capsys):
         table.to_csv(f"days/{number}.csv", index=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert main(["train", "days", "--out", "model/detector.joblib", "--seed", "1"]) == 0
+        assert main(["train", "days", "--out", model, "--seed", "1"]) == 0
     assert "4 recordings in 4 groups" in capsys.readouterr().out
-    assert main(["train", "days", "--out", "model/detector.joblib"]) == 2
+    assert main(["train", "days", "--out", model]) == 2
     assert "exists" in capsys.readouterr().err
     Path("days/broken.wav").write_text("no")
-    assert main(["detect", "model/detector.joblib", "days", "--out", "results"]) == 1
+    assert main(["detect", model, "days", "--out", "results"]) == 1
     captured = capsys.readouterr()
     assert "5 recordings" in captured.out
     assert "1 unreadable" in captured.out

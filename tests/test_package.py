@@ -79,7 +79,7 @@ def test_readme_code_runs(tmp_path):
 
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.+?)```", readme, re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     commands = re.findall(r"^\$ python (-m skcry .+)$", readme, re.M)
     assert len(commands) == 3
     quick = "import skcry; skcry.FrameCNNClassifier.__init__.__kwdefaults__.update(max_epochs=1, min_steps=1)\n"
@@ -89,7 +89,7 @@ def test_readme_code_runs(tmp_path):
         [sys.executable, "-W", "error::DeprecationWarning", "-c", quick + "\n".join(blocks) + last],
         check=True,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
     )
     assert len(pd.read_csv(tmp_path / "hours.csv")) == 2
 
