@@ -456,7 +456,8 @@ def detect_files(
         rows = {name: done[name] for path, name in zip(paths, names, strict=True) if _is_done(done, path, name, out)}
         todo = [(path, name) for path, name in zip(paths, names, strict=True) if name not in rows]
         # Rows of recordings that were dealt with earlier, but are not asked for now, stay in the manifest.
-        others = {name: row for name, row in done.items() if name not in names}
+        asked_for = set(names)
+        others = {name: row for name, row in done.items() if name not in asked_for}
         bar = _Progress(progress, [path for path, _ in todo])
         try:
             for row, found in _results(detector, todo, n_jobs, bar):
@@ -528,7 +529,7 @@ def _results(detector, todo, n_jobs, bar):
             yield _detect_one(detector, path, name, bar)
         return
     # Workers elsewhere start in folders of their own.
-    tasks = {name: (Path(os.path.abspath(path)), name) for path, name in todo}
+    tasks = {name: (Path(path).absolute(), name) for path, name in todo}
     for name, result in spread(_detect_one, detector, tasks, n_jobs):
         row, found = _give_up(*tasks[name]) if result is None else result
         bar(row.get("duration", 0.0))

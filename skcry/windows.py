@@ -209,6 +209,10 @@ class Windows:
         tracks = tuple(None if track is None else _frozen(track) for track in state["_tracks"])
         self.__dict__.update(state, _tracks=tracks)
 
+    def __sizeof__(self) -> int:
+        # All sound that goes along where these are sent, so that dask sends it once to each worker.
+        return object.__sizeof__(self) + sum(self._tracks[number].nbytes for number in self._used_tracks())
+
     def __repr__(self) -> str:
         n_recordings = len(np.unique(self.recording))
         return (

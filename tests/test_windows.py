@@ -1,4 +1,5 @@
 import pickle
+import sys
 
 import joblib
 import numpy as np
@@ -392,3 +393,9 @@ def test_label_of_the_middle(sr):
     for wrong in (6, 0, 1e-9):
         with pytest.raises(ValueError, match="target_duration"):
             X.label(annotations, target_duration=wrong)
+
+
+def test_size_is_that_of_the_sound_that_goes_along(chirps):
+    X = Windower().fit_transform(chirps)
+    assert sum(y.nbytes for y in chirps) <= sys.getsizeof(X) < 1.1 * sum(y.nbytes for y in chirps)
+    assert chirps[0].nbytes <= sys.getsizeof(X[X.recording == 0]) < 1.1 * chirps[0].nbytes
