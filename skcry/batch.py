@@ -20,8 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .datasets.folders import AUDIO_SUFFIXES, _check_columns, _read_table
 from .detector import CryDetector
-from .io.audio import AudioFile
 from .io.files import MAX_CELLS, atomic_path, read_table, read_text, shorten
+from .progress import Progress
 from .reporting import _start_times, summarize
 from .typing import PathLike, validate_params
 from .workers import runs_here, spread
@@ -312,35 +312,6 @@ def _write_results(row, found, out):
     return row, None
 
 
-def _header_duration(path):
-    try:
-        with AudioFile(path) as file:
-            return file.duration
-    except (OSError, ValueError):
-        return 0.0
-
-
-class _Progress:
-    """A bar in hours of sound; silent when not wanted."""
-
-    def __init__(self, wanted, paths):
-        self._bar = None
-        if wanted:
-            from tqdm.auto import tqdm
-
-            hours = sum(map(_header_duration, paths)) / 3600
-            layout = "{l_bar}{bar}| {n:.1f}/{total:.1f} h [{elapsed}<{remaining}{postfix}]"
-            self._bar = tqdm(total=hours, desc="Detecting", bar_format=layout)
-
-    def __call__(self, seconds):
-        if self._bar is not None:
-            self._bar.update(seconds / 3600)
-
-    def close(self):
-        if self._bar is not None:
-            self._bar.close()
-
-
 @validate_params(
     {
         "detector": [HasMethods(["timeline", "detect"])],
@@ -458,8 +429,7 @@ def detect_files(
         # Rows of recordings that were dealt with earlier, but are not asked for now, stay in the manifest.
         asked_for = set(names)
         others = {name: row for name, row in done.items() if name not in asked_for}
-        bar = _Progress(progress, [path for path, _ in todo])
-        try:
+        with Progress(progress, [path for path, _ in todo]) as bar:
             for row, found in _results(detector, todo, n_jobs, bar):
                 # Here alone, not in workers: these outlive a process that is killed, and would write beside the next.
                 row, error = _write_results(row, found, out)
@@ -472,8 +442,6 @@ def detect_files(
                     warnings.warn(f"{row['file']} is left out: {row['message']}", stacklevel=3)
                 elif row["message"]:
                     warnings.warn(row["message"], stacklevel=3)
-        finally:
-            bar.close()
     except OSError as error:
         if error.errno in FATAL:
             raise OSError(

@@ -48,6 +48,7 @@ from .gate import EnergyGate
 from .io.audio import as_recordings
 from .metrics import event_truth
 from .pipeline import make_cry_pipeline
+from .progress import Progress
 from .roles import assign_roles
 from .splits import fit_by_group, grouped_splits
 from .streaming import Recording, score_recordings, usable_seconds, windows_in_open_seconds
@@ -798,7 +799,9 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             warnings.warn(problem, stacklevel=3)
         return recording.error is None
 
-    def timeline(self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise") -> pd.DataFrame:
+    def timeline(
+        self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise", progress: bool = False
+    ) -> pd.DataFrame:
         """Score every second.
 
         Long recordings go through in blocks, files and arrays alike: memory does not grow with the length of the day.
@@ -809,6 +812,8 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Recordings.
         on_error : {"raise", "warn"}, default="raise"
             Whether a recording that cannot be read is an error, or is left out with a warning.
+        progress : bool, default=False
+            Whether to show a bar, in hours of sound.
 
         Returns
         -------
@@ -829,10 +834,12 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             If a file breaks off early, is silent or clipped, or has another fault that :func:`skcry.io.read_audio`
             names.
         """
-        tables = {}
-        for recording, probabilities in self._seconds(X, on_error):
-            if self._report(recording):
-                tables[recording.number] = self._second_table(recording, probabilities)
+        check_is_fitted(self, "estimator_")
+        X, tables = as_recordings(X), {}
+        with Progress(progress, X, self.windower_.sr) as bar:
+            for recording, probabilities in self._seconds(X, on_error, bar):
+                if self._report(recording):
+                    tables[recording.number] = self._second_table(recording, probabilities)
         if not tables:
             raise ValueError("None of the recordings could be read; the warnings above say why.")
         return pd.concat(tables, names=["recording", "second"])
@@ -847,7 +854,9 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         index = pd.RangeIndex(len(probabilities), name="second")
         return pd.DataFrame({**columns, "usable": recording.usable}, index=index)
 
-    def detect(self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise") -> pd.DataFrame:
+    def detect(
+        self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise", progress: bool = False
+    ) -> pd.DataFrame:
         """Find the events.
 
         Parameters
@@ -856,6 +865,8 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Recordings.
         on_error : {"raise", "warn"}, default="raise"
             Whether a recording that cannot be read is an error, or is left out with a warning.
+        progress : bool, default=False
+            Whether to show a bar, in hours of sound.
 
         Returns
         -------
@@ -875,9 +886,11 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "estimator_")
         tables = [self._event_table(Recording(0, "", self.windower_.sr), np.empty((0, len(self.classes_))))]
-        for recording, probabilities in self._seconds(X, on_error):
-            if self._report(recording):
-                tables.append(self._event_table(recording, probabilities))
+        X = as_recordings(X)
+        with Progress(progress, X, self.windower_.sr) as bar:
+            for recording, probabilities in self._seconds(X, on_error, bar):
+                if self._report(recording):
+                    tables.append(self._event_table(recording, probabilities))
         return pd.concat(tables, ignore_index=True)
 
     def _event_table(self, recording, probabilities):

@@ -593,3 +593,13 @@ def test_scores_come_from_the_method_that_was_there_in_fit(data):
     before = detector.timeline(recordings)
     detector.estimator_[-1].shown = True
     pd.testing.assert_frame_equal(detector.timeline(recordings), before)
+
+
+@pytest.mark.parametrize("method", ["timeline", "detect"])
+def test_a_bar_when_asked_for(fitted, data, capfd, tmp_path, method):
+    soundfile.write(tmp_path / "a.wav", data[0][0], 16000, subtype="FLOAT")
+    recordings = [tmp_path / "a.wav", data[0][1]]
+    plain = getattr(fitted, method)(recordings)
+    assert capfd.readouterr().err == ""
+    pd.testing.assert_frame_equal(getattr(fitted, method)(recordings, progress=True), plain)
+    assert "100%" in capfd.readouterr().err
