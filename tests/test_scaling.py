@@ -212,3 +212,18 @@ def test_threads_of_workers():
     environment = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert out.stdout.split() == ["3", "2", "1", "3", "2", "3"]
+
+
+def test_benchmark_runs_small():
+    pytest.importorskip("distributed", reason="needs pip install 'skcry[dask]'")
+    command = [sys.executable, "-m", "benchmarks.bench_scaling", "--quick"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    assert out.stdout.count("| ") == 20
+    assert "Model " in out.stdout
+
+
+def test_example_runs():
+    pytest.importorskip("distributed", reason="needs pip install 'skcry[dask]'")
+    example = Path(__file__).parents[1] / "examples" / "plot_cluster.py"
+    out = subprocess.run([sys.executable, example], capture_output=True, text=True, check=True)
+    assert out.stdout.count(" ok ") == 8
