@@ -13,7 +13,8 @@ measurement (pass your own as ``--seconds-per-hour``), 100 workers of one core t
 folder that is as fast for all of them, and the parent, which alone dispatches, unpacks and writes, one task after the
 other. What takes longer, workers or parent, decides. Not modelled: failures, and a shared folder that is the limit.
 
-On 23 November 2026, 2 cores that others were busy on as well (so that 2 workers were no faster than 1 process):
+On 23 November 2026, on 2 cores with a load of 2.4 from others. Two workers were no faster than this process there; why
+was not found out, and the model's linear speedup is not shown by it:
 
 | workers | seconds per hour of sound | faster than here | empty task |
 |---|---|---|---|
@@ -22,8 +23,8 @@ On 23 November 2026, 2 cores that others were busy on as well (so that 2 workers
 | 1 dask | 1.79 | 0.81 | 10.3 ms |
 | 2 dask | 1.52 | 0.95 | 5.7 ms |
 
-Sent 0.2 kB a recording, and 3 kB of detector once a worker; returned 71 kB an hour of sound, written in 10 ms. Model, at
-40 s an hour: workers 67 min, parent 3 min; the parent keeps up with 2533 workers, and takes in 0.7 GB.
+Sent 0.2 kB a recording, and 3 kB of detector once a worker; returned 71 kB an hour of sound, written in 10 ms. Model,
+at 40 s an hour: workers 67 min, parent 3 min; the parent keeps up with 2533 workers, and takes in 0.7 GB.
 """
 
 import argparse

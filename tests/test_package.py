@@ -115,3 +115,10 @@ def test_daylong_example_runs_small(tmp_path):
     hours = pd.read_csv(tmp_path / "hours.csv")
     assert hours["hours"].sum() == pytest.approx(0.4)
     assert hours["n_bouts"].sum() > 0
+
+
+def test_cluster_example_runs():
+    pytest.importorskip("distributed", reason="needs pip install 'skcry[dask]'")
+    example = ROOT / "examples" / "plot_cluster.py"
+    out = subprocess.run([sys.executable, example], capture_output=True, text=True, check=True)
+    assert out.stdout.count(" ok ") == 8

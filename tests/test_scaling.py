@@ -55,7 +55,7 @@ def cluster():
     dask = pytest.importorskip("dask", reason="needs pip install 'skcry[dask]'")
     distributed = pytest.importorskip("distributed", reason="needs pip install 'skcry[dask]'")
     # By default a LocalCluster closes a worker for good that is being restarted 15 s after an earlier death.
-    settings = {"distributed.scheduler.allowed-failures": 1, "distributed.deploy.lost-worker-timeout": "10 min"}
+    settings = {"distributed.scheduler.allowed-failures": 1, "distributed.deploy.lost-worker-timeout": "1h"}
     with (
         dask.config.set(settings),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
@@ -212,18 +212,3 @@ def test_threads_of_workers():
     environment = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert out.stdout.split() == ["3", "2", "1", "3", "2", "3"]
-
-
-def test_benchmark_runs_small():
-    pytest.importorskip("distributed", reason="needs pip install 'skcry[dask]'")
-    command = [sys.executable, "-m", "benchmarks.bench_scaling", "--quick"]
-    out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
-    assert out.stdout.count("| ") == 20
-    assert "Model " in out.stdout
-
-
-def test_example_runs():
-    pytest.importorskip("distributed", reason="needs pip install 'skcry[dask]'")
-    example = Path(__file__).parents[1] / "examples" / "plot_cluster.py"
-    out = subprocess.run([sys.executable, example], capture_output=True, text=True, check=True)
-    assert out.stdout.count(" ok ") == 8
