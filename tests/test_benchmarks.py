@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -27,3 +29,11 @@ def test_unknown_row():
     out = run("quick")
     assert out.returncode == 2
     assert "unknown rows ['quick']; choose from features, denoise" in out.stderr
+
+
+def test_scaling_runs_small():
+    pytest.importorskip("distributed", reason="needs pip install 'skcry[dask]'")
+    command = [sys.executable, "-m", "benchmarks.bench_scaling", "--quick"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.count("| ") == 20
+    assert "Model " in out.stdout

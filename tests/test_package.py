@@ -49,7 +49,7 @@ def test_pre_commit_has_the_ruff_of_the_tests():
 
 def test_oldest_constraints_are_the_bounds_of_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [project["optional-dependencies"][name] for name in ("docs", "plot", "test", "transformers")]
+    extras = [project["optional-dependencies"][name] for name in ("dask", "docs", "plot", "test", "transformers")]
     needed = sum(extras, project["dependencies"])
     bounds = dict(one.split(">=") for one in needed if not one.startswith("skcry["))
     lines = (ROOT / "tests" / "constraints-oldest.txt").read_text().splitlines()

@@ -1,0 +1,150 @@
+"""What spreading recordings over workers costs, and what follows for 10,000 hours on 100 of them.
+
+    python benchmarks/bench_scaling.py [--quick]
+
+``detect_files`` goes through synthetic recordings with a quick detector: in this process, with 2 workers of loky (one
+would be this process), and with 1 and 2 of dask. Workers have started and imported everything before the clock runs. It
+prints a markdown table, what is pickled for each recording, and what an empty task costs. It fails where results
+differ, a task carries more than 10 kB to its worker (it names a recording, rather than hold it) or, but for
+``--quick``, an empty task takes 100 ms or more. It claims no speed: that depends on who else is at work.
+
+The model of a cluster: tasks of one hour; each takes ``NETWORK`` seconds of a core, what the default detector took in
+``bench_daylong.py`` (pass your own as ``--seconds-per-hour``), 100 workers of one core that are as fast as this one, a shared
+folder that is as fast for all of them, and the parent, which alone dispatches, unpacks and writes, one task after the
+other. What takes longer, workers or parent, decides. Not modelled: failures, and a shared folder that is the limit.
+
+On 23 November 2026, on 2 cores with a load of 2.4 from others. Two workers were no faster than this process there; why
+was not found out, and the model's linear speedup is not shown by it:
+
+| workers | seconds per hour of sound | faster than here | empty task |
+|---|---|---|---|
+| 1 here | 1.45 | 1.00 | - |
+| 2 loky | 1.51 | 0.96 | 0.3 ms |
+| 1 dask | 1.79 | 0.81 | 10.3 ms |
+| 2 dask | 1.52 | 0.95 | 5.7 ms |
+
+Sent 0.2 kB a recording, and 3 kB of detector once a worker; returned 71 kB an hour of sound, written in 10 ms. Model,
+at 40 s an hour: workers 67 min, parent 3 min; the parent keeps up with 2533 workers, and takes in 0.7 GB.
+"""
+
+import argparse
+import pickle
+import tempfile
+import time
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import soundfile
+from joblib.externals.loky.backend.reduction import dumps
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from skcry import CryDetector, StatFeatures, detect_files
+from skcry.batch import _detect_one, _write_results
+from skcry.datasets import make_cry_recordings
+from skcry.workers import _process, _work, spread
+
+SR = 16000
+NETWORK = 13.0  # seconds of one core for an hour of sound: what the default takes by bench_daylong.py, on two threads
+HOURS, WORKERS = 10_000, 100
+
+
+def quick_detector():
+    recordings, annotations, infants = make_cry_recordings(4, duration=30, random_state=0)
+    pipeline = make_pipeline(StatFeatures("mfcc", deltas=False), LogisticRegression(max_iter=2000))
+    return CryDetector(pipeline, threshold=0.5).fit(recordings, annotations, groups=infants)
+
+
+def write_recordings(folder, n_files, duration):
+    minute = make_cry_recordings(1, duration=60, random_state=1)[0][0]
+    for number in range(n_files):
+        y = np.resize(np.roll(minute, number * SR), round(duration * SR))
+        soundfile.write(folder / f"{number:03d}.wav", y, SR)
+
+
+@contextmanager
+def workers(backend, number):
+    """Start workers that tasks go to."""
+    if backend == "dask":
+        from distributed import Client, LocalCluster
+
+        with (
+            LocalCluster(n_workers=number, threads_per_worker=1, dashboard_address=":0") as cluster,
+            Client(cluster),
+            joblib.parallel_config(backend="dask"),
+        ):
+            yield
+    else:
+        with joblib.parallel_config(backend=backend, n_jobs=number):
+            yield
+
+
+def nothing(shared):
+    return 0
+
+
+def overhead(n_tasks):
+    """Seconds from one empty task to the next."""
+    began = time.perf_counter()
+    assert len(dict(spread(nothing, None, {str(i): () for i in range(n_tasks)}))) == n_tasks
+    return (time.perf_counter() - began) / n_tasks
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="short recordings, for a test of this script")
+    parser.add_argument("--seconds-per-hour", type=float, default=NETWORK, help="of a core, in the model")
+    options = parser.parse_args(arguments)
+    n_files, duration, n_tasks = (4, 30, 10) if options.quick else (8, 1800, 300)
+    hours = n_files * duration / 3600
+    detector = quick_detector()
+    with tempfile.TemporaryDirectory() as folder:
+        days = Path(folder, "days")
+        days.mkdir()
+        write_recordings(days, n_files, duration)
+        path = days / "000.wav"
+
+        about = (detector, (path, path.name), _process())
+        there = len(dumps((_work, path.name, _detect_one, "", "", *about[1:])))
+        row, found = _detect_one(detector, path, path.name)
+        back = len(pickle.dumps((row, found))) / duration * 3600
+        began = time.perf_counter()
+        pickle.loads(pickle.dumps((row, found)))
+        _write_results(row, found, Path(folder, "written"))
+        parent = (time.perf_counter() - began) / duration * 3600
+
+        print("| workers | seconds per hour of sound | faster than here | empty task |\n|---|---|---|---|")
+        expected, here, empty = None, 0.0, {}
+        places = [("here", 1), ("loky", 2), ("dask", 1), ("dask", 2)]
+        for backend, number in places:
+            with nullcontext() if backend == "here" else workers(backend, number):
+                detect_files(detector, days, Path(folder, "warm"), overwrite=True)
+                began = time.perf_counter()
+                manifest = detect_files(detector, days, Path(folder, f"{backend}{number}"))
+                took = time.perf_counter() - began
+                empty[backend, number] = np.nan if backend == "here" else overhead(n_tasks)
+            if expected is None:
+                expected, here = manifest, took
+            pd.testing.assert_frame_equal(manifest, expected)
+            cost = f"{1000 * empty[backend, number]:.1f} ms" if backend != "here" else "-"
+            print(f"| {number} {backend} | {took / hours:.2f} | {here / took:.2f} | {cost} |", flush=True)
+
+    size = len(dumps(detector))
+    slowest = max(value for key, value in empty.items() if key[1] == 2)
+    print(f"Sent      {there / 1e3:.1f} kB a recording; {size / 1e3:.0f} kB of detector, once a worker")
+    print(f"Returned  {back / 1e3:.0f} kB an hour of sound; written in {1000 * parent:.0f} ms")
+    assert there < 10_000, f"A task carries {there} bytes."
+    assert options.quick or slowest < 0.1, f"An empty task takes {slowest:.3f} s."
+    at_workers = HOURS * (options.seconds_per_hour + slowest) / WORKERS
+    at_parent = HOURS * (slowest + parent)
+    keeps_up = options.seconds_per_hour / (slowest + parent)
+    print(f"Model     {HOURS} h, {WORKERS} workers, {options.seconds_per_hour:g} s an hour of sound:")
+    print(f"          workers {at_workers / 60:.0f} min, parent {at_parent / 60:.0f} min; the longer one counts")
+    print(f"          the parent keeps up with {keeps_up:.0f} workers, and takes in {HOURS * back / 1e9:.1f} GB")
+
+
+if __name__ == "__main__":
+    main()
