@@ -11,7 +11,8 @@ differ, a task carries more than 10 kB to its worker (it names a recording, rath
 The model of a cluster: tasks of one hour; each takes ``NETWORK`` seconds of a core, what the default detector took in
 ``bench_daylong.py`` (pass your own as ``--seconds-per-hour``), 100 workers of one core that are as fast as this one, a
 shared folder that is as fast for all of them, and the parent, which alone dispatches, unpacks and writes, one task
-after the other. What takes longer, workers or parent, decides. Not modelled: failures, and a shared folder that is the limit.
+after the other. What takes longer, workers or parent, decides. Not modelled: failures, and a shared folder that is the
+limit.
 
 On 23 November 2026, on 2 cores with a load of 2.4 from others. Two workers were no faster than this process there; why
 was not found out, and the model's linear speedup is not shown by it:
