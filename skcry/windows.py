@@ -267,7 +267,7 @@ class Windows:
             )
         used = self._used_tracks()
         tracks = tuple(_frozen(function(track)) if n in used else None for n, track in enumerate(self._tracks))
-        n_columns = 1 + (self._n_columns - frame_length) // hop_length
+        n_columns = max(1, 1 + (self._n_columns - frame_length) // hop_length)  # of windows too short, without rows
         return self._replace(_tracks=tracks, _column=self._column // hop_length, _n_columns=n_columns)
 
     def each(self, function: Callable[[np.ndarray], np.ndarray]) -> Windows:

@@ -399,3 +399,9 @@ def test_size_is_that_of_the_sound_that_goes_along(chirps):
     X = Windower().fit_transform(chirps)
     assert sum(y.nbytes for y in chirps) <= sys.getsizeof(X) < 1.1 * sum(y.nbytes for y in chirps)
     assert chirps[0].nbytes <= sys.getsizeof(X[X.recording == 0]) < 1.1 * chirps[0].nbytes
+
+
+def test_no_windows_that_are_shorter_than_a_frame():
+    X = Windows([np.ones(5)], [0], [0], 2, sr=10)
+    assert X[:0].map(lambda y: y[..., :1], frame_length=4, hop_length=2).shape == (0, 1)
+    assert np.asarray(X[:0].map(lambda y: y[..., :1], frame_length=4, hop_length=2)[:0]).shape == (0, 1)
