@@ -115,7 +115,7 @@ def _results():
     """Files of a folder of results, as `detect_files` writes them."""
     timeline = "second,score,cry,usable\n" + "".join(f"{i},0.{i},{i > 4},True\n" for i in range(10))
     row = {"status": "ok", "duration": 10.0, "cry_duration": 5.0, "n_bouts": 1, "usable": 1.0, "message": ""}
-    row |= {"n_bytes": 1000, "modified": 10**18, "source": "/tmp/a.wav"}
+    row |= {"n_bytes": 1000, "modified": 10**18, "source": "/elsewhere/a.wav"}
     manifest = batch._as_manifest([{"file": name, **row} for name in ("a.wav", "b/ü.wav")])
     return {
         "manifest.csv": manifest.to_csv(index=False).encode(),
