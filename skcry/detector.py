@@ -46,6 +46,7 @@ from .decoding import (
 from .events import LabelMap, as_annotations, classify, find_events
 from .gate import EnergyGate
 from .io.audio import as_recordings
+from .io.files import shorten
 from .metrics import event_truth
 from .pipeline import make_cry_pipeline
 from .progress import Progress
@@ -479,6 +480,13 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Split the windows; the user's own splits are of recordings."""
         cv = self.cv
         if hasattr(cv, "__iter__"):
+            cv, n_recordings = list(cv), len(windows.lengths)
+            rows_of_all = np.concatenate([np.ravel(rows) for split in cv for rows in split]) if cv else np.array([])
+            if not cv or not np.isin(rows_of_all, np.arange(n_recordings)).all():
+                raise ValueError(
+                    f"cv={shorten(repr(cv))} must hold pairs (train, test) of numbers of recordings, from 0 to "
+                    f"{n_recordings - 1}. Pass list(splitter.split(...)) over the recordings, or an int."
+                )
             cv = [tuple(np.flatnonzero(np.isin(windows.recording, rows)) for rows in split) for split in cv]
         return grouped_splits(cv, labels, windows.groups, seed)
 

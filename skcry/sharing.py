@@ -130,11 +130,12 @@ def _objects(part):
             yield from _objects(one)
 
 
-def _without_requests(estimator):
-    """Copy an estimator, but for metadata requests: they matter to ``fit`` only, and skops cannot keep them."""
+def _bare(estimator):
+    """Copy an estimator, but for metadata requests and callbacks: these matter to ``fit`` only."""
     estimator = copy.deepcopy(estimator)
     for part in _objects(estimator):
-        vars(part).pop("_metadata_request", None)
+        for name in ("_metadata_request", "_skl_callbacks"):
+            vars(part).pop(name, None)
     return estimator
 
 
@@ -207,7 +208,7 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
     store = WeightStore(dtype=weight_dtype)
     try:
         with store.open():
-            built = skops.io.dumps(_without_requests(estimator))
+            built = skops.io.dumps(_bare(estimator))
         needed = sorted(set(skops.io.get_untrusted_types(data=built)) - set(TRUSTED))
         if local := [name for name in needed if "<" in name]:
             raise TypeError(f"it holds {local}, which has no name to find it by")
@@ -234,7 +235,7 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
         "about.json": json.dumps(about, indent=2).encode(),
         "estimator.skops": built,
         "weights.safetensors": safetensors.numpy.save(store.tensors),
-        **({"card.md": str(detector.card()).encode()} if hasattr(detector, "card") else {}),
+        **({"card.md": str(detector.card()).encode()} if hasattr(detector, "training_") else {}),
     }
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:

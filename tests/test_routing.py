@@ -119,6 +119,9 @@ def test_splits_of_ones_own_are_of_recordings(data):
     own = CryDetector(linear(), cv=splits).fit(recordings, annotations, groups=infants)
     same = CryDetector(linear(), cv=LeaveOneGroupOut()).fit(recordings, annotations, groups=infants)
     assert own.threshold_ == same.threshold_
+    for wrong in ([], [([0, 1, 2], [99])], [([0, 1, 2], [-1])]):
+        with pytest.raises(ValueError, match="numbers of recordings, from 0 to 5"):
+            CryDetector(linear(), cv=wrong).fit(recordings, annotations)
     with pytest.raises(ValueError, match="on both sides"):
         CryDetector(linear(), cv=[([0, 1, 2], [3])]).fit(recordings, annotations, groups=infants)
 

@@ -207,6 +207,19 @@ def test_a_searched_detector_brings_its_card(data, path):
     assert read_about(path)["card"] is None
 
 
+def test_detectors_that_are_not_fitted(path):
+    assert str(saved(CryDetector(stats(), merge_gap=2), path)) == str(CryDetector(stats(), merge_gap=2))
+    assert read_about(path)["card"] is None
+
+
+def test_callbacks_stay_here(path):
+    progress = pytest.importorskip("sklearn.callback").ProgressBar()
+    estimator = stats(LogisticRegression()).set_callbacks(progress)
+    again = saved(estimator, path)
+    assert not hasattr(again, "_skl_callbacks")
+    assert estimator._skl_callbacks == [progress]
+
+
 def test_requests_are_not_kept_but_not_lost(windows, path):
     X, y = windows
     with config_context(enable_metadata_routing=True):

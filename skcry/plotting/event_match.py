@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_consistent_length
 
 from ..io.audio import as_recordings
 from ..metrics import event_truth, match_events
@@ -124,6 +125,7 @@ class EventMatchDisplay:
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         detector = the_detector(detector)
+        check_consistent_length(X, y)
         if names is None:
             names = [name_recording(one) or f"recording {number}" for number, one in enumerate(as_recordings(X))]
         positive = detector.positive if detector.positive is not None else (str(detector._crying_class),)
@@ -177,7 +179,7 @@ class EventMatchDisplay:
             if not isinstance(events, pd.DataFrame):
                 recordings |= set(range(len(events)))
                 events = event_truth(events, merge_gap=0.0)
-            recordings |= set(events["recording"])
+            recordings |= set(events.get("recording", ()))
             tables.append(events)
         return cls._of_tables(tables[0], tables[1], sorted(recordings), names, duration, matching).plot(ax)
 

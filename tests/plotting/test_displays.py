@@ -225,6 +225,8 @@ def test_each_event_is_in_its_row():
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["Ada", "Ben"]
     looser = EventMatchDisplay.from_predictions(true, found, matching="collar", onset_collar=50, offset_collar=50)
     assert looser.counts_["found"] == 2
+    with pytest.raises(TypeError, match="columns"):
+        EventMatchDisplay.from_predictions(pd.DataFrame({"x": [1]}), event_truth(found))
     with pytest.raises(ValueError, match="Got 1 names for 2 recordings"):
         EventMatchDisplay.from_predictions(true, found, names=["Ada"])
 
