@@ -68,7 +68,7 @@ INSTANCES = [
     (AlexNetClassifier(**NET), 61),
     (FrameCNNClassifier(**FRAMES), 61),
     (Wav2Vec2Embedding(FOLDER.name, device="cpu"), 46),
-    (CryDetector(**DETECTOR), 54),
+    (CryDetector(**DETECTOR), 61),
 ]
 NEEDS_TRANSFORMERS = pytest.mark.skipif(not find_spec("transformers"), reason="needs pip install 'skcry[transformers]'")
 
