@@ -45,7 +45,7 @@ from skcry import (
 from skcry.datasets import make_cry_recordings
 from skcry.features.short_term import short_term_names
 from skcry.features.stats import with_deltas
-from skcry.nn.estimator import multiplies_bfloat16
+from skcry.nn.base import multiplies_bfloat16
 
 from . import conventional
 
@@ -342,7 +342,7 @@ def memory(quick):
     """Spectrograms of two hours: all at once, by the sizes of what is held; by ``stream``, as measured."""
     import soundfile
 
-    from skcry.streaming import stream
+    from skcry.detector.blocks import stream
 
     seconds = 60 if quick else 7200
     windower = Windower(last="drop").fit([np.zeros(SR)])

@@ -43,9 +43,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcry import CryDetector, StatFeatures, detect_files
-from skcry.batch import _detect_one, _write_results
 from skcry.datasets import make_cry_recordings
-from skcry.workers import _process, _work, spread
+from skcry.files.detect import _detect_one, _write_results
+from skcry.files.workers import _process, _work, spread
 
 SR = 16000
 NETWORK = 13.0  # seconds of one core for an hour of sound: what the default takes by bench_daylong.py, on two threads

@@ -29,7 +29,7 @@ def _train(options):
         random_state=options.seed,
     )
     detector.fit(data.recordings, data.annotations, groups=data.groups)
-    from .io.files import atomic_path
+    from .io.text_files import atomic_path
 
     if options.out.suffix in PICKLES:
         with atomic_path(options.out) as temporary:
@@ -81,7 +81,7 @@ def _detect(options):
 
 
 def _report(options):
-    from .batch import report
+    from .files.detect import report
 
     table = report(options.results, by=options.by, start=options.start)
     if options.out is not None:

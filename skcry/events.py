@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from .typing import Annotations, Labels
+from ._typing import Annotations, Labels
 
 # Annotation tools round to milliseconds and audio encoders pad by some ten of them: that much past the end of a
 # recording is rounding, more is a mistake.

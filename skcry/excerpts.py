@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
+from ._compat import Interval, validate_params
+from ._typing import PathLike, RandomState
 from .events import as_annotations
 from .io.annotations import write_annotations
 from .io.audio import AudioFile, as_recordings
-from .io.files import atomic_path
-from .typing import PathLike, RandomState, validate_params
+from .io.text_files import atomic_path
 
 INDEX_FILE = "excerpts.csv"
 COLUMNS = ["file", "annotation", "source", "onset", "offset", "n_events"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Literal
 
 from imblearn.over_sampling import SMOTE
@@ -14,73 +13,17 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.pipeline import Pipeline as Chain
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from .base import BaseEstimator
-from .callbacks import CallbackSupportMixin, task
+from ._base import BaseEstimator
+from ._compat import HasMethods, StrOptions, validate_params
+from ._typing import Labels, RandomState
 from .features import MelSpectrogram, StatFeatures
-from .nn.classifier import AlexNetClassifier
-from .nn.frames import FrameCNNClassifier
+from .nn.alexnet_classifier import AlexNetClassifier
+from .nn.frame_cnn import FrameCNNClassifier
 from .nn.wav2vec2 import Wav2Vec2Embedding
 from .signal import HighPassFilter
-from .typing import Labels, RandomState, _fit_context, validate_params
 
 FAMILIES = ("frames", "embedding", "stats", "wav2vec2")
-
-
-class CryPipeline(BaseEstimator, Pipeline):
-    """The pipeline of imbalanced-learn, from which callbacks reach the networks within.
-
-    Parameters
-    ----------
-    steps : list of tuple of (str, estimator)
-        See :class:`imblearn.pipeline.Pipeline`, as for all else.
-    transform_input : list of str or None, default=None
-        Names of metadata that are transformed by the steps before they are handed on.
-    memory : str, joblib.Memory or None, default=None
-        Where fitted steps are cached. Callbacks then do not reach them: they would be a part of what is looked up.
-    verbose : bool, default=False
-        Whether to print the time that each step takes.
-
-    See Also
-    --------
-    make_cry_pipeline : Makes them.
-    """
-
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, **params):
-        """Fit all steps.
-
-        Parameters
-        ----------
-        X : Windows or array-like of shape (n_windows, n_timepoints)
-            Training windows.
-        y : array-like of shape (n_windows,) or None, default=None
-            Labels.
-        **params : dict of str -> object
-            Metadata, see :class:`imblearn.pipeline.Pipeline`.
-
-        Returns
-        -------
-        CryPipeline
-        """
-        steps = [part for _, step in self.steps for part in _parts(step) if hasattr(part, "set_callbacks")]
-        steps = steps if self.memory is None else []
-        with contextlib.ExitStack() as stack:
-            if isinstance(self, CallbackSupportMixin):
-                fit = self._init_callback_context(max_subtasks=len(steps))
-                fit.call_on_fit_task_begin(estimator=self, X=X, y=y)
-                for part in steps:
-                    stack.enter_context(task(fit, self, f"fit {type(part).__name__}", part))
-            Pipeline.fit.__wrapped__(self, X, y, **params)  # without a context of its own, which would end ours
-        if isinstance(self, CallbackSupportMixin):
-            fit.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return self
-
-
-def _parts(step):
-    """Estimators of a step; a union does not hand callbacks on."""
-    return [part for _, part in step.transformer_list] if isinstance(step, FeatureUnion) else [step]
 
 
 @validate_params(
@@ -155,8 +98,8 @@ def make_cry_pipeline(
 
     Returns
     -------
-    CryPipeline
-        An ``imblearn.pipeline.Pipeline``. Takes ``Windows``, or an array of shape (n_clips, n_timepoints).
+    imblearn.pipeline.Pipeline
+        Takes ``Windows``, or an array of shape (n_clips, n_timepoints).
 
     Raises
     ------
@@ -214,7 +157,7 @@ def make_cry_pipeline(
         "stats": StatFeatures(),
         "wav2vec2": Wav2Vec2Embedding(),
     }
-    return CryPipeline(
+    return Pipeline(
         [
             ("highpass", "passthrough" if {"frames", "wav2vec2"} & set(families) else HighPassFilter()),
             ("denoise", "passthrough"),

@@ -26,14 +26,14 @@ import numpy as np
 import safetensors.numpy
 import skops.io
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from . import __version__
-from .base import library_versions
-from .card import ModelCard
-from .io.files import atomic_path
-from .typing import PathLike, validate_params
-from .weights import WeightStore
+from ._base import library_versions
+from ._compat import HasMethods, StrOptions, validate_params
+from ._typing import PathLike
+from .detector.card import ModelCard
+from .io.text_files import atomic_path
+from .nn.weights import WeightStore
 
 __all__ = ["ModelCard", "load", "read_about", "save"]
 
@@ -45,18 +45,17 @@ MAX_ABOUT = 2**20  # bytes
 # What may be built beside plain data, numpy and the estimators of scikit-learn, which skops trusts by itself. Each was
 # looked at: to build it sets attributes and calls nothing that a file can choose.
 OURS = (
-    "skcry.detector.CryDetector",
-    "skcry.features.mel.MelSpectrogram",
-    "skcry.features.stats.StatFeatures",
-    "skcry.gate.EnergyGate",
-    "skcry.nn.classifier.AlexNetClassifier",
-    "skcry.nn.frames.FrameCNNClassifier",
-    "skcry.nn.wav2vec2.Wav2Vec2Embedding",
-    "skcry.pipeline.CryPipeline",
-    "skcry.roles.Roles",
-    "skcry.signal.denoise.Denoise",
-    "skcry.signal.highpass.HighPassFilter",
-    "skcry.windows.Windower",
+    "skcry.AlexNetClassifier",
+    "skcry.CryDetector",
+    "skcry.Denoise",
+    "skcry.EnergyGate",
+    "skcry.FrameCNNClassifier",
+    "skcry.HighPassFilter",
+    "skcry.MelSpectrogram",
+    "skcry.StatFeatures",
+    "skcry.Wav2Vec2Embedding",
+    "skcry.Windower",
+    "skcry.detector.roles.Roles",
 )
 IMBLEARN = (
     "imblearn.combine._smote_enn.SMOTEENN",
@@ -114,6 +113,42 @@ SCIKIT_LEARN = (
 )
 PATHS = tuple(f"pathlib{part}.{kind}Path" for part in ("", "._local") for kind in ("Posix", "Windows"))
 TRUSTED = (*OURS, *IMBLEARN, *SCIKIT_LEARN, *PATHS)
+
+
+# Where skcry 0.1 had what has another module now.
+MOVED = {
+    ("skcry.pipeline", "CryPipeline"): ("imblearn.pipeline", "Pipeline"),
+    ("skcry.roles", "Roles"): ("skcry.detector.roles", "Roles"),
+}
+
+
+def _moved(node):
+    """Give the types in a schema of skops the modules that they have in this version."""
+    if isinstance(node, dict):
+        old = node.get("__module__"), node.get("__class__")
+        if old in MOVED:
+            node["__module__"], node["__class__"] = MOVED[old]
+        elif f"skcry.{old[1]}" in OURS and str(old[0]).startswith("skcry."):
+            node["__module__"] = "skcry"
+        node = list(node.values())
+    for one in node if isinstance(node, list) else ():
+        _moved(one)
+
+
+def _up_to_date(built):
+    """Rewrite what skops wrote for an older version of skcry."""
+    parts = _parts(built)
+    schema = json.loads(parts["schema.json"])
+    _moved(schema)
+    return _archive({**parts, "schema.json": json.dumps(schema).encode()})
+
+
+def _archive(parts):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+    return archive.getvalue()
 
 
 def _objects(part):
@@ -237,11 +272,7 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
         "weights.safetensors": safetensors.numpy.save(store.tensors),
         **({"card.md": str(detector.card()).encode()} if hasattr(detector, "training_") else {}),
     }
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        for name, content in parts.items():
-            file.writestr(name, content)
-    archive = archive.getvalue()
+    archive = _archive(parts)
     with atomic_path(path) as temporary:
         temporary.write_bytes(
             b"skcry model, format %d\n%s\n%s" % (FORMAT, hashlib.sha256(archive).hexdigest().encode(), archive)
@@ -350,12 +381,12 @@ def load(path: PathLike, *, trusted: Sequence[str] = ()) -> BaseEstimator:
     """
     parts = _open(path)
     try:
-        _parts(parts["estimator.skops"])
-        unknown = sorted(set(skops.io.get_untrusted_types(data=parts["estimator.skops"])) - set(TRUSTED) - set(trusted))
+        built = _up_to_date(parts["estimator.skops"])
+        unknown = sorted(set(skops.io.get_untrusted_types(data=built)) - set(TRUSTED) - set(trusted))
         if not unknown:
             store = WeightStore(safetensors.numpy.load(parts["weights.safetensors"]))
             with store.open():
-                estimator = skops.io.loads(parts["estimator.skops"], trusted=[*TRUSTED, *trusted])
+                estimator = skops.io.loads(built, trusted=[*TRUSTED, *trusted])
     except Exception as error:  # of many kinds, where somebody has forged what is within
         raise ValueError(f"{path}: cannot be built ({type(error).__name__}: {error}). Do not use it.") from error
     if unknown:

@@ -43,7 +43,7 @@ def chirp_annotations(chirps, sr):
 def toy_model(tmp_path_factory):
     """Folder of a tiny wav2vec 2.0 model with random weights."""
     pytest.importorskip("transformers", reason="needs pip install 'skcry[transformers]'")
-    from skcry.nn.toy import save_toy_model
+    from toy_model import save_toy_model
 
     return save_toy_model(tmp_path_factory.mktemp("model"))
 

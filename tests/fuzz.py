@@ -27,9 +27,9 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from skcry import batch
 from skcry.datasets import load_annotated, load_clips
 from skcry.excerpts import draw_excerpts
+from skcry.files import detect as batch
 from skcry.io import read_annotations, read_audio, read_its_clock, write_annotations
 from skcry.io.annotations import FORMATS
 from skcry.io.audio import AudioFile

@@ -20,8 +20,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcry import CryDetector, StatFeatures, detect_files, read_timelines
-from skcry.batch import MANIFEST
 from skcry.datasets import make_cry_recordings
+from skcry.files.detect import MANIFEST
 
 
 def make_detector(**options):

@@ -8,6 +8,7 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import estimator_checks_generator
+from toy_model import save_toy_model
 
 import skcry
 from skcry import (
@@ -22,7 +23,6 @@ from skcry import (
     Wav2Vec2Embedding,
     Windower,
 )
-from skcry.nn.toy import save_toy_model
 
 # The checks pass clips of 1 to 10 timepoints: one window each, which a plain classifier takes as features.
 NET = {

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.fixes import parse_version
 
-import skcry.base
+import skcry._base
 from skcry import CryDetector, EnergyGate, MelSpectrogram, StatFeatures, Windower, make_cry_pipeline
 from skcry.datasets import make_cry_recordings
 
@@ -72,7 +72,7 @@ def test_without_matplotlib(chirps, monkeypatch):
 def test_the_detector_shows_its_parts_in_order():
     detector = CryDetector(gate=EnergyGate())
     block = detector._sk_visual_block_()
-    assert list(block.names) == ["windower: Windower", "gate: EnergyGate", "estimator: CryPipeline"]
+    assert list(block.names) == ["windower: Windower", "gate: EnergyGate", "estimator: Pipeline"]
     assert "FrameCNNClassifier" in estimator_html_repr(detector)
     recordings, annotations, _ = make_cry_recordings(4, duration=20, random_state=0)
     pipeline = make_cry_pipeline(LogisticRegression(), features="stats", resample=None)
@@ -87,7 +87,7 @@ def test_parameters_explain_themselves(monkeypatch):
         name = next(iter(estimator.get_params(deep=False)))
         assert re.search(rf'param-doc-description"\s[^>]*>\s*{name}: ', html), estimator
     assert "Documentation for Windower" not in estimator_html_repr(Windower())
-    monkeypatch.setattr(skcry.base, "documentation_url", lambda: "https://skcry.invalid")
+    monkeypatch.setattr(skcry._base, "documentation_url", lambda: "https://skcry.invalid")
     html = estimator_html_repr(Windower())
     assert 'href="https://skcry.invalid/generated/skcry.Windower.html"' in html
     assert "Documentation for Windower" in html

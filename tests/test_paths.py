@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcry import CryDetector, StatFeatures, detect_files, draw_excerpts, read_timelines
-from skcry.batch import MANIFEST, read_manifest, report, result_paths
 from skcry.datasets import make_cry_recordings
+from skcry.files.detect import MANIFEST, read_manifest, report, result_paths
 from skcry.io import read_annotations, write_annotations
-from skcry.io.files import atomic_path
+from skcry.io.text_files import atomic_path
 
 SR = 16000
 

@@ -7,9 +7,11 @@ import os
 import pickle
 import warnings
 import zipfile
+from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from sklearn import config_context
@@ -359,6 +361,16 @@ def test_pickles_know_their_version(detector, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "_skcry_version" not in vars(pickle.loads(data))
-    monkeypatch.setattr("skcry.base.__version__", "99.0")
+    monkeypatch.setattr("skcry._base.__version__", "99.0")
     with pytest.warns(UserWarning, match="was saved by skcry .* and is loaded by 99.0"):
         pickle.loads(data)
+
+
+def test_a_file_of_skcry_0_1_still_opens(data):
+    """``tests/data/detector-0.1.skcry`` and its timeline were written by skcry 0.1."""
+    folder = Path(__file__).parent / "data"
+    detector = skcry.load(folder / "detector-0.1.skcry")
+    expected = pd.read_csv(folder / "detector-0.1.csv", index_col=["recording", "second"])
+    # Networks and BLAS round differently on other processors.
+    pd.testing.assert_frame_equal(detector.timeline(data[0][:2]), expected, atol=1e-3)
+    assert detector.level_ != 0

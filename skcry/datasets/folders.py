@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval
 
+from .._compat import Interval, validate_params
+from .._typing import PathLike
 from ..events import as_annotations
 from ..io import read_annotations
 from ..io.annotations import SUFFIXES
 from ..io.audio import load_recording
-from ..io.files import list_names, read_table, shorten
-from ..typing import PathLike, validate_params
+from ..io.text_files import list_names, read_table, shorten
 
 # What libsndfile reads of what recorders and phones write.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy.signal import butter, oaconvolve, sosfilt
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
-from ..typing import RandomState, validate_params
+from .._compat import Interval, validate_params
+from .._typing import RandomState
 
 TABLE_LENGTH = 4096  # timepoints of one stored period; rounding to them leaves noise 60 dB below the tone
 CRY_BAND = (350, 3000)  # Hz, from below the pitch to above the first formants

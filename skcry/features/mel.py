@@ -12,11 +12,10 @@ import scipy.signal
 import scipy.sparse
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ..sound import SoundTransformer, apply
-from ..typing import _fit_context
+from .._compat import Interval, StrOptions, fit_context
+from .._transformer import SoundTransformer, apply
 from ..windows import Windows
 
 BLOCK_FRAMES = 256  # frames transformed at a time: some 3 MiB at the default setting, near the processor
@@ -143,6 +142,7 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
     (2, 225, 198)
     """
 
+    __module__ = "skcry"
     _parameter_constraints = {
         "n_fft": [Interval(numbers.Integral, 1, None, closed="left")],
         "hop_length": [Interval(numbers.Integral, 1, None, closed="left")],
@@ -175,7 +175,7 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         self.ref = ref
         self.sr = sr
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Build the mel bank for the rate of ``X``.
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import TransformerMixin
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from ..sound import SoundTransformer, apply
-from ..typing import Labels, _fit_context
+from .._compat import Interval, check_feature_names_in, fit_context
+from .._transformer import SoundTransformer, apply
+from .._typing import Labels
 from ..windows import Windows
 from .short_term import N_BLOCKS, select_features, short_term_features
 
@@ -101,6 +101,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
     array(['zcr__median', 'spectral_rolloff__median'], dtype=object)
     """
 
+    __module__ = "skcry"
     _parameter_constraints = {
         "features": [str, "array-like"],
         "statistics": [str, "array-like"],
@@ -130,7 +131,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
     # Unlike sound and spectrograms, these are a table: set_output(transform="pandas") works.
     set_output = TransformerMixin.set_output
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Settle the rate and the names of the features; nothing is learned from the sound.
 
@@ -221,7 +222,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
             Feature and statistic, with two underscores in between.
         """
         check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
+        check_feature_names_in(self, input_features, generate_names=False)
         names = self.features_ + [f"delta_{name}" for name in self.features_ if self.deltas]
         return np.array([f"{name}__{statistic}" for name in names for statistic in self.statistics_], dtype=object)
 

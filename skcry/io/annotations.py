@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from .._typing import Annotations, PathLike
 from ..events import as_annotations
-from ..typing import Annotations, PathLike
 from .csv_tables import (
     is_childproject,
     is_seconds,
@@ -22,8 +22,8 @@ from .csv_tables import (
     write_csv,
     write_seconds,
 )
-from .files import atomic_path, check_file
 from .lena import read_its
+from .text_files import atomic_path, check_file
 from .text_tables import (
     is_audacity,
     is_raven,

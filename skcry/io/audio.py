@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..typing import PathLike
+from .._typing import PathLike
 
 DEFAULT_SR = 16000  # what the field's worn recorders give; resampling up adds nothing
 READ_LENGTH = 2**14  # frames decoded at a time; what a FLAC file loses at most where it breaks off

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..events import COLUMN_NAMES, LabelMap, classify
-from .files import choose, is_number, list_names, read_lines, read_table, refuse_lines, shorten
+from .text_files import choose, is_number, list_names, read_lines, read_table, refuse_lines, shorten
 
 MIN_FIELDS, MAX_FIELDS = 3, 32  # of a line that are looked at
 SECOND_NAMES = ("second", "seconds", "sec", "time")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..typing import PathLike
-from .files import read_xml, shorten
+from .._typing import PathLike
+from .text_files import read_xml, shorten
 
 # "PT83.12S"; newer files may count hours and minutes, as ISO 8601 allows.
 DURATION = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d*)?)S)?")

@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 
-from .files import choose, is_number, list_names, read_lines, read_table, refuse_lines, shorten
+from .text_files import choose, is_number, list_names, read_lines, read_table, refuse_lines, shorten
 
 BEGIN, END = "Begin Time (s)", "End Time (s)"
 RAVEN_LABELS = ("annotation", "label")

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from itertools import pairwise
 
-from .files import MAX_DEPTH, choose, read_text, read_xml, shorten
+from .text_files import MAX_DEPTH, choose, read_text, read_xml, shorten
 
 DEFAULT_TIER = "annotations"
 # What counts in a TextGrid: texts in quotes, flags in angle brackets, numbers that stand free; the rest is decoration

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length
 
-from ..typing import RandomState, validate_params
+from .._compat import Interval, validate_params
+from .._typing import RandomState
 
 
 @validate_params(

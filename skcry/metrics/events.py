@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._compat import Interval, StrOptions, validate_params
 from ..events import as_annotations, coverage, find_events, merge
-from ..reporting import HOUR, _blocks, _quote
-from ..typing import validate_params
+from ..summary import HOUR, _blocks, _quote
 from .seconds import ratio
 from .truth import as_items
 

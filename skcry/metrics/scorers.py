@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ..typing import Annotations, Labels, Recordings, validate_params
+from .._compat import Interval, validate_params
+from .._typing import Annotations, Labels, Recordings
 from .events import MATCHING, event_counts, event_metrics, recall_at_false_alarms, threshold_counts
 from .seconds import cry_minutes, cry_minutes_metrics, second_metrics
 from .truth import event_truth, second_truth

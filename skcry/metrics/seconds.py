@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ..reporting import _flags, summarize
+from ..summary import _flags, summarize
 from .truth import check_same_seconds
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval
 
+from .._compat import Interval, validate_params
+from .._typing import Annotations, Labels
 from ..events import LabelMap, class_intervals, classify, merge
-from ..reporting import _blocks, _quote
-from ..typing import Annotations, Labels, validate_params
+from ..summary import _blocks, _quote
 
 _LABELS = [str, tuple, list]
 _SECONDS = [Interval(Real, 0, None, closed="left")]

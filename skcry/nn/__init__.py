@@ -1,9 +1,9 @@
 """Networks: AlexNet and the estimator around it, and pretrained models of speech."""
 
 from .alexnet import AlexNet
+from .alexnet_classifier import AlexNetClassifier
 from .augment import SpectrogramMask, SpectrogramMix
-from .classifier import AlexNetClassifier
-from .frames import FrameCNN, FrameCNNClassifier
+from .frame_cnn import FrameCNN, FrameCNNClassifier
 from .wav2vec2 import Wav2Vec2Embedding
 
 __all__ = [

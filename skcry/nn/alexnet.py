@@ -60,6 +60,8 @@ class AlexNet(nn.Module):
     (torch.Size([3, 2]), torch.Size([3, 125]))
     """
 
+    __module__ = "skcry"
+
     def __init__(
         self, n_mels: int = 225, n_frames: int = 225, n_classes: int = 2, *, width: float = 1.0, dropout: float = 0.5
     ) -> None:

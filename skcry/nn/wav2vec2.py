@@ -14,15 +14,15 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import TransformerMixin
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from .._compat import Interval, check_feature_names_in, fit_context
+from .._transformer import SoundTransformer
+from .._typing import Labels, PathLike
 from ..features.stats import STATISTICS
-from ..sound import SoundTransformer
-from ..typing import Labels, PathLike, _fit_context
-from ..weights import fetch, keep
 from ..windows import Windows
-from .estimator import resolve_device
+from .base import resolve_device
+from .weights import fetch, keep
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")  # alike in what follows; others may not be
 REMEDY = (
@@ -265,6 +265,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     (2, 1536)
     """
 
+    __module__ = "skcry"
     _parameter_constraints = {
         "model": [str, os.PathLike],
         "layer": [Interval(numbers.Integral, None, None, closed="neither")],
@@ -294,7 +295,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     # Unlike sound and spectrograms, these are a table: set_output(transform="pandas") works.
     set_output = TransformerMixin.set_output
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Load the model; nothing is learned from the sound.
 
@@ -391,7 +392,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
             Unit and statistic, with two underscores in between.
         """
         check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
+        check_feature_names_in(self, input_features, generate_names=False)
         n_units = self.model_.config.hidden_size
         return np.array([f"wav2vec2_{i}__{name}" for i in range(n_units) for name in self.pooling_], dtype=object)
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from .._compat import check_matplotlib_support
 
 # Colours that the colour-blind tell apart (Okabe & Ito, 2008). What stands for truth is blue and what was detected
 # vermillion, in every display. None relies on colour alone: places, hatches or markers differ as well.

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ..reporting import HOUR, _as_time
-from ..typing import Axes, PathLike
+from .._typing import Axes, PathLike
+from ..summary import HOUR, _as_time
 from .common import (
     GREY,
     PALE,

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from ..typing import Axes
+from .._typing import Axes
 from ..windows import Windows
 from .common import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, check_matplotlib, new_axes
 

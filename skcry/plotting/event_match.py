@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
+from .._typing import Axes, Recordings, Targets
 from ..io.audio import as_recordings
 from ..metrics import event_truth, match_events
-from ..typing import Axes, Recordings, Targets
 from .common import BLUE, VERMILLION, check_matplotlib, legend_below, name_recording, new_axes, the_detector, time_axis
 
 if TYPE_CHECKING:

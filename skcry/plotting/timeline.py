@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from .._typing import Annotations, Axes, PathLike
 from ..events import LabelMap, as_annotations
 from ..io.audio import open_source
-from ..notebook import RANGE_DB, decibels
-from ..typing import Annotations, Axes, PathLike
+from ..windows.display import RANGE_DB, decibels
 from .common import (
     BLUE,
     VERMILLION,

@@ -17,11 +17,10 @@ import scipy.fft
 from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter1d
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..sound import SoundTransformer, apply
-from ..typing import _fit_context
+from .._compat import Interval, fit_context
+from .._transformer import SoundTransformer, apply
 from ..windows import Windows
 
 # noisereduce's own defaults, in timepoints: sound gated at a time, and the context on both sides of it.
@@ -236,6 +235,7 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
     True
     """
 
+    __module__ = "skcry"
     _parameter_constraints = {
         "stationary": ["boolean"],
         "prop_decrease": [Interval(numbers.Real, 0, 1, closed="both")],
@@ -271,7 +271,7 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
         self.n_fft = n_fft
         self.sr = sr
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Check the parameters against the rate of ``X``; nothing is learned.
 

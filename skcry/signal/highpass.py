@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import signal
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..sound import SoundTransformer, apply
-from ..typing import _fit_context
+from .._compat import Interval, fit_context
+from .._transformer import SoundTransformer, apply
 from ..windows import Windows
 
 BLOCK_LENGTH = 2**22  # timepoints filtered at a time: 32 MiB in float64, whatever the length of the day
@@ -90,6 +89,7 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
     array([0.001, 0.707])
     """
 
+    __module__ = "skcry"
     _parameter_constraints = {
         "cutoff": [Interval(numbers.Real, 0, None, closed="neither")],
         "order": [Interval(numbers.Integral, 1, None, closed="left")],
@@ -101,7 +101,7 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
         self.order = order
         self.sr = sr
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
         """Design the filter for the rate of ``X``.
 

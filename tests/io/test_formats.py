@@ -8,7 +8,7 @@ import pytest
 
 from skcry.io import read_annotations, read_its_clock, write_annotations
 from skcry.io.annotations import FORMATS
-from skcry.io.files import atomic_path
+from skcry.io.text_files import atomic_path
 
 # Touching rows, millisecond times, letters that are not ASCII, one label that is no word.
 ROWS = [(0.001, 1.25, "cry"), (1.25, 2.003, "brüllen-λ"), (35999.5, 35999.999, "-")]

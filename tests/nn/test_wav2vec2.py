@@ -20,7 +20,8 @@ from skcry import Wav2Vec2Embedding, Windower
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers", reason="needs pip install 'skcry[transformers]'")
 
-from skcry.nn.toy import save_toy_model  # noqa: E402
+from toy_model import save_toy_model  # noqa: E402
+
 from skcry.nn.wav2vec2 import load_pretrained, prepare, receptive_field  # noqa: E402
 
 BASE = ((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))  # kernels and strides of all published models

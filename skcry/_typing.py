@@ -1,0 +1,23 @@
+"""Types that annotations share."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+PathLike = str | os.PathLike[str]
+Recordings = Sequence[ArrayLike | PathLike] | ArrayLike  # 1-D arrays, audio files, or the rows of a 2-D array
+Annotations = pd.DataFrame | Sequence[tuple[Any, ...]]  # of one recording
+Targets = Sequence[Any] | np.ndarray | pd.Series  # annotations of each recording, or one label for each
+Labels = str | Sequence[str]  # one name or several
+RandomState = int | np.random.RandomState | None
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+else:
+    Axes = Any  # matplotlib is an extra
+
+__all__ = ["Annotations", "Axes", "Labels", "PathLike", "RandomState", "Recordings", "Targets"]

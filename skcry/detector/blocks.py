@@ -1,0 +1,271 @@
+"""Windows of whole days, block by block: memory does not grow with the length of the day.
+
+Arrays and files go the same way, so that both give the same numbers.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from ..io.audio import AudioFile, name_of, open_source
+from ..windows import Windows
+from .pooling import second_log_odds, window_scores
+
+# Seconds of sound whose windows go through the estimator together, and what is computed around them, on both sides, so
+# that filter and noise gate have settled. Both are whole numbers of the stretches of 37.5 s that `Denoise` works in.
+BLOCK_DURATION = 1200.0
+CONTEXT_DURATION = 75.0
+
+
+@dataclass
+class Recording:
+    """What is known of a recording when its end is reached."""
+
+    number: int
+    name: str
+    sr: int
+    n_timepoints: int = 0
+    usable: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    open: np.ndarray | None = None
+    problems: list = field(default_factory=list)
+    error: Exception | None = None
+
+    @property
+    def duration(self):
+        """Length in seconds."""
+        return self.n_timepoints / self.sr
+
+
+class Block(NamedTuple):
+    """Windows to score, and the recordings that end with them."""
+
+    windows: Windows | None
+    recording: np.ndarray  # number of the recording of each row
+    start: np.ndarray  # start of each row in its recording, in timepoints
+    finished: list
+
+
+class _Usable:
+    """Collect which seconds hold sound, rather than one constant value: digital silence, a stuck recorder."""
+
+    def __init__(self, sr):
+        self._sr, self._rest, self._parts = sr, None, []
+
+    def push(self, y):
+        y = y if self._rest is None else np.concatenate([self._rest, y])
+        whole = y[: len(y) // self._sr * self._sr].reshape(-1, self._sr)
+        self._parts.append(whole.max(axis=1) > whole.min(axis=1))
+        self._rest = y[whole.size :]
+
+    def finish(self):
+        rest = [self._rest.max() > self._rest.min()] if self._rest is not None and len(self._rest) else []
+        return np.concatenate([*self._parts, np.array(rest, dtype=bool)])
+
+
+def usable_seconds(y, sr):
+    """Tell which seconds of a recording hold sound.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_timepoints,)
+        Recording.
+    sr : int
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_seconds,)
+        False where a second holds one constant value: digital silence, a stuck recorder.
+    """
+    usable = _Usable(sr)
+    usable.push(y)
+    return usable.finish()
+
+
+def windows_in_open_seconds(start, n_timepoints, sr, is_open):
+    """Tell which windows hold any open second.
+
+    Parameters
+    ----------
+    start : ndarray of int of shape (n_windows,)
+        Starts in timepoints.
+    n_timepoints : int
+        Length of a window.
+    sr : int
+        Sampling rate in Hz.
+    is_open : ndarray of bool of shape (n_seconds,)
+        Which seconds are open.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_windows,)
+    """
+    before = np.concatenate([[0], np.cumsum(is_open)])
+    first = np.minimum(start // sr, len(is_open))
+    last = np.minimum(-(-(start + n_timepoints) // sr), len(is_open))
+    return before[last] > before[first]
+
+
+def stream(windower, X, *, gate=None, on_error="raise", progress=None):
+    """Cut recordings into windows, block by block.
+
+    Parameters
+    ----------
+    windower : Windower
+        Fitted.
+    X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+        Recordings.
+    gate : EnergyGate or None, default=None
+        Windows of seconds that it closes are left out.
+    on_error : {"raise", "skip"}, default="raise"
+        Whether a recording that cannot be read is an error, or is finished with its ``error`` set; the rows that it had
+        so far are then to be thrown away.
+    progress : callable or None, default=None
+        Called with the seconds of sound that were dealt with since the last call.
+
+    Yields
+    ------
+    Block
+    """
+    if on_error == "raise":
+        for item in X:  # no surprise after hours of work: a look at each header
+            if isinstance(item, (str, os.PathLike)):
+                AudioFile(item, windower.sr, windower.channel).close()
+    short: list = []
+    total = 0
+    limit = BLOCK_DURATION * windower.sr
+    for number, item in enumerate(X):
+        recording = Recording(number, name_of(item, number), windower.sr)
+        try:
+            for sound, first, start in _stretches(windower, item, recording, gate, progress):
+                at_end = recording.n_timepoints > 0
+                if at_end and first == 0:  # short: together with others
+                    if total + len(sound) > limit:
+                        yield _block(windower, short)
+                        short, total = [], 0
+                    short.append((recording, sound, first, start))
+                    total += max(len(sound), windower.window_length_)
+                    continue
+                if short:
+                    yield _block(windower, short)
+                    short, total = [], 0
+                yield _block(windower, [(recording, sound, first, start)], finished=at_end)
+        except (OSError, ValueError) as error:
+            if on_error == "raise":
+                raise
+            if short:
+                yield _block(windower, short)
+                short, total = [], 0
+            recording.error = error
+            yield Block(None, np.empty(0, int), np.empty(0, int), [recording])
+    if short:
+        yield _block(windower, short)
+
+
+def _stretches(windower, item, recording, gate, progress):
+    """Yield sound with context, where it begins and where the windows to score start, in timepoints.
+
+    With the last of them ``recording`` is complete.
+    """
+    sr, hop, length = windower.sr, windower.hop_length_, windower.window_length_
+    step = hop * max(1, int(BLOCK_DURATION * sr) // hop)
+    context = hop * -(-int(CONTEXT_DURATION * sr) // hop)
+    if gate is not None:
+        recording.open = gate.open_seconds(item, recording.name)
+    usable = _Usable(sr)
+    with open_source(item, sr, recording.name, windower.channel) as source:
+        sound, first, begin, at_end = None, 0, 0, False
+        while not at_end:
+            have = 0 if sound is None else len(sound)
+            wanted = begin + step - hop + length + context - first - have
+            new = source.read(wanted)
+            at_end = len(new) < wanted
+            usable.push(new)
+            sound = new if have == 0 else np.concatenate([sound, new])
+            if at_end:
+                recording.n_timepoints = first + len(sound)
+                if recording.n_timepoints == 0:
+                    raise ValueError(f"{recording.name} is empty: 0 timepoints at {sr} Hz. Leave it out.")
+                recording.usable = usable.finish()
+                recording.problems = list(source.problems)
+                start = windower._starts(recording.n_timepoints)
+                start = start[start >= begin]
+            else:
+                start = np.arange(begin, begin + step, hop)
+            if recording.open is not None:
+                start = start[windows_in_open_seconds(start, length, sr, recording.open)]
+            yield sound, first, start
+            if progress is not None:
+                progress(len(new) / sr)
+            begin += step
+            behind = max(0, begin - context - first)
+            sound, first = sound[behind:], first + behind
+
+
+def _block(windower, stretches, finished=True):
+    finished = [recording for recording, *_ in stretches] if finished else []
+    stretches = [stretch for stretch in stretches if len(stretch[3])]
+    if not stretches:
+        return Block(None, np.empty(0, int), np.empty(0, int), finished)
+    recordings, sounds, firsts, starts = zip(*stretches, strict=True)
+    relative = [start - first for start, first in zip(starts, firsts, strict=True)]
+    windows = windower._cut(list(sounds), relative, names=[recording.name for recording in recordings])
+    numbers = np.repeat([recording.number for recording in recordings], [len(start) for start in starts])
+    return Block(windows, numbers, np.concatenate(starts), finished)
+
+
+def score_recordings(estimator, windower, X, *, method, n_scores, pooling, **options):
+    """Score the seconds of recordings.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted on windows.
+    windower : Windower
+        Fitted.
+    X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
+        Recordings.
+    method : {"predict_proba", "decision_function"}
+        See :func:`response_method`.
+    n_scores : int
+        Number of scores of a second: 1 for two classes.
+    pooling : dict
+        How windows make seconds: ``target_duration`` and ``smooth_duration`` of :func:`second_log_odds`.
+    **options : object
+        See :func:`stream`.
+
+    Yields
+    ------
+    recording : Recording
+    scores : ndarray of shape (n_seconds, n_scores)
+        On the whole real line, NaN in seconds that the gate closes.
+    """
+    waiting: dict = {}  # number of a recording -> starts and scores of its windows so far
+    for block in stream(windower, X, **options):
+        if block.windows is not None:
+            scores, probable = window_scores(estimator, block.windows, method)
+            for number in np.unique(block.recording):
+                rows = block.recording == number
+                waiting.setdefault(number, []).append((block.start[rows], scores[rows], probable))
+        for recording in block.finished:
+            parts = waiting.pop(recording.number, [])
+            n_seconds = -(-recording.n_timepoints // recording.sr)
+            if recording.error is not None or not parts:
+                yield recording, np.full((n_seconds, n_scores), np.nan)
+                continue
+            start, scores, probable = zip(*parts, strict=True)
+            yield (
+                recording,
+                second_log_odds(
+                    np.concatenate(scores),
+                    probable[0],
+                    np.concatenate(start),
+                    windower.window_length_,
+                    recording.n_timepoints,
+                    recording.sr,
+                    recording.open,
+                    **pooling,
+                ),
+            )

@@ -1,0 +1,444 @@
+"""A small convolutional network that decides frame by frame, and the estimator around it."""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from itertools import pairwise
+from typing import Literal, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skorch.callbacks import Callback, LRScheduler
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from .._compat import Interval, StrOptions
+from .._typing import RandomState
+from .augment import SpectrogramMask, SpectrogramMix
+from .base import SpectrogramClassifier
+from .training_data import FrameDataset
+
+CHANNELS = (16, 32, 64, 64)
+TIME_POOLING = (2, 2, 2, 1)  # of the blocks; with the stem, one decision for every 16 frames
+STEM = 2
+N_HIDDEN = 64
+MIN_SIZE = 16  # bands and frames that leave one value after all pooling
+
+
+class FrameCNN(nn.Module):
+    """Four blocks of two convolutions, pooled over frequency, and context along time: a decision every 16 frames.
+
+    Each block halves the bands; mean and maximum over those that are left go through two convolutions along time, so
+    that a decision knows up to three seconds of the sound on either side (at 25 ms a frame). For an estimator, see
+    :class:`FrameCNNClassifier`.
+
+    Parameters
+    ----------
+    n_mels, n_frames : int, default=64, 198
+        Size of a spectrogram. Below 16 it is completed by repeating its edges.
+    n_classes : int, default=2
+        Number of classes.
+    width : float, default=1.0
+        Factor on the number of channels.
+    dropout : float, default=0.2
+        Share of the values dropped before and within the context, in training only.
+    middle : float, default=1.0
+        Share of the window, in its middle, that :meth:`embed` speaks of.
+
+    See Also
+    --------
+    FrameCNNClassifier : The estimator around it.
+    AlexNet : The published network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcry.nn import FrameCNN
+    >>> net = FrameCNN(width=0.5).eval()
+    >>> x = torch.zeros(3, 1, 64, 198)
+    >>> net(x).shape, net.embed(x).shape
+    (torch.Size([3, 2, 12]), torch.Size([3, 32]))
+    """
+
+    __module__ = "skcry"
+
+    def __init__(
+        self,
+        n_mels: int = 64,
+        n_frames: int = 198,
+        n_classes: int = 2,
+        *,
+        width: float = 1.0,
+        dropout: float = 0.2,
+        middle: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.middle = middle
+        self.padding = (max(0, MIN_SIZE - n_mels), max(0, MIN_SIZE - n_frames))
+        sizes = [1, *(max(1, round(width * n)) for n in CHANNELS)]
+        hidden = max(1, round(width * N_HIDDEN))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*_convolution(before, after), *_convolution(after, after))
+            for before, after in pairwise(sizes)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.channel_dropout = nn.Dropout2d(dropout / 2)
+        self.context = nn.Sequential(
+            nn.Conv1d(2 * sizes[-1], hidden, 3, padding=1, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Conv1d(hidden, hidden, 3, padding=2, dilation=2, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+        )
+        self.decide = nn.Linear(hidden, n_classes)
+
+    @property
+    def n_embedding(self) -> int:
+        """Number of values of an embedding, int."""
+        return self.decide.in_features
+
+    def folded(self) -> Self:
+        """Return the same network for prediction, its batch norms folded into the convolutions before; this one stays.
+
+        Returns
+        -------
+        FrameCNN
+            For prediction only; shares the other weights with this one.
+        """
+        net = copy.copy(self)
+        net._modules = dict(self._modules)
+        net.blocks = nn.ModuleList(_folded(block) for block in self.blocks)
+        net.context = _folded(self.context)
+        return net
+
+    def frames(self, x: Tensor) -> Tensor:
+        """Describe each stretch of 16 frames.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_windows, 1, n_mels, n_frames)
+            Standardised spectrograms.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_embedding, n_stretches)
+            A description of each stretch, with the sound around it.
+        """
+        if any(self.padding):
+            bands, frames = self.padding
+            x = F.pad(x, (frames // 2, frames - frames // 2, bands // 2, bands - bands // 2), mode="replicate")
+        x = F.avg_pool2d(x, (1, STEM))
+        for number, (block, pooling) in enumerate(zip(self.blocks, TIME_POOLING, strict=True)):
+            pool = F.max_pool2d if number else F.avg_pool2d
+            x = pool(block(x), (2, pooling))
+            x = self.channel_dropout(x) if number else x
+        x = torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)
+        return self.context(self.dropout(x))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Describe the middle of each window.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_windows, 1, n_mels, n_frames)
+            Standardised spectrograms.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_embedding)
+            The mean over the stretches in the middle.
+        """
+        x = self.frames(x)
+        n_middle = max(1, round(self.middle * x.shape[-1]))
+        first = (x.shape[-1] - n_middle) // 2
+        return x[..., first : first + n_middle].mean(dim=-1)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Turn embeddings into logits.
+
+        Parameters
+        ----------
+        embedding : Tensor of shape (n_windows, n_embedding)
+            What :meth:`embed` gives.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_classes)
+            One logit per class.
+        """
+        return self.decide(embedding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the logits of each stretch of 16 frames.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_windows, 1, n_mels, n_frames)
+            Standardised spectrograms.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, n_classes, n_stretches)
+            One logit per class and stretch.
+        """
+        return self.decide(self.frames(x).transpose(1, 2)).transpose(1, 2)
+
+
+def _convolution(before, after):
+    return nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
+
+
+def _folded(layers):
+    """Fold each batch norm into the convolution right before it."""
+    folded: list = []
+    for layer in layers:
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            folded[-1] = fuse_conv_bn_eval(folded[-1], layer)
+        elif isinstance(layer, nn.ReLU):
+            folded.append(nn.ReLU(inplace=True))
+        else:
+            folded.append(layer)
+    return nn.Sequential(*folded).eval()
+
+
+class FrameLoss(nn.CrossEntropyLoss):
+    """Cross-entropy of each stretch of frames, passing over those without a label."""
+
+    def forward(self, logits, y):
+        """Compute the loss of logits (n_windows, n_classes, n_stretches) for y (n_windows, n_stretches), -1 unknown."""
+        return F.cross_entropy(logits, y, weight=self.weight, ignore_index=-1)
+
+
+class WeightAverage(Callback):
+    """Keep an exponential moving average of the weights, and end with it.
+
+    Parameters
+    ----------
+    decay : float
+        Share of the average that stays at each step.
+    """
+
+    def __init__(self, decay):
+        self.decay = decay
+
+    def on_train_begin(self, net, **kwargs):
+        """Start from the weights as they are."""
+        self.average_, self.n_steps_ = copy.deepcopy(net.module_.state_dict()), 0
+
+    def on_batch_end(self, net, training=True, **kwargs):
+        """Move the average; faster in the beginning, where it knows little."""
+        if not training:
+            return
+        self.n_steps_ += 1
+        decay = min(self.decay, (1 + self.n_steps_) / (10 + self.n_steps_))
+        with torch.no_grad():
+            for name, value in net.module_.state_dict().items():
+                if value.dtype.is_floating_point:
+                    self.average_[name].lerp_(value, 1 - decay)
+                else:
+                    self.average_[name].copy_(value)
+
+    def on_train_end(self, net, **kwargs):
+        """Put the average in the place of the weights."""
+        net.module_.load_state_dict(self.average_)
+        del self.average_
+
+
+class FrameCNNClassifier(SpectrogramClassifier):
+    """Classify the middle of spectrograms, having learned frame by frame.
+
+    Windows that overlap speak of their middles: together their labels tell what each moment of a recording is, and the
+    network is trained on all moments of a window at once, each with the sound around it. A window alone in its
+    recording, or a row of an array, bears its label throughout. In training windows are moved in time by up to half a
+    step, shifted in frequency, filtered at random, masked, and mixed with windows of the background at random levels,
+    so that little data goes a long way.
+
+    Parameters
+    ----------
+    width : float, default=1.0
+        Factor on the number of channels of every layer; 1 has some 180 thousand parameters.
+    dropout : float, default=0.2
+        Share of the values dropped, in training only.
+    max_epochs : int, default=4
+        Passes over the training windows; the learning rate falls to nothing over them.
+    min_steps : int, default=200
+        Least number of training steps: few windows are passed over more often.
+    batch_size : int, default=32
+        Windows per training step.
+    lr : float, default=2e-3
+        Highest learning rate of AdamW.
+    weight_decay : float, default=0.02
+        Decoupled weight decay of AdamW.
+    class_weight : "balanced", dict or None, default="balanced"
+        How often windows of a class are drawn, as in scikit-learn. Crying is rare in a day.
+    mix : float, default=0.5
+        Share of the windows that are mixed with background in training.
+    snr_db : tuple of float, default=(-10.0, 20.0)
+        Range of the level of a window above the background that it is mixed with, in dB.
+    background : object, default=None
+        Class whose windows are mixed under others. None means the most frequent one.
+    frequency_shift : float, default=2.0
+        Farthest shift in training, in bands.
+    filter_db : float, default=2.0
+        Standard deviation of the random filters in training, in dB.
+    time_mask, freq_mask : float, default=0.0, 0.1
+        Widest share of the frames, and of the bands, hidden at random in training; see
+        :class:`skcry.nn.SpectrogramMask`.
+    average : float, default=0.99
+        Decay of the moving average of the weights, with which training ends.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        "auto" trains in bfloat16 (mixed precision) where the processor or GPU multiplies in it, and predicts in
+        float32; "bfloat16" predicts in it as well, which is faster and moves probabilities by some thousandths;
+        "float32" does neither.
+    weight_dtype : {"float32", "float16"}, default="float32"
+        "float16" rounds the trained weights, once, and pickles half as much; predictions are computed from them in
+        float32 and are the same before and after.
+    device : str, default="auto"
+        Torch device. "auto" takes a GPU where there is one, in training and in prediction alike.
+    verbose : int, default=0
+        1 prints losses after each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seed. With an int training is repeatable on one machine with one number of threads.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    net_ : skorch.NeuralNetClassifier
+        The trained net, on the CPU, trimmed to what prediction needs.
+    history_ : list of dict
+        Loss per epoch.
+    mean_, scale_ : float
+        Mean and standard deviation of the training windows.
+    input_shape_ : tuple of int
+        Shape of a row.
+    n_features_in_ : int
+        Number of mel bands, or of plain features.
+
+    See Also
+    --------
+    FrameCNN : The torch module.
+    AlexNetClassifier : The published network, one decision per window.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcry import FrameCNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat(["cry", "quiet"], 16)
+    >>> X = rng.normal(size=(32, 40, 50)) + 3 * (y == "cry")[:, None, None]
+    >>> net = FrameCNNClassifier(width=0.25, min_steps=20, random_state=0).fit(X, y)
+    >>> net.transform(X).shape, net.predict_proba(X).shape
+    ((32, 16), (32, 2))
+    """
+
+    __module__ = "skcry"
+    _parameter_constraints = {
+        "width": [Interval(numbers.Real, 0, None, closed="neither")],
+        "dropout": [Interval(numbers.Real, 0, 1, closed="left")],
+        "max_epochs": [Interval(numbers.Integral, 1, None, closed="left")],
+        "min_steps": [Interval(numbers.Integral, 1, None, closed="left")],
+        # Batch norm cannot learn from a batch of one.
+        "batch_size": [Interval(numbers.Integral, 2, None, closed="left")],
+        "lr": [Interval(numbers.Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "mix": [Interval(numbers.Real, 0, 1, closed="both")],
+        "snr_db": [tuple, list],
+        "background": "no_validation",
+        "frequency_shift": [Interval(numbers.Real, 0, None, closed="left")],
+        "filter_db": [Interval(numbers.Real, 0, None, closed="left")],
+        "time_mask": [Interval(numbers.Real, 0, 1, closed="both")],
+        "freq_mask": [Interval(numbers.Real, 0, 1, closed="both")],
+        "average": [Interval(numbers.Real, 0, 1, closed="left")],
+        **SpectrogramClassifier._shared_constraints,
+    }
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        *,
+        dropout: float = 0.2,
+        max_epochs: int = 4,
+        min_steps: int = 200,
+        batch_size: int = 32,
+        lr: float = 2e-3,
+        weight_decay: float = 0.02,
+        class_weight: Literal["balanced"] | dict | None = "balanced",
+        mix: float = 0.5,
+        snr_db: tuple[float, float] = (-10.0, 20.0),
+        background: object = None,
+        frequency_shift: float = 2.0,
+        filter_db: float = 2.0,
+        time_mask: float = 0.0,
+        freq_mask: float = 0.1,
+        average: float = 0.99,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        weight_dtype: Literal["float32", "float16"] = "float32",
+        device: str | torch.device = "auto",
+        verbose: bool | int = 0,
+        random_state: RandomState = None,
+    ) -> None:
+        self.width = width
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.min_steps = min_steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.mix = mix
+        self.snr_db = snr_db
+        self.background = background
+        self.frequency_shift = frequency_shift
+        self.filter_db = filter_db
+        self.time_mask = time_mask
+        self.freq_mask = freq_mask
+        self.average = average
+        self.precision = precision
+        self.weight_dtype = weight_dtype
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    _module = FrameCNN
+
+    def _choose_rows(self, y, groups, seed):
+        levels = [level for level in self.snr_db if isinstance(level, numbers.Real)]
+        if len(self.snr_db) != 2 or len(levels) != 2 or levels[0] > levels[1]:
+            raise ValueError(f"snr_db={self.snr_db!r} must be two levels in dB, the lower one first.")
+        return np.arange(len(y)), None
+
+    def _build_net(self, X, y, train, valid, weight):
+        if self.background is None:
+            background = int(np.bincount(y).argmax())
+        elif self.background in self.classes_:
+            background = self.classes_.tolist().index(self.background)
+        else:
+            raise ValueError(f"background={self.background!r} is not among the classes {self.classes_.tolist()}.")
+        mix = SpectrogramMix(
+            self.mix, self.snr_db, frequency_shift=self.frequency_shift, filter_db=self.filter_db, background=background
+        )
+        mask = SpectrogramMask(self.time_mask, self.freq_mask)
+        train_set = FrameDataset(X, y, self.mean_, self.scale_, mix, mask)
+        rest = len(y) % self.batch_size  # one alone is dropped: batch norm cannot learn from it
+        steps_per_epoch = len(y) // self.batch_size + (rest > 1)
+        n_epochs = max(self.max_epochs, -(-self.min_steps // steps_per_epoch))
+        n_steps = n_epochs * steps_per_epoch
+        schedule = LRScheduler(
+            torch.optim.lr_scheduler.OneCycleLR,
+            max_lr=self.lr,
+            total_steps=n_steps,
+            pct_start=0.2 if n_steps == 10 else 0.1,  # torch divides by the steps of the rise but one: 0 of 10
+            step_every="batch",
+        )
+        callbacks = [("schedule", schedule), ("average", WeightAverage(self.average))]
+        sampler = torch.utils.data.WeightedRandomSampler(weight[torch.as_tensor(y)].double(), len(y))
+        settings = {"module__middle": train_set.middle, "iterator_train__sampler": sampler}
+        net = self._net(train_set, None, callbacks, FrameLoss, None, **settings)
+        return net.set_params(max_epochs=n_epochs, iterator_train__shuffle=False), train_set

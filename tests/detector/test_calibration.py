@@ -1,0 +1,300 @@
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import logit
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+
+from skcry import CryDetector, EnergyGate, HighPassFilter, StatFeatures, Windower
+from skcry.datasets import make_cry_recordings
+from skcry.detector.calibration import annotated_level, background_level, background_quantile
+
+
+def fast(classifier=None):
+    features = StatFeatures(["mfcc", "spectral_centroid"], ["mean", "std"], deltas=False)
+    return make_pipeline(HighPassFilter(), features, StandardScaler(), classifier or LogisticRegression())
+
+
+def odds(detector, recordings):
+    return logit(np.clip(detector.timeline(recordings)["score"].to_numpy(), 1e-12, 1 - 1e-12))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_cry_recordings(6, duration=40, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def pickled(data):
+    recordings, annotations, infants = data
+    soft = fast(LogisticRegression(C=1e-3))  # no score saturates, so shifts can be read off
+    return pickle.dumps(CryDetector(soft, random_state=0).fit(recordings, annotations, groups=infants))
+
+
+@pytest.fixture
+def fitted(pickled):
+    return pickle.loads(pickled)
+
+
+def test_annotated_level_is_the_mode_of_the_posterior(rng):
+    scores, crying = rng.normal(size=90), rng.random(90) < 0.3
+
+    def loss(level):
+        return np.logaddexp(0, -np.where(crying, 1, -1) * (scores + level)).sum() / 3 + level**2 / (2 * 0.5**2)
+
+    level = annotated_level(scores, crying)
+    assert loss(level) < min(loss(level - 1e-3), loss(level + 1e-3))
+
+
+def test_a_few_seconds_move_little_and_more_move_further(rng):
+    scores = rng.normal(size=600)
+    crying = rng.random(600) < 1 / (1 + np.exp(-scores - 2))  # crying more likely than the scores say
+    levels = [annotated_level(scores[:n], crying[:n]) for n in (3, 30, 600)]
+    assert abs(levels[0]) < 0.3
+    assert levels[0] < levels[1] < levels[2]
+    assert levels[2] == pytest.approx(2, abs=0.4)
+
+
+@pytest.mark.parametrize("n", [1, 100, 10**5])
+def test_a_single_class_gives_a_level_of_its_sign(n):
+    up, down = (annotated_level(np.zeros(n), np.full(n, crying)) for crying in (True, False))
+    assert 0 < up < 8
+    assert down == pytest.approx(-up)
+    assert abs(annotated_level(np.full(n, 40.0), np.ones(n, dtype=bool))) < 1e-6  # nothing to be learned
+
+
+def test_background_level_believes_in_proportion_to_time(rng):
+    scores = rng.normal(size=10**5)
+    expected = background_quantile(scores)
+    assert background_level(scores + 3, expected) == pytest.approx(-3, abs=0.01)
+    assert background_level(scores[:100] + 3, background_quantile(scores[:100])) == pytest.approx(-1.5)
+    mixed = np.where(rng.random(10**5) < 0.3, scores + 6, scores)  # crying raises the mean by 1.8
+    assert abs(background_level(mixed, expected)) < 0.3
+
+
+def test_level_shifts_the_log_odds_of_every_second(fitted, data):
+    recordings, annotations, _ = data
+    before, threshold, slope = odds(fitted, recordings), fitted.threshold_, fitted.calibrator_[-1].coef_.copy()
+    assert fitted.level_ == 0.0
+    assert fitted.calibrate(recordings[:2], [[], []]) is fitted
+    assert fitted.level_ < -0.1
+    np.testing.assert_allclose(odds(fitted, recordings), before + fitted.level_, rtol=1e-6)
+    assert fitted.threshold_ == threshold
+    np.testing.assert_array_equal(fitted.calibrator_[-1].coef_, slope)
+    events = fitted.detect(recordings)
+    assert set(np.flatnonzero(fitted.predict(recordings))) == set(events["recording"])
+    fitted.fit(recordings, annotations)
+    assert fitted.level_ == 0.0
+
+
+def test_level_is_that_of_the_annotated_seconds(fitted, data):
+    recordings, annotations, _ = data
+    before, usable = odds(fitted, recordings[:2]), fitted.timeline(recordings[:2])["usable"].to_numpy()
+    onset = np.arange(40)
+    crying = np.zeros((2, 40), dtype=bool)
+    for number in range(2):
+        for row in annotations[number].itertuples():
+            crying[number] |= np.minimum(row.offset, onset + 1) - np.maximum(row.onset, onset) >= 0.5
+    fitted.calibrate(recordings[:2], annotations[:2])
+    assert fitted.level_ == pytest.approx(annotated_level(before[usable], crying.ravel()[usable]), abs=1e-6)
+
+
+def test_calibrating_again_starts_from_the_original(pickled, data):
+    recordings, annotations, _ = data
+    once, again = pickle.loads(pickled), pickle.loads(pickled)
+    for arguments in [(recordings[2:4],), (recordings[2:4], annotations[2:4])]:
+        once.level_ = 0.0
+        level = once.calibrate(*arguments).level_
+        again.calibrate(recordings[:1], [[]]).calibrate(recordings[:1])
+        assert again.calibrate(*arguments).level_ == level != 0.0
+
+
+def test_without_annotations_the_background_comes_back(fitted, data):
+    recordings = data[0]
+    assert fitted.background_level_ < logit(fitted.threshold_)
+    fitted.background_level_ -= 2.0  # as if all scores of this home were higher by 2
+    usable = fitted.timeline(recordings)["usable"].to_numpy()
+    before, n = np.quantile(odds(fitted, recordings)[usable], 0.1), usable.sum()
+    level = fitted.calibrate(recordings).level_
+    assert level == pytest.approx((fitted.background_level_ - before) * n / (n + 100), abs=1e-6)
+    assert level < 0
+
+
+def test_clone_and_pickle(fitted, data, tmp_path):
+    recordings = data[0]
+    fitted.calibrate(recordings[:1], [[]])
+    copy = pickle.loads(pickle.dumps(fitted))
+    assert copy.level_ == fitted.level_ != 0.0
+    pd.testing.assert_frame_equal(copy.timeline(recordings), fitted.timeline(recordings))
+    with pytest.raises(NotFittedError):
+        clone(fitted).calibrate(recordings)
+
+
+@pytest.mark.parametrize("classifier", [LogisticRegression(C=1e-3), SVC(C=0.01)])
+def test_uncalibrated_scores_shift_too(data, classifier):
+    recordings, annotations, _ = data
+    detector = CryDetector(fast(classifier), threshold=0.4).fit(recordings, annotations)
+    before = odds(detector, recordings)
+    with pytest.raises(ValueError, match=r"there are none \(threshold=0.4\). Pass annotations y"):
+        detector.calibrate(recordings)
+    assert detector.calibrate(recordings[:1], [[(0, 40)]]).level_ > 0.1
+    np.testing.assert_allclose(odds(detector, recordings), before + detector.level_, rtol=1e-6)
+
+
+def test_crying_may_be_the_first_class(data):
+    recordings, annotations, _ = data
+    named = CryDetector(fast(), positive=None, negative="quiet", random_state=0).fit(recordings, annotations)
+    plain = CryDetector(fast(), random_state=0).fit(recordings, annotations)
+    assert named.positive_index_ == 0
+    assert named.background_level_ == pytest.approx(plain.background_level_, abs=0.01)
+    for y in (None, [[(0, 40)]], annotations[:1]):
+        level = plain.calibrate(recordings[:1], y).level_
+        assert named.calibrate(recordings[:1], y).level_ == pytest.approx(level, abs=0.01)
+    pd.testing.assert_frame_equal(named.timeline(recordings), plain.timeline(recordings), atol=0.01)
+
+
+def test_what_the_gate_closes_stays_background_and_does_not_count(data, sr):
+    recordings, annotations, _ = data
+    soft = fast(LogisticRegression(C=1e-3))
+    detector = CryDetector(soft, gate=EnergyGate(), random_state=0).fit(recordings, annotations)
+    quiet = np.concatenate([recordings[0], 1e-6 * np.random.default_rng(0).normal(size=40 * sr)])
+    before = detector.timeline([quiet])["score"].to_numpy()
+    closed, usable = before == 0, detector.timeline([quiet])["usable"].to_numpy()
+    assert closed[45:].all()
+    assert not closed.all()
+    for y in (None, [[(0, 80)]]):
+        level = detector.calibrate([quiet], y).level_
+        after = detector.timeline([quiet])["score"].to_numpy()
+        assert (after[closed] == 0).all()
+        np.testing.assert_allclose(logit(after[~closed]), logit(before[~closed]) + level, rtol=1e-6)
+    counts = usable & ~closed
+    assert level == pytest.approx(annotated_level(logit(before[counts]), np.ones(counts.sum(), dtype=bool)))
+    with pytest.raises(ValueError, match="0 hold sound that the gate leaves open"):
+        detector.calibrate([quiet[-20 * sr :]])
+
+
+def test_silent_seconds_do_not_count(fitted, data, sr):
+    tone = data[0][0][: 20 * sr]
+    level = fitted.calibrate([tone, np.zeros(30 * sr)], [[], [(0, 30)]]).level_
+    alone = fitted.calibrate([tone], [[]]).level_
+    assert alone == pytest.approx(level, abs=1e-6)
+    with pytest.raises(ValueError, match="0 hold sound. Pass recordings that do"):
+        fitted.calibrate([np.zeros(5 * sr)], [[]])
+    assert fitted.level_ == alone
+
+
+def test_files_give_what_arrays_give_and_blocks_make_no_difference(fitted, data, tmp_path, sr, monkeypatch):
+    import soundfile
+
+    recordings, annotations, _ = data
+    level = fitted.calibrate(recordings[:3], annotations[:3]).level_
+    for number in range(3):
+        soundfile.write(tmp_path / f"{number}.wav", recordings[number], sr, subtype="FLOAT")
+    assert fitted.calibrate(sorted(tmp_path.glob("*.wav")), annotations[:3]).level_ == pytest.approx(level, abs=1e-6)
+    monkeypatch.setattr("skcry.detector.blocks.BLOCK_DURATION", 50.0)
+    assert fitted.calibrate(recordings[:3], annotations[:3]).level_ == pytest.approx(level, abs=1e-6)
+    assert fitted.calibrate(np.stack(recordings[:3]), annotations[:3]).level_ == pytest.approx(level, abs=1e-6)
+
+
+def test_after_labels_of_recordings_annotations_calibrate(data):
+    recordings, _, _ = data
+    soft = fast(LogisticRegression(C=1e-3))
+    weak = CryDetector(soft, threshold=0.5).fit(recordings, ["cry", "other"] * 3)
+    before = weak.decision_function(recordings)
+    level = weak.calibrate(recordings[:1], [[(0, 40)]]).level_
+    np.testing.assert_allclose(weak.decision_function(recordings), before - level, atol=1e-6)  # classes_[1] is other
+    assert level > 0.1
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        ([], None, "X holds no recording"),
+        ([np.full(32000, np.nan)], None, "NaN"),
+        ([np.ones(0)], [[]], "is empty"),
+        (None, [[]], "inconsistent numbers of samples"),
+        (None, ["cry"] * 6, "one label per recording, but calibrate needs annotations"),
+        (None, [[(0, 50)]] * 6, "lasts 40 s"),
+        (None, [[(np.nan, 5)]] * 6, "missing or infinite"),
+    ],
+)
+def test_faulty_input_leaves_the_detector_as_it_was(fitted, data, X, y, message):
+    level = fitted.calibrate(data[0][:1], [[]]).level_
+    with pytest.raises(ValueError, match=message):
+        fitted.calibrate(data[0] if X is None else X, y)
+    assert fitted.level_ == level
+
+
+def test_several_classes_are_refused(data):
+    detector = CryDetector(fast(), threshold=0.5).fit(data[0], ["cry", "talk", "other"] * 2)
+    assert detector.level_ == 0.0
+    with pytest.raises(ValueError, match=r"classes are \['cry', 'other', 'talk'\], none of which"):
+        detector.calibrate(data[0], data[1])
+
+
+def test_a_louder_home_is_made_up_for(sr):
+    """Scores by loudness: a microphone of twice the gain cries wolf until the level is moved."""
+
+    loudness = FunctionTransformer(lambda X: np.log(np.asarray(X).std(axis=1, keepdims=True) + 1e-9))
+    rng = np.random.default_rng(0)
+
+    def home(gain, n_seconds):
+        crying = np.arange(n_seconds) % 60 < 12
+        amplitude = np.where(crying, 0.3, 0.1) * np.exp(rng.normal(0, 0.4, n_seconds)) * gain
+        return (amplitude[:, None] * rng.normal(size=(n_seconds, sr))).ravel(), crying
+
+    def annotate(crying):
+        return [(start, start + 12) for start in range(0, len(crying), 60)]
+
+    homes = [home(1, 120) for _ in range(4)]
+    detector = CryDetector(make_pipeline(loudness, LogisticRegression()), windower=Windower(1, 1), random_state=0)
+    detector.fit([y for y, _ in homes], [annotate(crying) for _, crying in homes])
+    sound, crying = home(2, 300)
+    found = detector.timeline([sound])["cry"].to_numpy()
+    wrong = (found != crying).mean()
+    assert wrong > 0.25
+    for y in (None, [annotate(crying[:180])]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            detector.calibrate([sound[: 180 * sr]], y)
+        found = detector.timeline([sound])["cry"].to_numpy()
+        assert (found != crying)[180:].mean() < 0.6 * wrong
+
+
+def test_digital_silence_in_training_is_no_background(data, sr):
+    recordings, annotations, _ = data
+    padded = [np.concatenate([y[: 20 * sr], np.zeros(10 * sr)]) for y in recordings]
+    annotations = [
+        table[table["onset"] < 20].assign(offset=lambda table: table["offset"].clip(upper=20)) for table in annotations
+    ]
+    silent = CryDetector(fast(LogisticRegression(C=1e-3)), windower=Windower(1, 1), random_state=0)
+    silent.fit(padded, annotations)
+    timeline = silent.timeline(padded)
+    usable = timeline["usable"].to_numpy()
+    expected = np.quantile(logit(timeline["score"][usable]), 0.1)
+    quantile = np.quantile(logit(timeline["score"]), 0.1)
+    # Scores that were left out differ from these a little; the silence would make far more of a difference.
+    assert abs(silent.background_level_ - expected) < 0.5 * abs(quantile - expected)
+
+
+def test_labels_none_of_which_is_crying_are_told(fitted, data):
+    recordings, annotations, _ = data
+    with pytest.warns(UserWarning, match=r"None of the labels \['Cry'\] is crying \(positive=\['cry'\]\)"):
+        fitted.calibrate(recordings, [one.assign(label="Cry") for one in annotations])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.calibrate(recordings, annotations).calibrate(recordings, [[]] * len(recordings))
+
+
+def test_annotations_that_are_no_list_of_tables(fitted, data):
+    recordings, annotations, _ = data
+    for wrong in (annotations[0], {0: annotations[0]}, [None] * len(recordings)):
+        with pytest.raises(ValueError, match="y must be a list with one table of annotations per recording"):
+            fitted.calibrate(recordings, wrong)

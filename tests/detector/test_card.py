@@ -1,0 +1,103 @@
+"""The model card says what is so."""
+
+import re
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcry import CryDetector, EnergyGate, StatFeatures
+from skcry.datasets import make_cry_recordings
+from skcry.detector.card import ModelCard
+
+
+def fast():
+    return make_pipeline(StatFeatures(["mfcc"]), StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_cry_recordings(6, duration=30, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    recordings, annotations, infants = data
+    return CryDetector(fast(), gate=EnergyGate(), random_state=0).fit(recordings, annotations, groups=infants)
+
+
+def row(card, name):
+    return re.search(rf"\| {name}[^|]*\| ([^|]*) \|", str(card))[1]
+
+
+def test_training_data(fitted, data):
+    card = fitted.card()
+    assert row(card, "recordings") == "6"
+    assert row(card, "infants") == "3"
+    assert row(card, "sound") == "3 minutes"
+    seconds = sum((table["offset"] - table["onset"])[table["label"] == "cry"].sum() for table in data[1])
+    assert float(row(card, "crying in it").split()[0]) == pytest.approx(seconds, abs=3)
+    assert row(card, "labelled cry").startswith(
+        f"{sum((table['label'] == 'cry').sum() for table in data[1])} stretches"
+    )
+    assert "recordings[0], recordings[1]" in str(card)
+
+
+def test_scores_are_of_what_was_left_out(fitted):
+    left_out, card = fitted.left_out_, fitted.card()
+    assert len(left_out["score"]) == 180
+    assert (np.bincount(left_out["recording"]) == 30).all()
+    assert (left_out["group"] == left_out["recording"] // 2).all()
+    ap = average_precision_score(left_out["crying"], left_out["score"])
+    value, low, high = (float(one) for one in re.findall(r"[\d.]+", row(card, "average precision")))
+    assert value == pytest.approx(ap, abs=0.005)
+    assert low <= value <= high
+    f1 = f1_score(left_out["crying"], left_out["score"] >= fitted.threshold_)
+    assert row(card, "F1 at").startswith(f"{f1:.2f}")
+    assert f"from a score of {fitted.threshold_:.3g}" in str(card)
+    assert "best F1" in str(card)
+
+
+def test_other_detectors(data):
+    recordings, annotations, _ = data
+    plain = str(CryDetector(fast(), threshold=0.4).fit(recordings, annotations).card())
+    assert "Not measured" in plain
+    assert "0.4 on; given by whoever trained it" in plain
+    assert "not known: every recording by itself" in plain
+    alarms = CryDetector(fast(), max_false_alarms=30, random_state=0).fit(recordings, annotations)
+    assert "at most 30 false alarms per hour" in str(alarms.card())
+    splits = [([0, 1, 2, 3], [4, 5]), ([2, 3, 4, 5], [0, 1]), ([0, 1, 4, 5], [2, 3])]
+    labels = CryDetector(fast(), cv=splits).fit(recordings, ["cry", "other"] * 3)
+    assert "3 recordings, 90 seconds" in row(labels.card(), "labelled cry")
+    assert "Measured on 6 recordings" in str(labels.card())
+    several = CryDetector(fast(), positive=None, negative="quiet", threshold=0.5)
+    several.fit(recordings, [table.assign(label=["cry", "fuss"][i % 2]) for i, table in enumerate(annotations)])
+    assert "how probable each of these is: cry, fuss" in str(several.card())
+    adapted = (
+        CryDetector(fast(), random_state=0).fit(recordings, annotations).calibrate(recordings[:1], annotations[:1])
+    )
+    assert f"{adapted.level_:+.2f} on the log-odds" in str(adapted.card())
+    with pytest.raises(NotFittedError):
+        CryDetector().card()
+
+
+def test_many_names_are_counted(fitted, monkeypatch):
+    monkeypatch.setitem(fitted.training_, "recordings", [f"{i}.wav" for i in range(50)])
+    assert "19.wav and 30 more" in str(fitted.card())
+
+
+def test_markdown_and_html_hold_what_is_given():
+    card = ModelCard("A <title>", [("Part", ["Text & more.", {"a|b": "x|y", "<b>": "1\n2"}, ("code <here>",)])])
+    assert str(card) == (
+        "# A <title>\n\n## Part\n\nText & more.\n\n| | |\n|---|---|\n| a\\|b | x\\|y |\n| <b> | 1 2 |\n\n"
+        "```\ncode <here>\n```\n"
+    )
+    html = card._repr_html_()
+    assert html == card.to_html()
+    assert "<h1>A &lt;title&gt;</h1>" in html
+    assert "<tr><th>&lt;b&gt;</th><td>1\n2</td></tr>" in html
+    assert "<pre>code &lt;here&gt;</pre>" in html
