@@ -2,12 +2,12 @@
 
 import functools
 import platform
-import warnings
 from importlib import metadata
 
 import sklearn.base
 
 from . import __version__
+from ._warnings import warn
 
 LIBRARIES = ("scikit-learn", "imbalanced-learn", "skorch", "torch", "numpy", "scipy", "librosa")
 
@@ -57,9 +57,8 @@ class BaseEstimator(sklearn.base.BaseEstimator):
     def __setstate__(self, state):
         version = state.get("_skcry_version", __version__)
         if version != __version__:
-            warnings.warn(
+            warn(
                 f"This {type(self).__name__} was saved by skcry {version} and is loaded by {__version__}: it may fail, "
-                "or predict something else. Load it with the version that saved it, or fit it again.",
-                stacklevel=2,
+                "or predict something else. Load it with the version that saved it, or fit it again."
             )
         super().__setstate__({name: value for name, value in state.items() if name != "_skcry_version"})

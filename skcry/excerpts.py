@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -14,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from ._compat import Interval, validate_params
 from ._typing import PathLike, RandomState
+from ._warnings import warn
 from .events import as_annotations
 from .io.annotations import write_annotations
 from .io.audio import AudioFile, as_recordings
@@ -254,13 +254,12 @@ def draw_excerpts(
         length = min(max(1, round(duration * sr)), header.frames)
         starts = _draw_starts(header.frames, length, sr, ours, n_excerpts, min_events, max_tries, rng)
         if len(starts) < n_excerpts:
-            warnings.warn(
+            warn(
                 f"{path}: {len(starts)} of {n_excerpts} excerpts found in max_tries={max_tries} tries each. The "
                 f"recording lasts {header.frames / sr:g} s and holds {len(ours)} events; an excerpt must have "
                 f"{length / sr:g} s to itself and hold {min_events}. "
                 + ("Lower min_events." if len(ours) < min_events else "Raise max_tries, or lower min_events, ")
-                + ("" if len(ours) < min_events else "duration or n_excerpts."),
-                stacklevel=3,  # past the validation of parameters
+                + ("" if len(ours) < min_events else "duration or n_excerpts.")
             )
         for place, start in enumerate(starts, 1):
             # The numbers keep files apart whose recordings share a name.

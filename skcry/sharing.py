@@ -16,7 +16,6 @@ import io
 import json
 import os
 import re
-import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from . import __version__
 from ._base import library_versions
 from ._compat import HasMethods, StrOptions, validate_params
 from ._typing import PathLike
+from ._warnings import warn
 from .detector.card import ModelCard
 from .io.text_files import atomic_path
 from .nn.weights import WeightStore
@@ -253,10 +253,9 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
             "is neither an estimator nor plain data, or pickle it with joblib, for those who trust you."
         ) from error
     if needed:
-        warnings.warn(
+        warn(
             f"This {type(estimator).__name__} holds {needed}, which skcry.load does not trust. Whoever opens it has to "
-            f"pass trusted={needed}.",
-            stacklevel=2,
+            f"pass trusted={needed}."
         )
     about = {
         "type": type(estimator).__name__,

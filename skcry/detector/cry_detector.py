@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import numbers
-import warnings
 from collections.abc import Sequence
 from typing import Literal, Self
 
@@ -27,6 +26,7 @@ from .._base import BaseEstimator, library_versions
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions, check_sample_weight, fit_context, task
 from .._progress import Progress
 from .._typing import Annotations, Labels, RandomState, Recordings, Targets
+from .._warnings import warn
 from ..events import LabelMap, as_annotations, classify, find_events
 from ..io.audio import as_recordings
 from ..io.text_files import shorten
@@ -510,10 +510,9 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if calibrator[-1].coef_[0, 0] > 0:
             self.calibrator_ = calibrator
         else:
-            warnings.warn(
+            warn(
                 "The estimator did not score crying above the rest on recordings left out of training, so its scores "
-                "stay uncalibrated. Pass more recordings, or look at the annotations.",
-                stacklevel=4,
+                "stay uncalibrated. Pass more recordings, or look at the annotations."
             )
         tracks = [windows._tracks[number][: windows.lengths[number]] for number, _ in scored]
         usable = np.concatenate([usable_seconds(one, windows.sr) for one in tracks])
@@ -589,12 +588,11 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         threshold = false_alarm_threshold(score, true_events, durations, self.max_false_alarms, **rules)
         highest = max(one.max() for one in score)
         if threshold > highest:
-            warnings.warn(
+            warn(
                 f"Even the highest score on left-out recordings, {highest:.3g}, gives more than max_false_alarms="
                 f"{self.max_false_alarms} per hour (in {sum(durations) / 3600:.2f} h), so the threshold lies just "
                 "above it and little will be found. Allow more false alarms, raise min_duration, or pass more "
-                "recordings.",
-                stacklevel=5,
+                "recordings."
             )
         return threshold
 
@@ -725,10 +723,9 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         positive = {positive} if isinstance(positive, str) else set(positive)
         labels = {label for one in y for label in as_annotations(one)["label"]}
         if labels and not labels & positive:
-            warnings.warn(
+            warn(
                 f"None of the labels {sorted(labels)} is crying (positive={sorted(positive)}), so all of this sound is "
-                "taken for background. Check the labels, unless nothing was heard.",
-                stacklevel=3,
+                "taken for background. Check the labels, unless nothing was heard."
             )
 
     def _annotated_crying(self, annotations, recording):
@@ -798,7 +795,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if recording.error is not None:
             problems = [f"{recording.name} is left out: {recording.error}"]
         for problem in problems:
-            warnings.warn(problem, stacklevel=3)
+            warn(problem)
         return recording.error is None
 
     def timeline(

@@ -1,7 +1,8 @@
 """Which class is crying, which are reported as events, and which is background."""
 
-import warnings
 from dataclasses import dataclass
+
+from .._warnings import warn
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,8 @@ def _find_positive(classes, names, interesting, label_map, annotated):
             "crying. Add recordings of another label."
         )
     if classes.dtype.kind in "OU":
-        warnings.warn(
+        warn(
             f"positive={label_map.positive!r} names neither of the labels {classes.tolist()}; {classes.tolist()[1]!r} "
-            "is taken for crying. Pass positive=(...) to say which is.",
-            stacklevel=5,  # past fit and its context
+            "is taken for crying. Pass positive=(...) to say which is."
         )
     return 1

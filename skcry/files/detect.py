@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import HasMethods, StrOptions, validate_params
 from .._progress import Progress
 from .._typing import PathLike
+from .._warnings import warn
 from ..datasets.folders import AUDIO_SUFFIXES, _check_columns, _read_table
 from ..detector import CryDetector
 from ..io.text_files import MAX_CELLS, atomic_path, read_table, read_text, shorten
@@ -98,11 +98,11 @@ def list_recordings(
 def _walk(root, out):
     """Yield what lies in a folder and the folders in it, hidden ones and ``out`` excepted."""
 
-    def warn(error):
-        warnings.warn(f"{error.filename} cannot be searched ({error.strerror}) and is left out.", stacklevel=6)
+    def tell(error):
+        warn(f"{error.filename} cannot be searched ({error.strerror}) and is left out.")
 
     results = None if out is None else os.path.realpath(out)
-    for folder, folders, files in os.walk(root, onerror=warn):
+    for folder, folders, files in os.walk(root, onerror=tell):
         for name in (*folders, *files):
             if not name.startswith("."):
                 yield Path(folder, name)
@@ -119,10 +119,9 @@ def _warn_of_stems(names):
         stems.setdefault(os.path.splitext(name)[0], []).append(name)
     for same in stems.values():
         if len(same) > 1:
-            warnings.warn(
+            warn(
                 f"{' and '.join(same)} differ in their endings only. If they are one recording, keep one of them, or "
-                "its crying counts twice.",
-                stacklevel=4,
+                "its crying counts twice."
             )
 
 
@@ -439,9 +438,9 @@ def detect_files(
                 in_order = [rows[name] for name in names if name in rows]
                 _write_csv(_as_manifest([*others.values(), *in_order]), out / MANIFEST)
                 if error is not None:
-                    warnings.warn(f"{row['file']} is left out: {row['message']}", stacklevel=3)
+                    warn(f"{row['file']} is left out: {row['message']}")
                 elif row["message"]:
-                    warnings.warn(row["message"], stacklevel=3)
+                    warn(row["message"])
     except OSError as error:
         if error.errno in FATAL:
             raise OSError(

@@ -6,12 +6,12 @@ import contextlib
 import numbers
 import os
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from .._typing import PathLike
+from .._warnings import warn
 
 DEFAULT_SR = 16000  # what the field's worn recorders give; resampling up adds nothing
 READ_LENGTH = 2**14  # frames decoded at a time; what a FLAC file loses at most where it breaks off
@@ -285,7 +285,7 @@ def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None 
         while not parts or len(parts[-1]):
             parts.append(file.read(READ_LENGTH))
         for problem in file.problems:
-            warnings.warn(problem, stacklevel=2)
+            warn(problem)
         return np.concatenate(parts), file.sr
 
 
@@ -351,10 +351,9 @@ def as_floating(x):
         return x
     dtype = getattr(x, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.itemsize == 8 and np.size(x) and np.max(x) > 1:
-        warnings.warn(
+        warn(
             f"Audio in 64-bit integers (here up to {np.max(x)}) has no defined scale and is taken as it is. Pass the "
-            "16- or 32-bit integers of the recorder, or divide by their full scale, such as 32768.",
-            stacklevel=2,
+            "16- or 32-bit integers of the recorder, or divide by their full scale, such as 32768."
         )
     if isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.itemsize < 8:
         scale = 2.0 ** (8 * dtype.itemsize - 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 
@@ -14,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from .._compat import Interval, validate_params
 from .._typing import RandomState
+from .._warnings import warn
 
 
 @validate_params(
@@ -106,11 +106,10 @@ def bootstrap_interval(
         values[i] = metric(*(array.iloc[drawn] if hasattr(array, "iloc") else array[drawn] for array in arrays))
     undefined = int(np.isnan(values).sum())
     if undefined:
-        warnings.warn(
+        warn(
             f"{undefined} of {n_resamples} resamples are left out: the metric is NaN there, as where none of the "
             f"groups drawn holds any crying. The interval speaks of the others only; with {len(rows)} groups, more of "
-            "them would help.",
-            stacklevel=2,
+            "them would help."
         )
     if undefined == n_resamples:
         return np.nan, np.nan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._compat import Interval, validate_params
 from .._typing import Annotations, Labels, Recordings
+from .._warnings import warn
 from .events import MATCHING, event_counts, event_metrics, recall_at_false_alarms, threshold_counts
 from .seconds import cry_minutes, cry_minutes_metrics, second_metrics
 from .truth import event_truth, second_truth
@@ -108,12 +108,11 @@ class _Evaluation:
         value = float(getattr(self, part)[entry])
         if np.isnan(value):
             n_true, n_found = self.truth.sum(), self.timeline["cry"].sum()
-            warnings.warn(
+            warn(
                 f"{name} is undefined on these {len(self.durations)} recordings: of {len(self.truth)} seconds {n_true} "
                 f"are annotated as {self.labels['positive']!r}, and {n_found} are found. Score on several "
                 "recordings, with crying and without, in each split.",
                 UndefinedMetricWarning,
-                stacklevel=3,
             )
         return sign * value
 

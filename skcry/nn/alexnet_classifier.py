@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ from skorch.callbacks import EarlyStopping
 
 from .._compat import Interval, StrOptions
 from .._typing import RandomState
+from .._warnings import warn
 from .alexnet import AlexNet
 from .augment import SpectrogramMask
 from .base import SpectrogramClassifier
@@ -171,10 +171,9 @@ class AlexNetClassifier(SpectrogramClassifier):
             return np.arange(len(y)), None
         split = grouped_split(y, groups, self.validation_fraction, seed)
         if split is None:
-            warnings.warn(
+            warn(
                 f"Early stopping is off: {len(np.unique(groups))} groups cannot be split so that both sides hold "
-                "every class. Pass more groups, or early_stopping=False to train all epochs without this warning.",
-                stacklevel=4,
+                "every class. Pass more groups, or early_stopping=False to train all epochs without this warning."
             )
             return np.arange(len(y)), None
         return split
