@@ -55,7 +55,8 @@ OURS = (
     "skcry.StatFeatures",
     "skcry.Wav2Vec2Embedding",
     "skcry.Windower",
-    "skcry.detector.roles.Roles",
+    "skcry.detector.OperatingPoint",
+    "skcry.detector.Roles",
 )
 IMBLEARN = (
     "imblearn.combine._smote_enn.SMOTEENN",
@@ -118,7 +119,7 @@ TRUSTED = (*OURS, *IMBLEARN, *SCIKIT_LEARN, *PATHS)
 # Where skcry 0.1 had what has another module now.
 MOVED = {
     ("skcry.pipeline", "CryPipeline"): ("imblearn.pipeline", "Pipeline"),
-    ("skcry.roles", "Roles"): ("skcry.detector.roles", "Roles"),
+    ("skcry.roles", "Roles"): ("skcry.detector", "Roles"),
 }
 
 

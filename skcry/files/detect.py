@@ -168,7 +168,7 @@ def _describe(detector):
     rng = np.random.default_rng(0)
     voice = sum(np.sin(2 * np.pi * 450 * k * t) / k for k in range(1, 6)) * (t % 2 < 1)
     probe = (0.1 * voice * np.linspace(0, 1, len(t)) + 0.01 * rng.normal(size=len(t))).astype(np.float32)
-    _, probabilities = next(iter(detector._seconds([probe])))
+    (found,) = detector.iter_detections([probe])
     return {
         "threshold": round(detector.threshold_, 6),
         "merge_gap": detector.merge_gap,
@@ -176,7 +176,7 @@ def _describe(detector):
         "windower": str(detector.windower_.get_params()),
         "gate": None if detector.gate_ is None else str(detector.gate_.get_params()),
         "classes": detector.classes_.tolist(),
-        "probe": np.round(probabilities, 6).tolist(),
+        "probe": np.round(found.probabilities, 6).tolist(),
         "versions": {
             "skcry": __version__,
             "scikit-learn": sklearn.__version__,
@@ -271,24 +271,23 @@ def _write_csv(table, path, digits=9):
 def _detect_one(detector, path, name, progress=None):
     """Detect in one file, and return its row of the manifest with the tables of results, or with the error."""
     n_bytes, modified = _state(path)
-    ((recording, probabilities),) = detector._seconds([path], "warn", progress)
+    (found,) = detector.iter_detections([path], on_error="keep", progress=progress or False)
     source = os.path.abspath(path)
     row = {"file": name, "n_bytes": n_bytes, "modified": modified, "n_bouts": 0, "source": source}
-    if recording.error is not None:
-        return {**row, "status": "error", "message": str(recording.error)}, recording.error
-    events = detector._event_table(recording, probabilities).drop(columns="recording")
+    if found.error is not None:
+        return {**row, "status": "error", "message": str(found.error)}, found.error
+    events = found.events.drop(columns="recording")
     if "label" not in events:
         events.insert(2, "label", "cry")
-    timeline = detector._second_table(recording, probabilities).reset_index()
     row |= {
-        "status": "warning" if recording.problems else "ok",
-        "duration": recording.duration,
+        "status": "warning" if found.problems else "ok",
+        "duration": found.duration,
         "cry_duration": (events["offset"] - events["onset"]).sum(),
         "n_bouts": len(events),
-        "usable": recording.usable.mean(),
-        "message": " ".join(recording.problems),
+        "usable": found.usable.mean(),
+        "message": " ".join(found.problems),
     }
-    return row, (timeline, events)
+    return row, (found.timeline.reset_index(), events)
 
 
 def _write_results(row, found, out):

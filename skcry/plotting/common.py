@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .._compat import check_matplotlib_support
+from ..metrics.scorers import the_detector
 
 # Colours that the colour-blind tell apart (Okabe & Ito, 2008). What stands for truth is blue and what was detected
 # vermillion, in every display. None relies on colour alone: places, hatches or markers differ as well.
@@ -121,29 +122,11 @@ def one_table(events, recording):
     return events[["onset", "offset"]].astype(float).sort_values("onset", ignore_index=True)
 
 
-def the_detector(detector):
-    """Check that it is a detector, or take the best one of a search."""
-    while hasattr(detector, "best_estimator_"):  # of a search
-        detector = detector.best_estimator_
-    if not hasattr(detector, "detect") or not hasattr(detector, "timeline"):
-        raise TypeError(
-            f"{detector!r} has no timeline and detects no events. Pass a fitted CryDetector, whose rows are recordings."
-        )
-    return detector
-
-
 def score_recording(detector, recording):
-    """Let a detector score one recording: its timeline, indexed by second, and its events, from one pass."""
+    """Return the detector (of a search, the best one) and its detection of one recording."""
     detector = the_detector(detector)
-    ((found, probabilities),) = detector._seconds([recording])
-    if detector.positive_index_ is None:
-        raise ValueError(
-            f"The detector has the classes {detector.classes_.tolist()}, none of which alone is crying. Choose one of "
-            "its timeline and its events, timeline.assign(score=timeline['cry']) and events[events['label'] == 'cry'], "
-            "and pass them to from_predictions."
-        )
-    detector._report(found)
-    return detector, detector._second_table(found, probabilities), detector._event_table(found, probabilities)
+    (found,) = detector.iter_detections([recording])
+    return detector, found
 
 
 def name_recording(recording):

@@ -144,11 +144,9 @@ class DayDisplay:
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         start = None if start is None else _as_time(start, "to draw")
-        detector, timeline, events = score_recording(detector, recording)
-        name = name_recording(recording) if name is None else name
-        return cls.from_predictions(
-            timeline, events, start=start, threshold=detector.threshold_, name=name, ax=ax, **kwargs
-        )
+        _, found = score_recording(detector, recording)
+        about = {"threshold": found.threshold, "name": name_recording(recording) if name is None else name}
+        return cls.from_predictions(found.timeline, found.events, start=start, **about, ax=ax, **kwargs)
 
     @classmethod
     def from_predictions(

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_consistent_length
 from .._typing import Axes, Recordings, Targets
 from ..io.audio import as_recordings
 from ..metrics import event_truth, match_events
-from .common import BLUE, VERMILLION, check_matplotlib, legend_below, name_recording, new_axes, the_detector, time_axis
+from ..metrics.scorers import the_detector
+from .common import BLUE, VERMILLION, check_matplotlib, legend_below, name_recording, new_axes, time_axis
 
 if TYPE_CHECKING:
     from ..detector import CryDetector
@@ -128,11 +129,12 @@ class EventMatchDisplay:
         check_consistent_length(X, y)
         if names is None:
             names = [name_recording(one) or f"recording {number}" for number, one in enumerate(as_recordings(X))]
-        positive = detector.positive if detector.positive is not None else (str(detector._crying_class),)
-        true = event_truth(y, positive=positive, negative=detector.negative, merge_gap=detector.merge_gap)
-        timeline = detector.timeline(X)
-        duration = float(timeline.groupby(level="recording").size().max())
-        return cls._of_tables(true, detector.detect(X), list(range(len(names))), names, duration, matching).plot(ax)
+        labels = {"positive": detector.crying_labels_, "negative": detector.negative}
+        true = event_truth(y, **labels, merge_gap=detector.merge_gap)
+        detections = list(detector.iter_detections(X))
+        found = pd.concat([one.events for one in detections], ignore_index=True)
+        duration = float(max(len(one.probabilities) for one in detections))
+        return cls._of_tables(true, found, list(range(len(names))), names, duration, matching).plot(ax)
 
     @classmethod
     def from_predictions(

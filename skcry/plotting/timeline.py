@@ -157,19 +157,19 @@ class TimelineDisplay:
                 f"duration={duration} s must be above 0 and up to {MAX_DURATION:g} s of sound. Draw a stretch of it, "
                 "or all of it by DayDisplay."
             )
-        detector, timeline, events = score_recording(detector, recording)
-        first = int(start)
+        detector, found = score_recording(detector, recording)
+        timeline, first = found.timeline, int(start)
         if not 0 <= first < len(timeline):
             raise ValueError(f"start={start} s must lie within the {len(timeline)} s of the recording.")
         timeline = timeline.iloc[first : first + int(np.ceil(duration))]
         sr = detector.windower_.sr
         return cls.from_predictions(
             timeline,
-            events,
+            found.events,
             annotations,
             sound=_stretch(recording, sr, detector.windower_.channel, first, len(timeline)),
             sr=sr,
-            positive=detector.positive or (str(detector._crying_class),),
+            positive=detector.crying_labels_,
             threshold=detector.threshold_,
             kind=kind,
             name=name_recording(recording) if name is None else name,

@@ -124,8 +124,8 @@ def test_scorers_can_be_pickled(fitted, data):
 
 def test_recordings_are_scored_once(fitted, data, monkeypatch):
     calls = []
-    seconds = CryDetector._seconds
-    monkeypatch.setattr(CryDetector, "_seconds", lambda *args, **options: calls.append(1) or seconds(*args, **options))
+    scored = CryDetector.iter_detections
+    monkeypatch.setattr(CryDetector, "iter_detections", lambda *args: calls.append(1) or scored(*args))
     get_scorer(get_scorer_names())(fitted, data[0], data[1])
     assert calls == [1]
 

@@ -8,13 +8,23 @@ from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from skcry import CryDetector, EnergyGate, HighPassFilter, StatFeatures, Windower
 from skcry.datasets import make_cry_recordings
-from skcry.detector.calibration import annotated_level, background_level, background_quantile
+from skcry.detector import threshold
+from skcry.detector.threshold import (
+    annotated_level,
+    background_level,
+    background_quantile,
+    best_f1_threshold,
+    false_alarm_threshold,
+)
+from skcry.events import find_events
+from skcry.metrics import event_metrics, event_truth, threshold_counts
 
 
 def fast(classifier=None):
@@ -298,3 +308,72 @@ def test_annotations_that_are_no_list_of_tables(fitted, data):
     for wrong in (annotations[0], {0: annotations[0]}, [None] * len(recordings)):
         with pytest.raises(ValueError, match="y must be a list with one table of annotations per recording"):
             fitted.calibrate(recordings, wrong)
+
+
+def test_best_threshold_has_the_best_f1(rng):
+    truth = rng.random(300) < 0.3
+    score = np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0, 1)
+    best = f1_score(truth, score >= best_f1_threshold(truth, score))
+    assert best == pytest.approx(max(f1_score(truth, score >= level) for level in score))
+
+
+RULES = {"merge_gap": 5.0, "min_duration": 5.0}
+
+
+def _night(rng, n_seconds=1800, n_cries=6):
+    """Scores with crying of 20 s and with other sounds that score as variously."""
+    score, cries = rng.random(n_seconds) * 0.1 + 0.01, []
+    for place in range(2 * n_cries):
+        onset = 60 + place * 140
+        score[onset : onset + 20] = rng.random() * 0.5 + (0.4 if place % 2 else 0.2)
+        if place % 2:
+            cries.append((onset, onset + 20))
+    return score, cries
+
+
+@pytest.mark.parametrize("rate", [0, 2, 3.9, 10])
+def test_false_alarm_threshold_is_the_lowest_that_keeps_to_the_rate(rng, rate):
+    nights = [_night(rng) for _ in range(2)]
+    scores, true = [score for score, _ in nights], event_truth([cries for _, cries in nights])
+    level = false_alarm_threshold(scores, true, [1800.0, 1800.0], rate, **RULES)
+    # Every threshold by the metrics' own table; coming from above, the first with too many is one score lower.
+    timeline = pd.concat({i: pd.DataFrame({"score": score}) for i, score in enumerate(scores)})
+    timeline.index.names = ["recording", "second"]
+    levels = np.unique(timeline["score"])
+    curve = event_metrics(threshold_counts(true, timeline, n_thresholds=10**5, **RULES), by="threshold")
+    rates = curve["false_alarms_per_hour"].sort_index(ascending=False)
+    assert len(rates) == len(levels)
+    kept = rates.index[np.cumsum(rates.to_numpy() > rate) == 0]
+    assert kept.min() >= level > levels[np.searchsorted(levels, kept.min()) - 1]
+    assert len(kept) < len(rates)
+
+
+def test_false_alarms_are_not_avoided_by_one_endless_event(rng):
+    score, cries = _night(rng)
+    true = event_truth([cries])
+    level = false_alarm_threshold([score], true, [1800.0], 2.0, **RULES)
+    everything = find_events(score >= score.min(), **RULES)
+    assert len(everything) == 1  # one false alarm in half an hour keeps to two per hour as well
+    assert level > 0.15
+
+
+def test_false_alarm_threshold_above_all_scores(rng):
+    score, cries = np.full(600, 0.3), [(100, 120)]
+    true = event_truth([cries])
+    level = false_alarm_threshold([score], true, [600.0], 5.9, **RULES)
+    assert level == np.nextafter(0.3, 1)
+    assert 0 < false_alarm_threshold([score], true, [600.0], 6.0, **RULES) < 0.3  # all keep to it
+
+
+def test_false_alarm_threshold_takes_few_evaluations(rng, monkeypatch):
+    calls, count = [], threshold.event_counts
+    monkeypatch.setattr(threshold, "event_counts", lambda *tables: calls.append(1) or count(*tables))
+    score, cries = _night(rng, 20000)
+    false_alarm_threshold([score], event_truth([cries]), [20000.0], 0.5, **RULES)
+    assert 5 < len(calls) <= 40
+
+
+def test_certain_background_is_no_alarm():
+    score = np.r_[np.zeros(100), np.full(20, 0.8)]
+    level = false_alarm_threshold([score], event_truth([[(100, 120)]]), [120.0], 1000.0, **RULES)
+    assert 0 < level < 0.8
