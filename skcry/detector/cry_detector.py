@@ -55,60 +55,61 @@ class _Learned:
 class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Detect crying in recordings.
 
-    Cuts recordings into windows, lets an estimator score them, pools the scores into seconds, and seconds into events.
-    Its rows are recordings: ``predict`` says for each whether it contains crying, :meth:`timeline` when, second by
-    second, and :meth:`detect` from when to when.
+    Cuts recordings into windows, scores the windows by a classifier, pools the scores into seconds, and joins seconds
+    to events. Rows are recordings: ``predict`` tells whether a recording contains crying, :meth:`timeline` gives a
+    score per second, :meth:`detect` gives events.
 
     Parameters
     ----------
     estimator : classifier or None, default=None
-        Classifies windows; may itself be a ``GridSearchCV``. None means :func:`make_cry_pipeline`. To reach parameters
-        in a search (``estimator__classify__C``), pass it explicitly.
+        Classifies windows; may be a ``GridSearchCV``. None means :func:`make_cry_pipeline`. Pass it explicitly to
+        reach its parameters in a search (``estimator__classify__C``).
     windower : Windower or None, default=None
         Cuts the recordings. None means ``Windower()``.
     gate : EnergyGate or None, default=None
-        First stage: seconds that it closes hold no crying, and windows without an open second never reach the
-        estimator, neither in training nor afterwards. None means that every window does.
+        First stage: seconds that it closes are background, and windows without an open second are not passed to the
+        estimator, neither in ``fit`` nor afterwards. None passes all windows.
     positive : str, tuple of str or None, default=("cry",)
-        Labels of annotations that count as crying. None keeps every label as a class of its own name;
+        Labels of annotations that count as crying. None keeps every label as a class of its own;
         :meth:`timeline` then has a column of probabilities per class. Labels of whole recordings are classes as they
-        are; of two, this names the one that is crying (``classes_[1]`` where it names neither, with a warning for
+        are: of two, this names the one that is crying (``classes_[1]`` if it names neither, with a warning for
         strings), and of more, those that :meth:`detect` reports.
     negative : str, tuple of str or None, default=None
-        Labels that do not count as crying. None means whatever is not positive; with names given, a label in neither
-        is an error. See :class:`skcry.events.LabelMap`. Of more than two classes, these are never reported as events.
+        Labels that do not count as crying. None means all that are not positive; if names are given, a label in
+        neither is an error. See :class:`skcry.events.LabelMap`. Of more than two classes, these are not reported as
+        events.
     min_overlap : float, default=0.5
         Share of a window, or of a second, that crying must cover for it to count as crying.
     mixed : {"keep", "drop"}, default="keep"
         Whether windows that hold more than one class are trained on.
     target_duration : "hop", float or None, default="hop"
-        Length of the middle of a window, in seconds, that its label and its score speak of; the rest is context. "hop"
-        means the step of the windows, so that their middles tile the time: right for the default estimator, which
-        tells frames apart. None means all of the window, and a second gets the mean over the windows that cover it:
-        better for what describes a window as a whole, such as statistics (average precision 0.65 instead of 0.60 on
-        soundscapes left out).
+        Length in seconds of the middle of a window that its label and its score describe; the rest is context. "hop"
+        means the step of the windows, so that their middles cover the time without overlap: right for the default
+        estimator, which tells frames apart. None means all of the window, and a second gets the mean over the windows
+        that cover it: better for features of whole windows, such as statistics (average precision 0.65 instead of 0.60
+        on soundscapes left out).
     smooth_duration : int, default=1
-        Seconds over which scores are averaged, on the scale of log-odds; odd.
+        Odd number of seconds over which log-odds are averaged.
     threshold : float or "cv", default="cv"
         Score from which a second counts as crying. "cv" cross-validates the estimator by group on the training data,
-        calibrates the scores to probabilities, and takes the threshold of best F1: over seconds where ``y`` holds
-        annotations, over recordings where it holds labels. With a number the estimator is fitted once, and scores are
-        its own probabilities, or the logistic function of its ``decision_function``, uncalibrated. More than two
-        classes need none.
+        calibrates the scores to probabilities, and takes the threshold of best F1: over seconds if ``y`` holds
+        annotations, over recordings if it holds labels. With a number the estimator is fitted once, and scores are
+        its own probabilities, or the logistic function of its ``decision_function``, uncalibrated. Not used with more
+        than two classes.
     max_false_alarms : float or None, default=None
-        False alarms per hour that the threshold of ``threshold="cv"`` may lead to on the left-out training recordings,
-        as :func:`skcry.metrics.event_metrics` counts them: events found by the rules of ``merge_gap`` and
-        ``min_duration`` that annotated crying covers less than half of. The threshold is then the lowest one, coming
-        from above, that keeps to it; in less than ``1 / max_false_alarms`` hours of recordings a single one is too
-        many. None means the threshold of best F1. Needs annotations and a single class of crying.
+        False alarms per hour, as :func:`skcry.metrics.event_metrics` counts them, that the threshold of
+        ``threshold="cv"`` may lead to on left-out training recordings: events that annotated crying covers less than
+        half of. The threshold is the lowest one, coming from above, that keeps to it; in less than
+        ``1 / max_false_alarms`` hours of recordings a single false alarm is too many. None means the threshold of best
+        F1. Needs annotations and a single class of crying.
     cv : int, cross-validation splitter or iterable of (train, test), default=3
-        Splits for ``threshold="cv"``, by group. An int means ``StratifiedGroupKFold`` of so many splits; an iterable
-        holds numbers of recordings. Where the estimator cross-validates by itself (a search, a calibration), its ``cv``
-        is applied by group as well.
+        Splits for ``threshold="cv"``, by group. An int means ``StratifiedGroupKFold`` with that number of splits; an
+        iterable holds numbers of recordings. Cross-validation inside the estimator (searches, calibration) is split by
+        group as well.
     merge_gap : float, default=5.0
-        Gaps of at most so many seconds within crying are closed (Yao et al., 2022).
+        Gaps of at most this many seconds within crying are closed (Yao et al., 2022).
     min_duration : float, default=5.0
-        Events shorter than so many seconds are then dropped. See :func:`skcry.events.find_events` for the edges.
+        Events shorter than this many seconds are then dropped. See :func:`skcry.events.find_events` for the edges.
     random_state : int, RandomState instance or None, default=None
         Seed of the default estimator and of the splits.
 
@@ -122,37 +123,41 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Fitted windower.
     gate_ : EnergyGate or None
         Fitted gate.
+    operating_point_ : OperatingPoint
+        Turns scores into probabilities; holds the five attributes that follow.
     threshold_ : float
         Score from which a second counts as crying.
     calibrator_ : Pipeline or None
-        Turns pooled scores into probabilities, by logistic regression.
+        Logistic regression that calibrates scores; None if ``threshold`` is a number.
     level_ : float
-        Added to the log-odds of crying: 0.0 after ``fit``, then what :meth:`calibrate` found.
+        Number that is added to the log-odds of crying: 0.0 after ``fit``, then set by :meth:`calibrate`.
     background_level_ : float or None
-        Lower decile of the log-odds of crying in seconds of left-out training recordings, digital silence and what the
-        gate closes aside; None where ``threshold`` is a number or there are several classes.
-    training_ : dict
-        What it was fitted on, as :meth:`card` tells it.
+        Lower decile of the log-odds of crying in left-out training seconds, without digital silence and closed
+        seconds; None if ``threshold`` is a number or there are several classes.
     left_out_ : dict of ndarray, or None
-        Scores of training seconds (recordings, where ``y`` held labels) whose group was left out, after calibration:
-        ``score`` and ``crying``, with ``recording`` and ``group`` by number. None where ``threshold`` is a number or
-        there are several classes.
+        Calibrated scores of training seconds (of recordings, if ``y`` held labels) whose group was left out: ``score``
+        and ``crying``, with ``recording`` and ``group`` by number. None if ``threshold`` is a number or there are
+        several classes.
+    training_ : dict
+        Facts about the training data that :meth:`card` shows.
     positive_index_ : int or None
-        Number of the class that is crying; None where there is no one such class.
+        Number of the class that is crying; None if there is no single one.
+    crying_labels_ : str or tuple of str
+        Labels of annotations that count as crying.
     n_features_in_ : int
-        Number of timepoints, where the recordings came as a 2-D array.
+        Number of timepoints, if the recordings were passed as a 2-D array.
 
     See Also
     --------
     make_cry_pipeline : The default estimator.
-    detect_files : Detects in a folder of files, and keeps what is finished.
-    summarize : Turns a timeline into the numbers that are reported.
+    detect_files : Detects in a folder of files, and writes the results file by file.
+    summarize : Computes cry minutes, bouts and gaps from a timeline.
     skcry.metrics.get_scorer : Scorers for searches over detectors.
 
     Notes
     -----
-    With one class that is crying, the score of a recording is the highest threshold at which :meth:`detect` would still
-    find an event in it, so ``predict`` and ``detect`` never disagree.
+    With one class of crying, the score of a recording is the highest threshold at which :meth:`detect` still finds an
+    event in it, so ``predict`` and ``detect`` always agree.
 
     Examples
     --------
@@ -264,14 +269,14 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Recordings, see :class:`Windower`.
         y : list of DataFrame or of list of tuples, or array-like of shape (n_recordings,)
             Annotations of each recording (onset, offset, label; see :func:`skcry.events.as_annotations`), or one label
-            per recording, which all of its windows then bear.
+            per recording, for all of its windows.
         groups : array-like of shape (n_recordings,) or None, default=None
-            Who was recorded. Nobody is on both sides of a split: neither for the threshold, nor for early stopping, nor
-            in a search within. None means that every recording is a group of its own.
+            Infant or home of each recording. No group is on both sides of any split: of the threshold, of early
+            stopping, or of a search inside the estimator. None means that every recording is a group of its own.
         sample_weight : array-like of shape (n_recordings,) or None, default=None
-            How much each recording counts: its windows in training, where the estimator takes weights (a pipeline needs
-            metadata routing for that, and a sampler in it, such as SMOTE, has no use for them), and its seconds in
-            calibration and threshold. Backgrounds and false alarms are counted without them. None means equal weights.
+            Weight of each recording: of its windows in training, if the estimator takes weights (a pipeline needs
+            metadata routing for that; samplers such as SMOTE ignore them), and of its seconds in calibration and
+            threshold. Background level and false alarms are unweighted. None means equal weights.
 
         Returns
         -------
@@ -281,7 +286,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            If there are weights, and the estimator takes none.
+            If there are weights and the estimator takes none.
         ValueError
             If recordings or annotations are faulty, there is a single class, or there are fewer groups than splits; if
             ``max_false_alarms`` comes with a threshold that is a number, with labels of recordings or with several
@@ -290,8 +295,8 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If left-out recordings were not scored in the order of crying, or not even the highest of their scores keeps
-            to ``max_false_alarms``: the threshold then lies just above it.
+            If scores of left-out recordings do not rise with crying, or even the highest of them gives more than
+            ``max_false_alarms``: the threshold is then just above it.
         """
         data = prepare(self, X, y, groups, sample_weight)
         self.windower_, self.gate_ = data.windower, data.gate
@@ -345,7 +350,7 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         super().__setstate__(state)
 
     def card(self) -> ModelCard:
-        """Describe the detector for those who are to use it: the model card.
+        """Describe the detector for its users: the model card.
 
         Returns
         -------
@@ -372,16 +377,16 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Adapt to a new home, from a few minutes of its sound.
 
         Microphone, room and infant shift all scores of a home. One number, ``level_``, is added to the log-odds of
-        crying to make up for it; slope and ``threshold_`` stay. The detector itself is changed, nothing is trained
-        anew, and a second call starts from the detector as it was fitted. ``fit`` sets the level back to 0.
+        crying to compensate; slope and ``threshold_`` stay. This changes the detector itself. Nothing is trained anew,
+        a second call starts from the detector as it was fitted, and ``fit`` resets the level to 0.
 
         Parameters
         ----------
         X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
             Recordings of the new home: two minutes or more.
         y : list of DataFrame or of list of tuples, or None, default=None
-            Annotations of each recording; an empty list where nothing was heard, crying need not occur. None means that
-            nobody listened.
+            Annotations of each recording, an empty list if nothing was heard; crying need not occur. None means that
+            there are no annotations.
 
         Returns
         -------
@@ -400,21 +405,20 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If ``y`` holds labels, and none of them is crying; or as :meth:`timeline`.
+            If ``y`` holds labels and none of them is crying; or as :meth:`timeline`.
 
         Notes
         -----
         With annotations the level is the intercept of a logistic regression, with a normal prior of standard deviation
-        0.5 around 0 and three seconds counting as one: a few seconds cannot throw it off. On 8 real soundscapes that
-        networks were not trained on (5 runs), two to three minutes of annotations raised the F1 of the remaining
-        seconds from 0.72 to 0.74 (oracle threshold per home: 0.81), and half a minute or one left it as it was. A
-        threshold learned anew from them lost 0.07 on average.
+        0.5 around 0; three seconds count as one. On 8 real soundscapes that networks were not trained on (5 runs), two
+        to three minutes of annotations raised the F1 of the remaining seconds from 0.72 to 0.74 (oracle threshold per
+        home: 0.81); half a minute or one made no difference. A threshold learned anew from them lost 0.07 on average.
 
-        Without annotations the lower decile of the log-odds is brought towards that of left-out training recordings,
-        half of the way for 100 s and more for longer ones. There this changed F1 by -0.004 to 0.011, which is noise:
-        expect it to help only where the whole level is off (with all log-odds moved by 2, up or down, two minutes
-        brought F1 from 0.63 and 0.51 back to 0.72 and 0.70). It was the safer choice; estimating the share of crying
-        by expectation maximisation [1]_ lost up to 0.09.
+        Without annotations the lower decile of the log-odds is moved towards that of left-out training recordings, half
+        of the way for 100 s and further for longer ones. On the same soundscapes this changed F1 by -0.004 to 0.011,
+        which is noise. It helps if the whole level is off: with all log-odds moved by 2, two minutes brought F1 from
+        0.63 and 0.51 back to 0.72 and 0.70. Estimating the share of crying by expectation maximisation [1]_ lost up to
+        0.09.
 
         References
         ----------
@@ -579,8 +583,6 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ) -> pd.DataFrame:
         """Score every second.
 
-        Long recordings go through in blocks, files and arrays alike: memory does not grow with the length of the day.
-
         Parameters
         ----------
         X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
@@ -601,13 +603,12 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         OSError, ValueError
-            If a recording cannot be read. Headers of files are looked at before the work begins.
+            As :meth:`iter_detections`.
 
         Warns
         -----
         UserWarning
-            If a file breaks off early, is silent or clipped, or has another fault that :func:`skcry.io.read_audio`
-            names.
+            As :meth:`iter_detections`.
         """
         found = self.iter_detections(X, on_error=on_error, progress=progress)
         tables = {one.recording: one.timeline for one in found}
@@ -638,12 +639,12 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         OSError, ValueError
-            As :meth:`timeline`.
+            As :meth:`iter_detections`.
 
         Warns
         -----
         UserWarning
-            As :meth:`timeline`.
+            As :meth:`iter_detections`.
         """
         found = self.iter_detections(X, on_error=on_error, progress=progress)
         none = self._detection(Recording(0, "", self.windower_.sr), np.empty((0, 1)))
