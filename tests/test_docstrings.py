@@ -105,7 +105,7 @@ def test_attributes_are_documented():
     for estimator in _fitted():
         rows = ClassDoc(type(estimator))["Attributes"]
         documented = {name for row in rows for name in row.name.split(", ")}
-        found = {name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")}
+        found = {name for name in dir(estimator) if name.endswith("_") and not name.startswith("_")}
         assert documented == found, type(estimator).__name__
 
 

@@ -1,8 +1,6 @@
 """One recording, scored by a detector."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -35,13 +33,13 @@ class Detection:
         Score from which a second counts as crying.
     merge_gap, min_duration : float
         Rules of events in seconds, see :func:`skcry.events.find_events`.
-    duration : float, default=0.0
+    duration : float
         Length in seconds.
-    usable : ndarray of bool of shape (n_seconds,), default=()
+    usable : ndarray of bool of shape (n_seconds,)
         False in seconds of digital silence or of a stuck recorder.
-    problems : list of str, default=[]
+    problems : list of str
         Faults of the file, such as clipping.
-    error : Exception or None, default=None
+    error : Exception or None
         Reason why the recording could not be read; there are then no seconds.
 
     See Also
@@ -57,7 +55,7 @@ class Detection:
     >>> detection = Detection(
     ...     recording=0, name="day.wav", probabilities=np.column_stack([1 - crying, crying]), classes=np.array([0, 1]),
     ...     positive_index=1, event_classes=[1], threshold=0.5, merge_gap=5.0, min_duration=5.0,
-    ...     duration=30.0, usable=np.ones(30, dtype=bool),
+    ...     duration=30.0, usable=np.ones(30, dtype=bool), problems=[], error=None,
     ... )
     >>> detection.events
        recording  onset  offset  score
@@ -77,10 +75,10 @@ class Detection:
     threshold: float
     merge_gap: float
     min_duration: float
-    duration: float = 0.0
-    usable: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
-    problems: list[str] = field(default_factory=list)
-    error: Exception | None = None
+    duration: float
+    usable: np.ndarray
+    problems: list[str]
+    error: Exception | None
 
     @property
     def timeline(self) -> pd.DataFrame:
