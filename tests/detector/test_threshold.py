@@ -16,7 +16,10 @@ from sklearn.svm import SVC
 from skcry import CryDetector, EnergyGate, HighPassFilter, StatFeatures, Windower
 from skcry.datasets import make_cry_recordings
 from skcry.detector import threshold
+from skcry.detector.targets import Roles
 from skcry.detector.threshold import (
+    LeftOut,
+    OperatingPoint,
     annotated_level,
     background_level,
     background_quantile,
@@ -377,3 +380,66 @@ def test_certain_background_is_no_alarm():
     score = np.r_[np.zeros(100), np.full(20, 0.8)]
     level = false_alarm_threshold([score], event_truth([[(100, 120)]]), [120.0], 1000.0, **RULES)
     assert 0 < level < 0.8
+
+
+def _left_out(rng, n_recordings=4, slope=2.0, **about):
+    """Recordings of 60 s, scored by an estimator whose scores are `slope` higher in crying."""
+    for number in range(n_recordings):
+        truth = (np.arange(60) % 20 < 6).astype(int)
+        scores = rng.normal(slope * truth, 1.0)[:, None]
+        usable = np.ones(60, dtype=bool)
+        cries = [(start, start + 6, "cry") for start in range(0, 60, 20)]
+        yield LeftOut(number, number, scores, truth, usable, 60.0, **{"annotations": cries, **about})
+
+
+CRYING = Roles(interesting=[1], positive=1, background=0)
+
+
+def test_operating_point_learns_calibration_threshold_and_background(rng):
+    left_out = list(_left_out(rng))
+    left_out[1].scores[:10] = np.nan  # closed by a gate
+    left_out[2].usable[:10] = False
+    point = OperatingPoint(np.array([0, 1]), CRYING).fit(left_out)
+    scores, truth = (np.concatenate([getattr(one, name) for one in left_out]) for name in ("scores", "truth"))
+    probability = point.predict_proba(scores)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert (probability[60:70] == [1, 0]).all()
+    heard = ~np.isnan(scores[:, 0])
+    assert probability[heard, 1].mean() == pytest.approx(truth[heard].mean(), abs=0.01)
+    assert point.threshold_ == best_f1_threshold(truth == 1, probability[:, 1])
+    counts = heard & np.concatenate([one.usable for one in left_out])
+    assert point.background_level_ == background_quantile(point.log_odds(scores[counts]))
+    assert point.left_out_["recording"].tolist() == np.repeat(np.arange(4), 60).tolist()
+    assert point.adapt(scores[counts], truth[counts] == 1).level_ == annotated_level(
+        point.log_odds(scores[counts]), truth[counts] == 1
+    )
+
+
+def test_operating_point_of_recordings_with_labels(rng):
+    left_out = list(_left_out(rng, annotations=None))
+    for one in left_out[::2]:
+        one.truth[:], one.scores[:] = 0, rng.normal(size=(60, 1))
+    point = OperatingPoint(np.array([0, 1]), CRYING, min_duration=2.0).fit(left_out)
+    assert point.left_out_["score"].shape == (4,)
+    assert point.left_out_["crying"].tolist() == [False, True, False, True]
+
+
+def test_scores_that_fall_with_crying_stay_uncalibrated(rng):
+    with pytest.warns(UserWarning, match="did not score crying above the rest"):
+        point = OperatingPoint(np.array([0, 1]), CRYING).fit(list(_left_out(rng, slope=-2.0)))
+    assert point.calibrator_ is None
+    np.testing.assert_array_equal(point.log_odds(np.array([[1.5]])), [1.5])
+
+
+def test_a_class_without_a_second_cannot_be_calibrated(rng):
+    left_out = list(_left_out(rng))
+    for one in left_out:
+        one.truth[:] = 0
+    with pytest.raises(ValueError, match=r"No second is \[1\]"):
+        OperatingPoint(np.array([0, 1]), CRYING).fit(left_out)
+
+
+def test_a_given_threshold(rng):
+    point = OperatingPoint(np.array(["cry", "no"]), Roles([0], 0, 1)).fix(0.3)
+    assert (point.threshold_, point.calibrator_, point.left_out_) == (0.3, None, None)
+    np.testing.assert_allclose(point.predict_proba(np.array([[np.log(3)]])), [[0.25, 0.75]])
