@@ -79,48 +79,33 @@ def windows_in_open_seconds(start, n_timepoints, sr, is_open):
 
 
 def stream(windower, X, *, gate=None, on_error="raise", progress=None):
-    """Cut recordings into windows, block by block.
+    """Cut recordings into windows, and yield them as blocks.
 
-    Parameters
-    ----------
-    windower : Windower
-        Fitted.
-    X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
-        Recordings.
-    gate : EnergyGate or None, default=None
-        Windows of seconds that it closes are left out.
-    on_error : {"raise", "skip"}, default="raise"
-        "skip" finishes a recording that cannot be read with its ``error`` set; discard the rows that it had so far.
-    progress : callable or None, default=None
-        Called with the seconds of sound that were read since the last call.
-
-    Yields
-    ------
-    Block
+    Windows of seconds that the ``gate`` closes are left out. ``on_error="skip"`` finishes a recording that cannot be
+    read with its ``error`` set; discard the rows that it had so far. ``progress`` is called with the seconds of sound
+    that were read since the last call.
     """
     if on_error == "raise":
         for item in X:  # check all headers before the work begins
             if isinstance(item, (str, os.PathLike)):
                 AudioFile(item, windower.sr, windower.channel).close()
-    short: list = []
-    total = 0
+    short: list = []  # whole recordings that wait for others, to be scored together
+    total = 0  # their timepoints
     limit = BLOCK_DURATION * windower.sr
     for number, item in enumerate(X):
         recording = Recording(number, name_of(item, number), windower.sr)
         try:
-            for sound, first, start in _stretches(windower, item, recording, gate, progress):
+            for stretch in _stretches(windower, item, recording, gate, progress):
                 at_end = recording.n_timepoints > 0
-                if at_end and first == 0:  # short: together with others
-                    if total + len(sound) > limit:
-                        yield _block(windower, short)
-                        short, total = [], 0
-                    short.append((recording, sound, first, start))
-                    total += max(len(sound), windower.window_length_)
-                    continue
-                if short:
+                is_whole = at_end and stretch[1] == 0
+                if short and (not is_whole or total + len(stretch[0]) > limit):
                     yield _block(windower, short)
                     short, total = [], 0
-                yield _block(windower, [(recording, sound, first, start)], finished=at_end)
+                if is_whole:
+                    short.append((recording, *stretch))
+                    total += max(len(stretch[0]), windower.window_length_)
+                else:
+                    yield _block(windower, [(recording, *stretch)], finished=at_end)
         except (OSError, ValueError) as error:
             if on_error == "raise":
                 raise
@@ -186,24 +171,10 @@ def _block(windower, stretches, finished=True):
 
 
 def score_recordings(scorer, windower, X, **options):
-    """Score the seconds of recordings, block by block.
+    """Score recordings block by block: yield each Recording with the scores of its seconds.
 
-    Parameters
-    ----------
-    scorer : SecondScorer
-        Scores windows, and pools them into seconds.
-    windower : Windower
-        Fitted.
-    X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
-        Recordings.
-    **options : object
-        See :func:`stream`.
-
-    Yields
-    ------
-    recording : Recording
-    scores : ndarray of shape (n_seconds, n_scores)
-        See :meth:`SecondScorer.pool`; empty if the recording could not be read.
+    Scores are those of :meth:`SecondScorer.pool`, none if the recording could not be read. For the options see
+    :func:`stream`.
     """
     waiting: dict = {}  # number of a recording -> starts and scores of its windows so far
     for block in stream(windower, X, **options):

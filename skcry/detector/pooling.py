@@ -10,24 +10,11 @@ EPSILON = 1e-12  # keeps log-odds finite
 
 
 class SecondScorer:
-    """Score windows by a fitted classifier, and pool the scores into scores of seconds.
+    """Score windows by a ``method`` of a fitted classifier, and pool the scores into scores of seconds.
 
-    Parameters
-    ----------
-    estimator : classifier
-        Fitted on windows.
-    method : {"predict_proba", "decision_function"}
-        Method that gives the scores, see :func:`response_method`.
-    n_scores : int
-        Number of scores of a second: 1 for two classes, else the number of classes.
-    window_length : int
-        Length of a window in timepoints.
-    sr : int
-        Sampling rate in Hz.
-    target_duration : float or None
-        Length of the middle of a window that its score describes, in seconds. None means all of it.
-    smooth_duration : int
-        Odd number of seconds that are averaged.
+    A second has ``n_scores``: 1 for two classes, else one per class. Windows have ``window_length`` timepoints at
+    ``sr`` Hz; their scores describe the ``target_duration`` seconds in their middle (None: all of them).
+    ``smooth_duration``, odd, is the number of seconds that are averaged.
     """
 
     def __init__(self, estimator, method, *, n_scores, window_length, sr, target_duration, smooth_duration):
@@ -45,25 +32,11 @@ class SecondScorer:
         return scores[:, None] if scores.ndim == 1 else scores
 
     def pool(self, scores, start, length, is_open=None):
-        """Pool the scores of one recording's windows.
+        """Pool the scores (n_windows, n_responses) of a recording's windows: log-odds or such, (n_seconds, n_scores).
 
-        Probabilities are averaged as probabilities, so that one certain window does not outweigh all others.
-
-        Parameters
-        ----------
-        scores : ndarray of shape (n_windows, n_responses)
-            From :meth:`score_windows`.
-        start : ndarray of int of shape (n_windows,)
-            Starts of the windows in timepoints, ascending.
-        length : int
-            Length of the recording in timepoints.
-        is_open : ndarray of bool of shape (n_seconds,) or None, default=None
-            Seconds that the gate leaves open. None means all.
-
-        Returns
-        -------
-        ndarray of shape (n_seconds, n_scores)
-            On the whole real line; NaN in closed seconds.
+        ``start`` of the windows and ``length`` of the recording are in timepoints. Seconds that are not in ``is_open``
+        (n_seconds,) get NaN. Probabilities are averaged as probabilities, so that one certain window does not outweigh
+        all others.
         """
         if len(start) == 0:
             return np.full((-(-length // self.sr), self.n_scores), np.nan)
@@ -86,23 +59,8 @@ def second_scores(scores, start, n_timepoints, length, sr):
     """Average the scores of overlapping windows over each second.
 
     A second gets the mean over the windows that cover any of it. If there is none (a dropped tail), it gets the score
-    of the nearest window.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_windows, n_scores)
-        Scores of one recording's windows.
-    start : ndarray of int of shape (n_windows,)
-        Starts of the windows in timepoints, ascending.
-    n_timepoints, length : int
-        Length of a window and of the recording, in timepoints.
-    sr : int
-        Sampling rate in Hz.
-
-    Returns
-    -------
-    ndarray of shape (n_seconds, n_scores)
-        ``n_seconds = ceil(length / sr)``.
+    of the nearest window. Times are in timepoints; ``scores`` has shape (n_windows, n_scores), the result (n_seconds,
+    n_scores) with ``n_seconds = ceil(length / sr)``.
     """
     second = np.arange(-(-length // sr)) * sr
     # Windows start in order, so those that cover a second are a run, and its sum is a difference of running sums.

@@ -267,24 +267,11 @@ def false_alarm_threshold(scores, true_events, durations, max_false_alarms, *, m
     end all events of a recording are one. So the search goes down in steps that grow by a constant factor, stops at the
     first threshold with too many, and halves the last step.
 
-    Parameters
-    ----------
-    scores : list of ndarray of shape (n_seconds,)
-        Scores of the seconds of each recording, in [0, 1]; 0 is never an alarm.
-    true_events : DataFrame of shape (n_true_events, 3)
-        From :func:`skcry.metrics.event_truth`, by place in the list.
-    durations : list of float
-        Length of each recording in seconds.
-    max_false_alarms : float
-        False alarms per hour.
-    merge_gap, min_duration : float
-        See :func:`skcry.events.find_events`.
+    ``scores`` holds those of the seconds of each recording (n_seconds,), in [0, 1] (0 is never an alarm);
+    ``true_events`` is from :func:`skcry.metrics.event_truth`, by place in that list; ``durations`` are in seconds.
 
-    Returns
-    -------
-    float
-        Halfway to the next lower score, so that rounding does not matter; just above the highest score if that one
-        already gives too many.
+    The threshold is halfway to the next lower score, so that rounding does not matter; just above the highest score if
+    that one already gives too many.
     """
     columns = ["onset", "offset"]
     true = {number: rows[columns].to_numpy() for number, rows in true_events.groupby("recording")}
