@@ -20,10 +20,10 @@ from .._compat import HasMethods, StrOptions, validate_params
 from .._progress import Progress
 from .._typing import PathLike
 from .._warnings import warn
-from ..datasets.folders import AUDIO_SUFFIXES, _check_columns, _read_table
+from ..datasets.folders import AUDIO_SUFFIXES, read_columns
 from ..detector import CryDetector
 from ..io.text_files import MAX_CELLS, atomic_path, read_table, read_text, shorten
-from ..summary import _start_times, summarize
+from ..summary import start_times, summarize
 from .workers import runs_here, spread
 
 # Recordings that libsndfile cannot read: better an error that says so than a file that nobody misses.
@@ -619,15 +619,14 @@ def report(
     name = ""
     if isinstance(start, (str, os.PathLike)):
         name = f"{Path(start).name}: "
-        table = _read_table(Path(start))
-        _check_columns(table, ["file", "start"], Path(start).name)
+        table = read_columns(Path(start), ["file", "start"])
         start = table.set_index("file")["start"]
     if by == "recording":
         start = None
     if start is not None:
         files = [file for file, _ in _readable(out)]
         try:
-            _start_times(start, files)  # complains of what is missing, and of zones that differ
+            start_times(start, files)  # complains of what is missing, and of zones that differ
         except ValueError as error:
             raise ValueError(f"{name}{error}") from None
     settings = _read_description(out)

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from .._compat import Interval, StrOptions, validate_params
 from ..events import as_annotations, coverage, find_events, merge
-from ..summary import HOUR, _blocks, _quote
+from ..summary import HOUR, blocks, quote
 from .seconds import ratio
 from .truth import as_items
 
@@ -232,7 +232,7 @@ def event_counts(
         missing = [recording for recording in recordings if recording not in hours]
         if missing:
             raise ValueError(
-                f"There are events in recording {_quote(missing[0])}, but durations are for {[*hours][:3]}... Add its "
+                f"There are events in recording {quote(missing[0])}, but durations are for {[*hours][:3]}... Add its "
                 "duration, or leave out its events."
             )
     criterion = {
@@ -350,7 +350,7 @@ def threshold_counts(
             f"timeline has {len(timeline)} seconds and columns {list(timeline.columns)}, but some seconds and 'score' "
             "are needed. With more than two classes name the one that counts: timeline.assign(score=timeline['cry'])."
         )
-    recordings, first, second = _blocks(timeline)
+    recordings, first, second = blocks(timeline)
     score = timeline["score"].to_numpy(dtype=float)
     durations = pd.Series(np.diff(first, append=len(score)), index=recordings)
     true = _as_events(true_events, "true_events")

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ..summary import _flags, summarize
+from ..summary import flags, summarize
 from .truth import check_same_seconds
 
 
@@ -57,7 +57,7 @@ def second_metrics(truth: ArrayLike, timeline: pd.DataFrame) -> pd.Series:
             "name the one that counts: timeline.assign(cry=timeline['label'] == 'cry', score=timeline['cry'])."
         )
     check_same_seconds(truth, timeline)
-    truth, cry = np.asarray(truth, dtype=bool), _flags(timeline, "cry")
+    truth, cry = np.asarray(truth, dtype=bool), flags(timeline, "cry")
     n, n_true, n_found = len(truth), truth.sum(), cry.sum()
     hit = (truth & cry).sum()
     recall, specificity = ratio(hit, n_true), ratio((~truth & ~cry).sum(), n - n_true)

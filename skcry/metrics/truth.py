@@ -12,7 +12,7 @@ import pandas as pd
 from .._compat import Interval, validate_params
 from .._typing import Annotations, Labels
 from ..events import LabelMap, class_intervals, classify, merge
-from ..summary import _blocks, _quote
+from ..summary import blocks, quote
 
 _LABELS = [str, tuple, list]
 _SECONDS = [Interval(Real, 0, None, closed="left")]
@@ -43,7 +43,7 @@ def _of_recordings(values, recordings, name):
     missing = [key for key in keys if key not in items]
     if missing:
         raise ValueError(
-            f"{name}: nothing for recording {_quote(missing[0])} ({len(missing)} of {len(recordings)} recordings of "
+            f"{name}: nothing for recording {quote(missing[0])} ({len(missing)} of {len(recordings)} recordings of "
             "the timeline). Add it (an empty list where nothing was heard), or leave the recording out."
         )
     return [items[key] for key in keys]
@@ -110,7 +110,7 @@ def second_truth(
     >>> second_truth([[(0.8, 2.5)]], pd.DataFrame(index=index)).to_list()
     [False, True, True, False]
     """
-    recordings, first, second = _blocks(timeline)
+    recordings, first, second = blocks(timeline)
     ends = [*first[1:], len(timeline)]
     known = _of_recordings(annotations, recordings, "annotations")
     lengths = [None] * len(recordings)
@@ -120,7 +120,7 @@ def second_truth(
     for recording, begin, end, table, duration in zip(recordings, first, ends, known, lengths, strict=False):
         onset = second[begin:end].astype(float)
         duration = onset[-1] + 1 if duration is None else float(duration)
-        bouts = _bouts(table, label_map, merge_gap, duration, f"annotations of recording {_quote(recording)}")
+        bouts = _bouts(table, label_map, merge_gap, duration, f"annotations of recording {quote(recording)}")
         truth[begin:end], _ = classify(bouts, LabelMap(), onset, onset + 1, min_overlap=min_overlap, duration=duration)
     return pd.Series(truth, index=timeline.index, name="truth")
 
@@ -170,7 +170,7 @@ def event_truth(
     rows = [
         (recording, *bout)
         for recording, table in as_items(annotations, "annotations").items()
-        for bout in _bouts(table, label_map, merge_gap, name=f"annotations of recording {_quote(recording)}")
+        for bout in _bouts(table, label_map, merge_gap, name=f"annotations of recording {quote(recording)}")
     ]
     table = pd.DataFrame(rows, columns=["recording", "onset", "offset"])
     return table if rows else table.astype({"recording": int, "onset": float, "offset": float})

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from .._typing import Axes, PathLike
-from ..summary import HOUR, _as_time
+from ..summary import HOUR, as_time
 from .common import (
     GREY,
     PALE,
@@ -143,7 +143,7 @@ class DayDisplay:
             As :meth:`skcry.CryDetector.timeline`.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        start = None if start is None else _as_time(start, "to draw")
+        start = None if start is None else as_time(start, "to draw")
         _, found = score_recording(detector, recording)
         about = {"threshold": found.threshold, "name": name_recording(recording) if name is None else name}
         return cls.from_predictions(found.timeline, found.events, start=start, **about, ax=ax, **kwargs)
@@ -194,7 +194,7 @@ class DayDisplay:
         check_matplotlib(f"{cls.__name__}.from_predictions")
         timeline, recording = one_timeline(timeline)
         events = one_table(events, recording)
-        start = None if start is None else _as_time(start, "to draw")
+        start = None if start is None else as_time(start, "to draw")
         return cls(timeline, events=events, start=start, threshold=threshold, name=name).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
