@@ -71,16 +71,16 @@ def as_annotations(
         table = annotations.rename(columns=lambda column: COLUMN_NAMES.get(str(column).lower(), str(column).lower()))
         if not table.columns.is_unique:
             raise ValueError(
-                f"{name}: columns {list(annotations.columns)!s:.300} name a time or label twice. Drop one of them."
+                f"{name}: columns {list(annotations.columns)!s:.100} name a time or label twice. Drop one of them."
             )
         if not {"onset", "offset"} <= set(table.columns):
             raise ValueError(
-                f"{name}: the columns are {list(annotations.columns)!s:.300}, but 'onset' and 'offset' (or 'start' and "
+                f"{name}: the columns are {list(annotations.columns)!s:.100}, but 'onset' and 'offset' (or 'start' and "
                 "'end') are needed, and 'label' for labels other than 'cry'. Rename the columns."
             )
         if "label" not in table and len(table.columns) > 2:
             raise ValueError(
-                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.300}. "
+                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.100}. "
                 "Rename the one that holds the labels; drop the others if every row means crying."
             )
         table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]]
@@ -201,7 +201,7 @@ class LabelMap:
                 raise ValueError(
                     f"{name}: label {unknown[0]!r} is neither in positive={self.positive} nor in "
                     f"negative={self.negative}. Add it to one of them, or pass negative=None to count all others as "
-                    f"negative. Unknown labels: {unknown}."
+                    f"negative. Unknown labels: {unknown!s:.100}."
                 )
         return [int(label in self.positive) for label in labels]
 

@@ -81,7 +81,7 @@ def _load_groups(path, names, faults):
 def _as_array(column):
     """Return a column as array, of int if all its texts are integers."""
     values = np.array(column.tolist())
-    if values.dtype.kind == "U" and all(value.lstrip("-").isdecimal() for value in values):
+    if values.dtype.kind == "U" and all(value.removeprefix("-").isdecimal() for value in values):
         return values.astype(int)
     return values
 
