@@ -244,7 +244,7 @@ def test_faulty_kinds_of_input(tmp_path, X):
         Windower().fit_transform([tmp_path])
     with pytest.raises(ValueError, match="groups has shape"):
         Windower().fit_transform([np.zeros(10)] * 2, groups=[1])
-    with pytest.raises(ValueError, match="shorter than one timepoint"):
+    with pytest.raises(ValueError, match="hop_duration=1e-09 s is 0 timepoints at sr=16000 Hz"):
         Windower(hop_duration=1e-9).fit([np.zeros(10)])
 
 
