@@ -19,6 +19,7 @@ def run(script, *arguments):
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are those of Linux")
 def test_a_sample_of_mutations():
     found = run("fuzz.py", "--quick", "--mutations", "300")
@@ -27,6 +28,7 @@ def test_a_sample_of_mutations():
     assert ": 0 failures" in found.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process is killed by a signal")
 def test_a_few_kills():
     found = run("kill_restart.py", "--kills", "5", "--files", "20", "--jobs", "1")
