@@ -72,7 +72,8 @@ def test_recordings_found_through_links_and_dots(quick_detector, day, tmp_path):
     assert everything_but(tmp_path, "results") == before
     assert len(read_timelines(tmp_path / "results")) == 20
     with pytest.warns(UserWarning, match="silence"):  # a link to a folder is not searched
-        assert detect_files(quick_detector, day.parent, tmp_path / "second")["file"].tolist() == ["link.wav", "monday.wav"]
+        manifest = detect_files(quick_detector, day.parent, tmp_path / "second")
+    assert manifest["file"].tolist() == ["link.wav", "monday.wav"]
 
 
 def test_a_link_among_the_results_is_not_followed(quick_detector, day, tmp_path):
