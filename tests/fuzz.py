@@ -27,9 +27,10 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from skcry import files
 from skcry.datasets import load_annotated, load_clips
 from skcry.excerpts import draw_excerpts
-from skcry.files import detect as batch
+from skcry.files.manifest import as_manifest
 from skcry.io import read_annotations, read_audio, read_its_clock, write_annotations
 from skcry.io.annotations import FORMATS
 from skcry.io.audio import AudioFile
@@ -80,12 +81,12 @@ def _read_elan(path):
 
 
 def _read_results(path):
-    batch.read_timelines(path.parent)
-    batch.report(path.parent, by="hour")
+    files.read_timelines(path.parent)
+    files.report(path.parent, by="hour")
 
 
 def _read_start(path):
-    batch.report(path.parent, by="hour", start=path)
+    files.report(path.parent, by="hour", start=path)
 
 
 def _load_folder(path):
@@ -116,7 +117,7 @@ def _results():
     timeline = "second,score,cry,usable\n" + "".join(f"{i},0.{i},{i > 4},True\n" for i in range(10))
     row = {"status": "ok", "duration": 10.0, "cry_duration": 5.0, "n_bouts": 1, "usable": 1.0, "message": ""}
     row |= {"n_bytes": 1000, "modified": 10**18, "source": "/elsewhere/a.wav"}
-    manifest = batch._as_manifest([{"file": name, **row} for name in ("a.wav", "b/ü.wav")])
+    manifest = as_manifest([{"file": name, **row} for name in ("a.wav", "b/ü.wav")])
     return {
         "manifest.csv": manifest.to_csv(index=False).encode(),
         "detector.json": b'{"threshold": 0.5, "merge_gap": 5.0, "min_duration": 5.0, "probe": [[0.1, 0.9]]}',

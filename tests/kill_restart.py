@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 
 from skcry import CryDetector, StatFeatures, detect_files, read_timelines
 from skcry.datasets import make_cry_recordings
-from skcry.files.detect import MANIFEST
+from skcry.files.manifest import MANIFEST
 
 
 def make_detector(**options):
