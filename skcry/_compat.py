@@ -9,6 +9,10 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+# joblib 1.6 waits forever for a task that killed its dask worker, so tasks are submitted to dask directly. Public
+# alternative: none that tells which backend is active; `joblib.effective_n_jobs` tells the number of workers only.
+from joblib.parallel import get_active_backend
+
 # Public alternative: none that checks matplotlib with scikit-learn's message.
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
@@ -65,6 +69,12 @@ except ImportError:  # scikit-learn < 1.9
             return _Unheard()
 
 
+def dask_backend():
+    """Return joblib's backend for dask if `joblib.parallel_config` chose it, else None."""
+    backend = get_active_backend()[0]
+    return backend if hasattr(backend, "client") else None
+
+
 @contextlib.contextmanager
 def task(parent, owner, name, estimator=None):
     """Tell callbacks of a part of a fit; an estimator that is fitted within tells of its own parts below it.
@@ -102,6 +112,7 @@ __all__ = [
     "check_n_features",
     "check_sample_weight",
     "check_y",
+    "dask_backend",
     "fit_context",
     "task",
     "validate_params",
