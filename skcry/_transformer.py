@@ -9,7 +9,6 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from ._base import BaseEstimator
-from ._compat import check_feature_names, check_n_features
 from .io.audio import DEFAULT_SR, as_floating, check_clips
 from .windows import Windows
 
@@ -34,8 +33,7 @@ class SoundTransformer(TransformerMixin, BaseEstimator):
                     "it before the spectrogram."
                 )
             check_some(self, X)
-            check_feature_names(self, X, reset=reset)
-            check_n_features(self, X, reset=reset)
+            validate_data(self, X, reset=reset, skip_check_array=True)
         else:
             check_clips(X)
             X = np.asarray(X) if isinstance(X, (list, tuple)) else X

@@ -1,9 +1,10 @@
 """What the displays share: matplotlib when it is there, colours, tables of one recording, an axis of time."""
 
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 
-from .._compat import check_matplotlib_support
 from ..metrics.scorers import the_detector
 
 # Colours that the colour-blind tell apart (Okabe & Ito, 2008). What stands for truth is blue and what was detected
@@ -17,11 +18,11 @@ MAX_TICKS = 11
 
 
 def check_matplotlib(caller_name):
-    """Raise scikit-learn's error if matplotlib is missing, with what installs it for this package."""
+    """Raise an error that says what to install if matplotlib is missing."""
     try:
-        check_matplotlib_support(caller_name)
+        import_module("matplotlib")
     except ImportError as error:
-        raise ImportError(f"{error}, or a version that fits with `pip install 'skcry[plot]'`.") from error
+        raise ImportError(f"{caller_name} requires matplotlib. Install it with `pip install 'skcry[plot]'`.") from error
 
 
 def new_axes(ax, width, height):
