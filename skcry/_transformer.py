@@ -10,7 +10,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from ._base import BaseEstimator
-from ._compat import check_feature_names, check_n_features, fit_context
+from ._compat import fit_context
 from .io.audio import DEFAULT_SR, as_floating, check_clips
 from .windows import Windows
 
@@ -62,8 +62,7 @@ class SoundTransformer(TransformerMixin, BaseEstimator):
                     "before the spectrogram."
                 )
             check_some(self, X)
-            check_feature_names(self, X, reset=reset)
-            check_n_features(self, X, reset=reset)
+            validate_data(self, X, reset=reset, skip_check_array=True)
         else:
             check_clips(X)
             X = np.asarray(X) if isinstance(X, (list, tuple)) else X

@@ -1,9 +1,10 @@
 """Shared parts of the displays: import of matplotlib, colours, tables of one recording, axis of time."""
 
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 
-from .._compat import check_matplotlib_support
 from ..events import find_events
 from ..metrics.scorers import the_detector
 from ..metrics.truth import check_scored
@@ -18,11 +19,11 @@ MAX_TICKS = 11
 
 
 def check_matplotlib(caller_name):
-    """Raise scikit-learn's error if matplotlib is missing, with the command that installs it for this package."""
+    """Raise an error that says what to install if matplotlib is missing."""
     try:
-        check_matplotlib_support(caller_name)
+        import_module("matplotlib")
     except ImportError as error:
-        raise ImportError(f"{error}, or a suitable version with `pip install 'skcry[plot]'`.") from error
+        raise ImportError(f"{caller_name} requires matplotlib. Install it with `pip install 'skcry[plot]'`.") from error
 
 
 def new_axes(ax, width, height):
