@@ -1,1 +1,1 @@
-"""How fast, and how much memory: see ``python -m benchmarks --help``."""
+"""Benchmarks of speed and memory: see ``python -m benchmarks --help``."""

@@ -1,24 +1,24 @@
-"""Accuracy of pipelines on infants that they were not trained on, what they cost, and what a leak would have claimed.
+"""Accuracy and cost of pipelines on left-out infants, and the effect of a leak.
 
     python benchmarks/bench_accuracy.py --data FOLDER [--clips clips.csv] [--pipelines NAME ...] [--quick]
                                         [--wav2vec2 MODEL_OR_FOLDER] [--out FILE.md]
 
-FOLDER holds annotated recordings (``load_annotated``; infants from its groups.csv, else every recording is one), and
-clips.csv the columns file, label and source (``load_clips``; label 1 is crying). It prints a markdown table for each, a
-row per pipeline, trained and scored with whole groups left out: two groups of FOLDER at a time (more where that would
-make above ten folds), and the sources of clips in five folds. Predictions of all folds are pooled; intervals cover 90 %
-by bootstrap over groups.
+FOLDER contains annotated recordings (``load_annotated``; groups are infants from its groups.csv, else recordings).
+clips.csv has the columns file, label and source (``load_clips``; label 1 is crying). The script prints a markdown table
+for each, with a row per pipeline. Pipelines are scored on whole groups that are left out of training: two groups of
+FOLDER at a time (more if that gives above ten folds), and the sources of clips in five folds. Predictions of all folds
+are pooled; intervals cover 90 % by bootstrap over groups.
 
-- Average precision, best F1 and ROC AUC are of the scores of seconds (of clips); F1, kappa, event F1 and the error in
-  cry minutes per hour (mean over recordings) of the decisions at the threshold that was learned in training.
-- "Recall at 2/h" is the share of cry events found at the best threshold with at most two false alarms per hour; Brier
-  score and expected calibration error (ECE, ten bins of equal width) take the scores as probabilities.
-- Training (per fold) and prediction (per hour of sound) are timed on this machine; all else is the same each time.
+- Average precision, best F1 and ROC AUC use the scores of seconds (of clips). F1, kappa, event F1 and the error in cry
+  minutes per hour (mean over recordings) use the threshold that was learned in training.
+- "Recall at 2/h" is the share of cry events found at the best threshold with at most two false alarms per hour. Brier
+  score and expected calibration error (ECE, ten bins of equal width) treat the scores as probabilities.
+- Times of training (per fold) and prediction (per hour of sound) depend on the machine; all else is reproducible.
 
-``--quick`` trains once per fold, not four times: the threshold is 0.5, and scores are not calibrated. "energy" is a
-baseline: of each second the energy above 350 Hz, which a logistic function makes a probability. Below the first table,
-windows of the fast pipeline (without ``--quick`` also of the default one) are split without regard to groups and with
-it: what the first has more is a leak. Asserts that trained pipelines rank better than chance.
+``--quick`` trains once per fold instead of four times: the threshold is 0.5, and scores are not calibrated. "energy" is
+a baseline: the logistic function of the energy above 350 Hz in each second. Below the first table, the fast pipeline
+(without ``--quick`` also the default one) is scored on windows with splits that ignore groups and with splits by group:
+the difference is the leak. The script asserts that trained pipelines rank better than chance.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from skcry.datasets import load_annotated, load_clips
 from skcry.events import find_events
 
 SR, RATE = 16000, 2.0  # Hz; false alarms per hour
-RULES = {"merge_gap": 5.0, "min_duration": 5.0}  # seconds, of detectors and all that is counted of them
+RULES = {"merge_gap": 5.0, "min_duration": 5.0}  # seconds, for detectors and event metrics
 INTERVALS = ("average precision", "best F1")
 DECIMALS = {"training (s/fold)": 1, "prediction (s/h)": 1, "pickle (MB)": 2, "error (min/h)": 2}
 
@@ -69,11 +69,11 @@ PIPELINES = {
 
 
 def make_detector(name, options, **about):
-    """Build the detector of that name; energy is of one second, since more around it is no help."""
+    """Build the detector of that name; the windows of "energy" are one second, since more context does not help."""
     estimator = clone(PIPELINES[name])
     if name == "wav2vec2+boosting":
         estimator.set_params(features__wav2vec2__model=options.wav2vec2)
-    if "frames" not in name:  # what describes a window as a whole is labelled as a whole
+    if "frames" not in name:  # features of whole windows need labels of whole windows
         about["target_duration"] = None
     about |= {"windower": Windower(1.0, 1.0) if name == "energy" else None, "random_state": 0, **RULES}
     return CryDetector(estimator, threshold=0.5 if options.quick else "cv", **about)
@@ -89,7 +89,7 @@ def best_f1(truth, score):
 
 
 def row_scores(truth, table, groups):
-    """Compare ``score`` and ``cry`` of rows, seconds or clips alike, with the truth."""
+    """Compare ``score`` and ``cry`` of the rows, seconds or clips, with the truth."""
     values, numbers, rows = metrics.second_metrics(truth, table), {}, (np.asarray(truth), table["score"].to_numpy())
     for name, metric in zip(INTERVALS, (average_precision, best_f1), strict=True):
         numbers[name] = (metric(*rows), *metrics.bootstrap_interval(metric, *rows, groups=groups, random_state=0))
@@ -97,7 +97,7 @@ def row_scores(truth, table, groups):
 
 
 def event_scores(annotations, timeline, durations):
-    """Compare events, and minutes of crying, with the truth."""
+    """Compare events and minutes of crying with the truth."""
     true = metrics.event_truth(annotations, merge_gap=RULES["merge_gap"])
     seconds = timeline["cry"].groupby(level="recording")
     found = {name: find_events(cry.to_numpy(), **RULES, duration=durations[name]) for name, cry in seconds}
@@ -111,7 +111,7 @@ def event_scores(annotations, timeline, durations):
 
 
 def calibration_error(truth, score, n_bins=10):
-    """Mean distance of score and share of crying over bins of equal width, each by its number of rows."""
+    """Return the expected calibration error, with bins of equal width."""
     place = np.minimum((score * n_bins).astype(int), n_bins - 1)
     return np.abs(np.bincount(place, weights=score - truth)).sum() / len(score)
 
@@ -121,7 +121,7 @@ def cell(column, value):
 
 
 def group_splits(groups):
-    """Leave out two groups at a time, or more where that would be above ten folds; neighbours stay together."""
+    """Leave out two neighbouring groups at a time, or more if that gives above ten folds."""
     names, code = np.unique(groups, return_inverse=True)
     if len(names) < 2:
         raise SystemExit(f"Only {len(names)} group: at least 2 are needed to leave one out. Add recordings.")
@@ -130,7 +130,7 @@ def group_splits(groups):
 
 
 def predict_held_out(detector, data, y, splits, score):
-    """Fit and score fold by fold; return the tables that ``score(fitted, test)`` gives as one, and the costs."""
+    """Fit and score fold by fold; return the joined tables of ``score(fitted, test)``, and the costs."""
     tables, fit_time, predict_time, n_timepoints = [], 0.0, 0.0, 0
     for train, test in splits:
         began = time.perf_counter()
@@ -148,7 +148,7 @@ def predict_held_out(detector, data, y, splits, score):
 
 
 def evaluate_seconds(detector, data, splits):
-    """Score a detector on seconds and events of the recordings that were left out."""
+    """Score a detector on seconds and events of left-out recordings."""
 
     def score(fitted, test):
         timeline = fitted.timeline([data.recordings[i] for i in test])
@@ -166,7 +166,7 @@ def evaluate_seconds(detector, data, splits):
 
 
 def evaluate_clips(detector, data, splits):
-    """Score a detector on the clips that were left out, each as a whole."""
+    """Score a detector on whole left-out clips."""
 
     def score(fitted, test):
         scores = fitted.predict_proba([data.recordings[i] for i in test])[:, fitted.positive_index_]
@@ -178,16 +178,16 @@ def evaluate_clips(detector, data, splits):
 
 
 def leak(name, data, splits):
-    """Say what an ungrouped split of windows would have claimed for a pipeline."""
+    """Return a sentence on the score of a pipeline with ungrouped and with grouped splits of windows."""
     windows = Windower().fit_transform(data.recordings, groups=data.groups)
     y = windows.label(data.annotations, target_duration=1.0)
     grouped = [tuple(np.flatnonzero(np.isin(windows.recording, part)) for part in split) for split in splits]
-    claimed, honest = (
+    leaky, correct = (
         average_precision_score(y, cross_val_predict(PIPELINES[name], windows, y, cv=cv, method="decision_function"))
         for cv in (KFold(len(splits), shuffle=True, random_state=0), grouped)
     )
-    scores = f"{claimed:.3f} by a shuffled KFold, {honest:.3f} with whole groups left out"
-    return f"{name}, average precision of windows: {scores}; {claimed - honest:+.3f} by the leak."
+    scores = f"{leaky:.3f} by a shuffled KFold, {correct:.3f} with whole groups left out"
+    return f"{name}, average precision of windows: {scores}; {leaky - correct:+.3f} by the leak."
 
 
 def parse(arguments):
@@ -195,7 +195,7 @@ def parse(arguments):
     parser.add_argument("--data", help="folder of annotated recordings")
     parser.add_argument("--clips", help="CSV of clips with columns file, label, source")
     parser.add_argument("--pipelines", nargs="+", choices=list(PIPELINES), metavar="NAME", help=", ".join(PIPELINES))
-    parser.add_argument("--quick", action="store_true", help="one training a fold: threshold 0.5, not a learned one")
+    parser.add_argument("--quick", action="store_true", help="train once per fold, with threshold 0.5")
     parser.add_argument("--wav2vec2", help="name or folder of the model for wav2vec2+boosting")
     parser.add_argument("--out", type=Path, help="markdown file to write the tables to")
     options = parser.parse_args(arguments)
@@ -210,7 +210,7 @@ def parse(arguments):
 
 
 def make_table(title, options, evaluate, data, splits, write, **about):
-    """Write a table, row by row; return its numbers by pipeline, and the share of crying."""
+    """Write a table row by row; return its numbers by pipeline, and the share of crying."""
     rows, groups, sound = {}, len(np.unique(data.groups)), sum(map(len, data.recordings)) / SR / 60
     write(f"\n{title}: {len(data.recordings)} of {groups} groups, {sound:.0f} minutes, {len(splits)} folds.\n")
     for name in options.pipelines:
@@ -219,7 +219,7 @@ def make_table(title, options, evaluate, data, splits, write, **about):
             columns = ["pipeline", *(column + " [90 %]" * (column in INTERVALS) for column in rows[name])]
             write(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
         write(f"| {' | '.join([name, *(cell(*pair) for pair in rows[name].items())])} |")
-    write(f"\n{chance:.1%} are crying: the average precision of chance.")
+    write(f"\n{chance:.1%} are crying, which is the average precision of random scores.")
     return rows, chance
 
 

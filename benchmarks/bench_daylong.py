@@ -1,8 +1,8 @@
-"""Hours of audio per minute of computing, and memory, for recordings of 1, 4 and 16 hours.
+"""Hours of audio per minute of computing, and peak memory, for recordings of 1, 4 and 16 hours.
 
-Trains a small detector on synthetic recordings, makes files of 1, 4 and 16 hours (16-bit FLAC, crying among noise),
-and detects crying in each of them in a process of its own, whose peak of resident memory is read at its end. Asserts
-what it claims: below 1.5 GiB at 16 hours, within 10 % of that at 1 hour, time in proportion to length within 25 %.
+The script trains a small detector on synthetic recordings, and makes files of 1, 4 and 16 hours (16-bit FLAC, crying
+among noise). It detects crying in each file in a separate process and reads its peak resident memory. It asserts that
+memory is below 1.5 GiB at 16 hours and within 10 % of that at 1 hour, and time proportional to length within 25 %.
 
     python benchmarks/bench_daylong.py [--hours 1 4 16] [--gate] [--threads 2]
 
@@ -46,7 +46,7 @@ def train(gate):
 
 
 def write_day(path, hours):
-    """Write a day: a minute of crying in the first of every ten, otherwise faint noise; never held in memory."""
+    """Write a day of faint noise, with crying in one of every ten minutes, minute by minute."""
     crying = make_cry_recordings(4, duration=60, random_state=1)[0]
     rng = np.random.default_rng(0)
     with soundfile.SoundFile(path, "w", SR, 1, "PCM_16") as file:

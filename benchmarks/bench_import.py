@@ -1,6 +1,6 @@
-"""Is ``import skcry`` quick? Compares it with ``import sklearn``, each in new processes, in turn.
+"""Time of ``import skcry`` compared with ``import sklearn``, each in new processes, in turn.
 
-Run: ``python benchmarks/bench_import.py``. Asserts that the median takes less than 1.5 times that of scikit-learn.
+Run: ``python benchmarks/bench_import.py``. Asserts that the median is less than 1.5 times that of scikit-learn.
 """
 
 import subprocess

@@ -1,20 +1,24 @@
-"""What spreading recordings over workers costs, and what follows for 10,000 hours on 100 of them.
+"""Overhead of parallel workers, and an estimate for 10,000 hours on 100 workers.
 
     python benchmarks/bench_scaling.py [--quick]
 
-``detect_files`` goes through synthetic recordings with a quick detector: in this process, with 2 workers of loky (one
-would be this process), and with 1 and 2 of dask. Workers have started and imported everything before the clock runs. It
-prints a markdown table, what is pickled for each recording, and what an empty task costs. It fails where results
-differ, a task carries more than 10 kB to its worker (it names a recording, rather than hold it) or, but for
-``--quick``, an empty task takes 100 ms or more. It claims no speed: that depends on who else is at work.
+``detect_files`` detects crying in synthetic recordings with a quick detector: in this process, with 2 workers of loky
+(1 would be this process), and with 1 and 2 workers of dask. Timing begins after the workers have started and imported
+skcry. The script prints a markdown table, the pickled size of each recording's task and result, and the time of an
+empty task. It fails if results differ, if a task is larger than 10 kB (it contains the path of a recording, not its
+sound) or, without ``--quick``, if an empty task takes 100 ms or more. It does not assert a speed, which depends on the
+load.
 
-The model of a cluster: tasks of one hour; each takes ``NETWORK`` seconds of a core, what the default detector took in
-``bench_daylong.py`` (pass your own as ``--seconds-per-hour``), 100 workers of one core that are as fast as this one, a
-shared folder that is as fast for all of them, and the parent, which alone dispatches, unpacks and writes, one task
-after the other. What takes longer, workers or parent, decides. Not modelled: failures, and a shared folder that is the
-limit.
+The model of a cluster assumes:
 
-On 23 November 2026, on 2 cores. The quick detector takes so little that starting, sending and reading weigh much:
+- tasks of one hour, each ``NETWORK`` seconds of one core, as measured for the default detector by ``bench_daylong.py``
+  (or your value of ``--seconds-per-hour``);
+- 100 workers of one core, as fast as this one, with equally fast access to a shared folder;
+- one parent process that dispatches, unpacks and writes, one task after the other.
+
+The slower of both, workers or parent, determines the time. Failures and the bandwidth of the folder are not modelled.
+
+On 23 November 2026, on 2 cores. Scoring takes little time here, so starting, sending and reading are a large part:
 
 | workers | seconds per hour of sound | faster than here | empty task |
 |---|---|---|---|
@@ -23,12 +27,14 @@ On 23 November 2026, on 2 cores. The quick detector takes so little that startin
 | 1 dask | 1.34 | 1.08 | 8.8 ms |
 | 2 dask | 1.18 | 1.22 | 5.3 ms |
 
-Sent 0.2 kB a recording, and 3 kB of detector once a worker; returned 71 kB an hour of sound, written in 11 ms. Model,
-at 13 s an hour: workers 22 min, parent 3 min; the parent keeps up with 779 workers, and takes in 0.7 GB.
+Sent 0.2 kB per recording, and 3 kB of detector per worker; returned 71 kB per hour of sound, written in 11 ms. Model,
+at 13 s per hour: workers 22 min, parent 3 min; the parent can serve 779 workers, and receives 0.7 GB.
 """
 
 import argparse
+import os
 import pickle
+import platform
 import tempfile
 import time
 from contextlib import contextmanager, nullcontext
@@ -38,17 +44,16 @@ import joblib
 import numpy as np
 import pandas as pd
 import soundfile
-from joblib.externals.loky.backend.reduction import dumps
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcry import CryDetector, StatFeatures, detect_files
 from skcry.datasets import make_cry_recordings
 from skcry.files.detect import _detect_one, _write_results
-from skcry.files.workers import _process, _work, spread
+from skcry.files.workers import _work, spread
 
 SR = 16000
-NETWORK = 13.0  # seconds of one core for an hour of sound: what the default takes by bench_daylong.py, on two threads
+NETWORK = 13.0  # seconds of one core for an hour of sound, default detector, by bench_daylong.py on two threads
 HOURS, WORKERS = 10_000, 100
 
 
@@ -67,7 +72,7 @@ def write_recordings(folder, n_files, duration):
 
 @contextmanager
 def workers(backend, number):
-    """Start workers that tasks go to."""
+    """Start workers of a backend of joblib."""
     if backend == "dask":
         from distributed import Client, LocalCluster
 
@@ -82,21 +87,21 @@ def workers(backend, number):
             yield
 
 
-def nothing(shared):
+def nothing(shared, task):
     return 0
 
 
 def overhead(n_tasks):
-    """Seconds from one empty task to the next."""
+    """Return the seconds per empty task."""
     began = time.perf_counter()
-    assert len(dict(spread(nothing, None, {str(i): () for i in range(n_tasks)}))) == n_tasks
+    assert len(dict(spread(nothing, None, range(n_tasks)))) == n_tasks
     return (time.perf_counter() - began) / n_tasks
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="short recordings, for a test of this script")
-    parser.add_argument("--seconds-per-hour", type=float, default=NETWORK, help="of a core, in the model")
+    parser.add_argument("--quick", action="store_true", help="short recordings, to test this script")
+    parser.add_argument("--seconds-per-hour", type=float, default=NETWORK, help="of one core, in the model")
     options = parser.parse_args(arguments)
     n_files, duration, n_tasks = (4, 30, 10) if options.quick else (8, 1800, 300)
     hours = n_files * duration / 3600
@@ -107,13 +112,12 @@ def main(arguments=None):
         write_recordings(days, n_files, duration)
         path = days / "000.wav"
 
-        about = (detector, (path, path.name), _process())
-        there = len(dumps((_work, path.name, _detect_one, "", "", *about[1:])))
-        row, found = _detect_one(detector, path, path.name)
-        back = len(pickle.dumps((row, found))) / duration * 3600
+        there = len(pickle.dumps((_work, path, _detect_one, (platform.node(), os.getpid()))))
+        state, found = _detect_one(detector, path)
+        back = len(pickle.dumps((state, found))) / duration * 3600
         began = time.perf_counter()
-        pickle.loads(pickle.dumps((row, found)))
-        _write_results(row, found, Path(folder, "written"))
+        pickle.loads(pickle.dumps((state, found)))
+        _write_results(Path(folder, "written"), path.name, path, state, found)
         parent = (time.perf_counter() - began) / duration * 3600
 
         print("| workers | seconds per hour of sound | faster than here | empty task |\n|---|---|---|---|")
@@ -132,18 +136,24 @@ def main(arguments=None):
             cost = f"{1000 * empty[backend, number]:.1f} ms" if backend != "here" else "-"
             print(f"| {number} {backend} | {took / hours:.2f} | {here / took:.2f} | {cost} |", flush=True)
 
-    size = len(dumps(detector))
+    size = len(pickle.dumps(detector))
+    began = time.perf_counter()
+    pickle.loads(pickle.dumps(detector))
+    unpickling = time.perf_counter() - began
     slowest = max(value for key, value in empty.items() if key[1] == 2)
-    print(f"Sent      {there / 1e3:.1f} kB a recording; {size / 1e3:.0f} kB of detector, once a worker")
-    print(f"Returned  {back / 1e3:.0f} kB an hour of sound; written in {1000 * parent:.0f} ms")
-    assert there < 10_000, f"A task carries {there} bytes."
+    print(
+        f"Sent      {there / 1e3:.1f} kB per recording; {size / 1e3:.0f} kB of detector, unpickled in "
+        f"{1000 * unpickling:.1f} ms"
+    )
+    print(f"Returned  {back / 1e3:.0f} kB per hour of sound; written in {1000 * parent:.0f} ms")
+    assert there < 10_000, f"A task has {there} bytes."
     assert options.quick or slowest < 0.1, f"An empty task takes {slowest:.3f} s."
     at_workers = HOURS * (options.seconds_per_hour + slowest) / WORKERS
     at_parent = HOURS * (slowest + parent)
     keeps_up = options.seconds_per_hour / (slowest + parent)
-    print(f"Model     {HOURS} h, {WORKERS} workers, {options.seconds_per_hour:g} s an hour of sound:")
-    print(f"          workers {at_workers / 60:.0f} min, parent {at_parent / 60:.0f} min; the longer one counts")
-    print(f"          the parent keeps up with {keeps_up:.0f} workers, and takes in {HOURS * back / 1e9:.1f} GB")
+    print(f"Model     {HOURS} h, {WORKERS} workers, {options.seconds_per_hour:g} s per hour of sound:")
+    print(f"          workers {at_workers / 60:.0f} min, parent {at_parent / 60:.0f} min; the longer time counts")
+    print(f"          the parent can serve {keeps_up:.0f} workers, and receives {HOURS * back / 1e9:.1f} GB")
 
 
 if __name__ == "__main__":

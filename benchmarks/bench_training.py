@@ -1,11 +1,11 @@
-"""What pays in training the default pipeline: each choice changed by itself, on infants that were left out.
+"""Effect of each choice in training the default pipeline, changed one at a time, on left-out infants.
 
     python benchmarks/bench_training.py --data FOLDER [--variants NAME ...] [--seeds 0 1]
 
-FOLDER holds annotated recordings (``load_annotated``). Each variant of ``make_cry_pipeline`` is trained and scored with
-whole groups left out, two at a time, as in ``bench_accuracy.py``. It prints a markdown table: the average precision of
-the middle seconds of windows, mean over the seeds, and its difference from the default with a 90 % interval by
-bootstrap over groups. A difference whose interval holds zero is no win.
+FOLDER contains annotated recordings (``load_annotated``). Each variant of ``make_cry_pipeline`` is scored on whole
+groups that are left out of training, two at a time, as in ``bench_accuracy.py``. The script prints a markdown table:
+the average precision of the middle seconds of windows, mean over the seeds, and its difference from the default with a
+90 % interval by bootstrap over groups. If the interval contains zero, the difference may be noise.
 """
 
 import argparse
@@ -28,9 +28,9 @@ VARIANTS = {
     "no SMOTE": {"resample": "passthrough"},
     "no background mixed in": {NET + "mix": 0.0},
     "no shift, filter or mask": {NET + "frequency_shift": 0.0, NET + "filter_db": 0.0, NET + "freq_mask": 0.0},
-    "masks in time as well": {NET + "time_mask": 0.2},
+    "masks in time too": {NET + "time_mask": 0.2},
     "no average of weights": {NET + "average": 0.0},
-    "classes as frequent as they are": {NET + "class_weight": None},
+    "no class weights": {NET + "class_weight": None},
     "half the width": {NET + "width": 0.5},
     "twice the epochs": {NET + "max_epochs": 8},
     "80 dB instead of 50": {MEL + "top_db": 80.0},
@@ -40,7 +40,7 @@ VARIANTS = {
 
 
 def held_out_scores(pipeline, X, y, splits):
-    """Score the windows of the groups that are left out, one fit a split."""
+    """Return scores of left-out windows, with one fit per split."""
     scores = np.empty(len(y))
     for train, test in splits:
         scores[test] = clone(pipeline).fit(X[train], y[train]).decision_function(X[test])
@@ -55,7 +55,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="folder of annotated recordings")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), metavar="NAME", help=", ".join(VARIANTS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of which scores are averaged in the table")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="seeds whose scores are averaged")
     options = parser.parse_args(arguments)
     data = load_annotated(options.data)
     X = Windower().fit_transform(data.recordings, groups=data.groups)
@@ -66,7 +66,7 @@ def main(arguments=None):
     names, reference, rows = list(options.variants or VARIANTS), {}, {}
     names = ["default", *(name for name in names if name != "default")]
     print("| variant | average precision | difference [90 %] |\n|---|---|---|")
-    with tempfile.TemporaryDirectory() as cache:  # variants of the SVC share the network
+    with tempfile.TemporaryDirectory() as cache:  # variants of the SVC use the same fitted network
         for name in names:
             gains, values = [], []
             for seed in options.seeds:

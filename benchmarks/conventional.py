@@ -1,7 +1,7 @@
-"""The conventional chain, as people put it together: what the benchmarks compare skcry with.
+"""The conventional chain of other libraries, with which the benchmarks compare skcry.
 
-librosa for a mel spectrogram of each overlapping window, pyAudioAnalysis for short-term features, noisereduce for a
-recording, and AlexNet in eager float32 torch, batch by batch. Plain on purpose: none of it is to be improved.
+It uses librosa for the mel spectrogram of each overlapping window, pyAudioAnalysis for short-term features, noisereduce
+for whole recordings, and AlexNet in eager float32 torch, batch by batch. It is not optimised on purpose.
 """
 
 import librosa
@@ -22,7 +22,7 @@ AMIN = 1e-18  # librosa's own, 1e-10, cuts the quiet parts of quiet windows
 
 
 def windows_of(y):
-    """Cut overlapping windows out of a recording, each a copy, shape (n_windows, 80000)."""
+    """Cut a recording into overlapping windows, as copies, (n_windows, 80000)."""
     return np.stack([y[start : start + WINDOW] for start in range(0, len(y) - WINDOW + 1, HOP)])
 
 
@@ -35,7 +35,7 @@ def denoise(y):
 
 
 def mel(windows, n_mels=225, top_db=80, **band):
-    """Compute spectrograms, (n_windows, n_mels, 198); ``center`` and ``amin`` so that both chains compare."""
+    """Compute spectrograms, (n_windows, n_mels, 198); ``center`` and ``amin`` as in skcry."""
     settings = {"sr": SR, "n_fft": 1024, "hop_length": 400, "n_mels": n_mels, "center": False, **band}
     spectra = [librosa.feature.melspectrogram(y=one, **settings) for one in windows]
     return np.stack([librosa.power_to_db(one, ref=np.max, amin=AMIN, top_db=top_db) for one in spectra])

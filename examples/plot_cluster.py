@@ -2,8 +2,8 @@
 Recordings on a cluster
 =======================
 
-Detects crying in a folder of recordings with the workers of a dask cluster: here two processes of this machine, with
-the address of a scheduler those of as many machines as there are. Nothing else changes.
+This example detects crying in a folder of recordings with the workers of a dask cluster. Here the cluster is two
+processes of this machine; with the address of a scheduler, the same code uses many machines.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ from skcry import CryDetector, StatFeatures, detect_files
 from skcry.datasets import make_cry_recordings
 
 # %%
-# A quick detector, and recordings that it has not heard.
+# A quick detector, and recordings that are not in its training data.
 
 
 def quick_detector():
@@ -34,14 +34,14 @@ def write_recordings(folder):
 
 
 # %%
-# A cluster. ``Client("tcp://scheduler.example.org:8786")`` in place of ``Client(cluster)`` takes a running one, started
-# with ``dask scheduler`` on one machine and ``dask worker tcp://scheduler.example.org:8786 --nworkers 8 --nthreads 1``
-# on each of the others; ``dask_jobqueue.SLURMCluster`` starts one through a queue.
+# To use a running cluster, replace ``Client(cluster)`` by ``Client("tcp://scheduler.example.org:8786")``. Start it with
+# ``dask scheduler`` on one machine, and ``dask worker tcp://scheduler.example.org:8786 --nworkers 8 --nthreads 1`` on
+# each of the others. ``dask_jobqueue.SLURMCluster`` starts a cluster through a queue.
 #
-# What must be shared: the folder of recordings, mounted at the same path everywhere (workers get paths, not sound), and
-# the same versions of Python and skcry. The folder of results is written by this process alone.
+# All machines need the folder of recordings at the same path (workers get paths, not sound), and the same versions of
+# Python and skcry. Only this process writes to the folder of results.
 #
-# Worker processes import this file, so that what starts them must stand under ``if __name__ == "__main__"``.
+# Worker processes import this file. Code that starts them must therefore be under ``if __name__ == "__main__"``.
 
 
 def main():

@@ -2,16 +2,16 @@
 A day in one picture
 ====================
 
-When did the infant cry, and how much in each hour? From files of any length, in memory that does not depend on it, to
-a table of hours and a picture of each day.
+When did the infant cry, and how much in each hour? This example goes from files to a table of hours and a figure of
+each day. Memory does not depend on the length of the files.
 """
 
 # %%
 # Two mornings
 # ------------
-# An hour each, written minute by minute: faint noise, and a minute of a crying infant's home every now and
-# then. For days of your own, set ``days`` to their folder, ``start`` to when each began, and ``detector`` to one that
-# was trained on your recorder (``joblib.load("detector.joblib")``).
+# Two files of an hour, written minute by minute: faint noise, and from time to time a minute from the home of a crying
+# infant. For your own days, set ``days`` to their folder, ``start`` to the start of each, and ``detector`` to a
+# detector that was trained on your recorder (``skcry.load("detector.skcry")``).
 
 import tempfile
 from pathlib import Path
@@ -37,8 +37,8 @@ for name, seed in (("ada.flac", 3), ("ben.flac", 4)):
 # %%
 # A detector
 # ----------
-# A quick one without a network. The energy gate in front closes the seconds that hold nothing above 350 Hz, so that
-# most of a quiet day never reaches the rest.
+# A quick detector without a network. Its energy gate closes the seconds without energy above 350 Hz, so most seconds of
+# a quiet day need no scoring.
 
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -56,8 +56,8 @@ detector.fit(recordings, annotations, groups=infants)
 # %%
 # From files to tables
 # --------------------
-# ``detect_files`` writes the results of each file as they come; when it is interrupted, what is finished is not done
-# again. ``summarize`` counts by the hours of the clock, and divides by the usable sound in each.
+# ``detect_files`` writes the results of each file when it is done. After an interruption, a second call skips finished
+# files. ``summarize`` gives a row per clock hour, and divides by the usable sound in it.
 
 from skcry import detect_files, read_timelines, summarize
 
@@ -70,10 +70,10 @@ print(hours[["hours", "usable_share", "cry_minutes", "cry_minutes_per_hour", "n_
 print(f"in all {hours['hours'].sum():.1f} hours, {hours['n_bouts'].sum():.0f} bouts")
 
 # %%
-# One picture a day
-# -----------------
-# Hours are rows; the higher the curve, the higher the score. Under it lie the bouts, and at the end of each row stand
-# their minutes.
+# A figure of each day
+# --------------------
+# Each row is an hour. The curve is the score, the bars below it are bouts, and the number at the end of the row is the
+# minutes of crying.
 
 import matplotlib.pyplot as plt
 import pandas as pd

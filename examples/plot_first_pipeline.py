@@ -2,28 +2,28 @@
 A first pipeline: from recordings to a cross-validated score
 ============================================================
 
-How well does a detector do on infants that it has never heard? Four steps answer that: cut recordings into windows,
-label the windows, build a pipeline, cross-validate it by infant. Rows are windows here, so every tool of scikit-learn
-fits; nothing of this needs a network, and all of it runs in seconds.
+How accurate is a pipeline on infants that are not in its training data? This example cuts recordings into windows,
+labels the windows, builds a pipeline, and cross-validates it by infant. Rows are windows, so all tools of scikit-learn
+apply. It uses no network and runs in seconds.
 """
 
 # %%
 # Recordings and annotations
 # --------------------------
-# Twelve synthetic recordings of a minute, two of each of six infants. An annotation says from when to when the infant
-# cried, in seconds. For your own folder of recordings, :func:`skcry.datasets.load_annotated` gives the same three.
+# Twelve synthetic recordings of a minute, two of each of six infants. Annotations give onset and offset of crying in
+# seconds. For a folder of your own recordings, :func:`skcry.datasets.load_annotated` returns the same three lists.
 
 from skcry.datasets import make_cry_recordings
 
 recordings, annotations, infants = make_cry_recordings(12, duration=60, random_state=0)
-print(f"{len(recordings)} recordings, {len(recordings[0]) / 16000:.0f} s each; the first one cries here:")
+print(f"{len(recordings)} recordings, {len(recordings[0]) / 16000:.0f} s each; annotations of the first one:")
 print(annotations[0])
 
 # %%
 # Windows
 # -------
-# A row of ``X`` is a window of sound: 5 seconds, one starting each second. ``X`` looks like an array of shape
-# (n_windows, n_timepoints), but holds each recording once, so overlapping windows cost no memory.
+# A row of ``X`` is a window of sound: 5 seconds, one starting each second. ``X`` has the interface of an array of shape
+# (n_windows, n_timepoints), but stores each recording once, so overlapping windows need no extra memory.
 
 from skcry import Windower
 
@@ -31,8 +31,8 @@ X = Windower(window_duration=5, hop_duration=1).fit_transform(recordings, groups
 print(X)
 
 # %%
-# ``X.label`` turns annotations into one label per row: 1 where crying covers at least half of the window. Rows remember
-# whose they are, in ``X.groups``.
+# ``X.label`` turns annotations into one label per row: 1 if crying covers at least half of the window. ``X.groups``
+# holds the infant of each row.
 
 y = X.label(annotations)
 print(f"{y.mean():.0%} of {len(y)} windows are crying; the infants are {set(X.groups.tolist())}")
@@ -40,9 +40,9 @@ print(f"{y.mean():.0%} of {len(y)} windows are crying; the infants are {set(X.gr
 # %%
 # A pipeline
 # ----------
-# ``make_cry_pipeline(features="stats")`` describes each window by statistics of classic features (cepstrum, chroma,
-# spectral contrast), scales them, balances the classes and ends in an ``SVC``. Without ``features`` a small network
-# comes in their place, which is better on real sound and slower to train.
+# ``make_cry_pipeline(features="stats")`` computes statistics of classic features (cepstrum, chroma, spectral contrast)
+# for each window, scales them, balances the classes and ends in an ``SVC``. The default features are those of a small
+# network, which is more accurate on real sound and slower to train.
 
 from skcry import make_cry_pipeline
 
@@ -52,8 +52,8 @@ pipeline
 # %%
 # Cross-validation by infant
 # --------------------------
-# Each infant is left out in turn. The score is average precision: 1 when every crying window is ranked above every
-# other one, and the share of crying windows when the ranking is random.
+# Each infant is left out in turn. The score is average precision: 1 if every crying window is ranked above every other
+# one, and the share of crying windows if the ranking is random.
 
 import numpy as np
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_score
@@ -64,7 +64,7 @@ scores = cross_val_score(
 print(f"Average precision on left-out infants: {scores.mean():.2f}, from {scores.min():.2f} to {scores.max():.2f}")
 
 # %%
-# The mean hides how much infants, and homes, differ. Show every one of them, and chance:
+# The mean hides the differences between infants and homes. The figure shows each infant, and chance:
 
 import matplotlib.pyplot as plt
 
@@ -80,5 +80,5 @@ axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 plt.show()
 
 # %%
-# Six synthetic infants say how the tools work, and nothing about accuracy in real homes. With your own recordings the
-# lines above stay the same. Next: :ref:`sphx_glr_auto_examples_plot_choosing_parameters.py`.
+# These scores of six synthetic infants do not predict accuracy in real homes. With your own recordings the code stays
+# the same. Next: :ref:`sphx_glr_auto_examples_plot_choosing_parameters.py`.

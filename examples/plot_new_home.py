@@ -2,10 +2,10 @@
 A new home
 ==========
 
-My detector was trained in other homes: what does it gain from a few minutes of this one? Microphone, room and infant
-shift all scores of a home up or down. ``detector.calibrate`` makes up for that with one number per home, learned from
-two annotated minutes, or from sound alone. This example does both in six homes, with three recorders each: one like
-those that the detector knows, one in a pocket, and one that hisses.
+How much do a few annotated minutes of a new home improve a detector? Microphone, room and infant shift all scores of a
+home up or down. ``detector.calibrate`` corrects this by one number per home, learned from two annotated minutes, or
+from sound without annotations. This example does both in six homes, with three recorders each: one like those in
+training, one in a pocket, and one with hiss.
 """
 
 # %%
@@ -27,7 +27,7 @@ print(f"threshold {detector.threshold_:.2f}, level {detector.level_:.1f}")
 # %%
 # New homes
 # ---------
-# Four recordings of a minute from each of six infants, and what the recorders make of them. A pocket takes 6 dB per
+# Four recordings of a minute from each of six infants, as recorded by each recorder. The pocket attenuates by 6 dB per
 # octave above 1000 Hz.
 
 import numpy as np
@@ -38,7 +38,7 @@ sound, truth, homes = make_cry_recordings(4 * n_homes, duration=60, n_infants=n_
 pocket = butter(1, 1000, fs=16000, output="sos")
 rng = np.random.default_rng(0)
 recorders = {
-    "as known": sound,
+    "as in training": sound,
     "in a pocket": [sosfilt(pocket, y) for y in sound],
     "hissing": [y + 0.01 * rng.standard_normal(len(y)) for y in sound],
 }
@@ -46,24 +46,24 @@ recorders = {
 # %%
 # Before and after
 # ----------------
-# In each home the first two recordings are annotated and calibrated on; the last two are scored. ``calibrate`` always
-# starts from the detector as it was fitted, so one detector goes from home to home; ``level_`` is what it adds to the
-# log-odds of crying, and 0 as fitted.
+# In each home, the first two recordings are used for calibration and the last two are scored. ``calibrate`` always
+# starts from the fitted detector, so the same detector can be used in all homes. ``level_`` is added to the log-odds of
+# crying; it is 0 after ``fit``.
 
 import pandas as pd
 
 from skcry.metrics import second_metrics, second_truth
 
 rows = []
-for recorder, heard in recorders.items():
+for recorder, recorded in recorders.items():
     for home in range(n_homes):
         first, second, *rest = np.flatnonzero(homes == home)
-        known, known_truth = [heard[first], heard[second]], [truth[first], truth[second]]
+        known, known_truth = [recorded[first], recorded[second]], [truth[first], truth[second]]
         for calibration in ("none", "from sound", "from annotations"):
             detector.level_ = 0.0
             if calibration != "none":
                 detector.calibrate(known, known_truth if calibration == "from annotations" else None)
-            timeline = detector.timeline([heard[i] for i in rest])
+            timeline = detector.timeline([recorded[i] for i in rest])
             f1 = second_metrics(second_truth([truth[i] for i in rest], timeline), timeline)["f1"]
             rows.append((recorder, home, calibration, detector.level_, f1))
 table = pd.DataFrame(rows, columns=["recorder", "home", "calibration", "level", "F1"])
@@ -86,10 +86,10 @@ axes[0].set_ylabel("F1 of the seconds left out\n(grey: each home; blue: mean)")
 plt.show()
 
 # %%
-# Where the whole level is off, as in the pocket, one number mends much of it, and sound alone will do. Where nothing is
-# wrong, nothing is gained. The hiss buries what the scores are made of: annotations win a little back, and sound alone
-# makes it worse, because it takes the louder background for a higher level. So annotate two minutes where you can, and
-# look at a timeline before you trust a calibration from sound.
+# In the pocket all scores are shifted, and one number corrects much of this, even without annotations. With the
+# recorder of the training there is nothing to gain. Hiss masks the features: calibration from annotations helps a
+# little, and from sound alone it makes the result worse, because the louder background raises the scores. So annotate
+# two minutes if you can, and check a timeline before you use a calibration from sound.
 #
-# The homes are synthetic and the recorders crude; what calibration did on real soundscapes stands in the notes of
-# :meth:`skcry.CryDetector.calibrate`, and it was less.
+# Homes and recorders are simulated. On real soundscapes the gain was smaller: see the notes of
+# :meth:`skcry.CryDetector.calibrate`.

@@ -2,13 +2,13 @@
 Coming from the published scripts
 =================================
 
-I have used the scripts of Yao et al. (ICASSP 2022), or their port to PyTorch: what is what here, and can I bring my
-weights, settings and files? The tables go through both repositories; the code below loads published weights, sets the
-published geometry, and reads and writes the published files.
+This page is for users of the scripts of Yao et al. (ICASSP 2022) or of their port to PyTorch. The tables list the
+equivalents of functions, files and parameters. The code loads published weights, sets the published geometry, and reads
+and writes the published files.
 
-Meant are ``AgnesMayYao/Infant-Crying-Detection`` (``preprocessing.py``, ``predict.py``; Keras) and
-``EDB-Accelerator/Infant-Crying-Detection`` (``src/``, the port of K. Lee and colleagues, whose layers have the names
-used here).
+The scripts are ``AgnesMayYao/Infant-Crying-Detection`` (``preprocessing.py``, ``predict.py``; Keras) and
+``EDB-Accelerator/Infant-Crying-Detection`` (``src/``, the port of K. Lee and colleagues, whose names of layers skcry
+uses).
 """
 
 # %%
@@ -18,23 +18,23 @@ used here).
 #    :header-rows: 1
 #    :widths: 42 58
 #
-#    * - there
-#      - here
+#    * - scripts
+#      - skcry
 #    * - ``preprocessing.py``, ``preprocessing(inFile, outFile)``
-#      - ``EnergyGate(level="absolute")``: ``detect`` gives the stretches to keep; ``CryDetector(gate=...)`` puts it in
-#        front of the rest. The default ``level="recording"`` does not depend on the gain
+#      - ``EnergyGate(level="absolute")``: ``detect`` gives the stretches to keep; ``CryDetector(gate=...)`` uses it as
+#        first stage. The default ``level="recording"`` does not depend on the gain
 #    * - ``signal.butter(10, 350, "hp")``, ``sosfilt``
 #      - ``HighPassFilter(cutoff=350, order=10)``
 #    * - ``librosa.load(file)``
-#      - nothing: ``Windower`` and ``CryDetector`` take paths. 16000 Hz unless ``Windower(sr=22050)``
-#    * - the loop over ``windows``, five seconds, one each second
+#      - not needed: ``Windower`` and ``CryDetector`` accept paths. 16000 Hz unless ``Windower(sr=22050)``
+#    * - the loop over ``windows`` of five seconds, one each second
 #      - ``Windower(window_duration=5, hop_duration=1)``
 #    * - ``label_to_num``
-#      - ``positive=("cry", "fuss")``, and ``negative=(...)`` where other labels are to be an error
+#      - ``positive=("cry", "fuss")``, and ``negative=(...)`` if other labels must be an error
 #    * - ``melspectrogram``, ``power_to_db(ref=np.max)``
 #      - ``MelSpectrogram``, relative to the maximum of each window rather than of the file
 #    * - ``ShortTermFeatures.feature_extraction`` and mean, median, standard deviation
-#      - ``StatFeatures()``; the published frames of one second: ``frame_duration=1.0, hop_duration=0.5``
+#      - ``StatFeatures()``; with ``frame_duration=1.0, hop_duration=0.5`` for the published frames
 #    * - ``time_masking``
 #      - ``AlexNetClassifier(time_mask=..., freq_mask=...)``, in training only
 #    * - ``CustomPyTorchModel``
@@ -46,8 +46,8 @@ used here).
 #        ``resample``: ``"smote"``, ``"under"`` or ``"weight"``
 #    * - ``predict_alex_svm(...)``
 #      - ``detector.timeline(files)``, ``detector.detect(files)``
-#    * - a second counts where any of the windows over it does
-#      - scores of windows are pooled: by their middles, or with ``target_duration=None`` as the mean over the windows
+#    * - a second is positive if any window that contains it is
+#      - the score of a second is that of the window around it; ``target_duration=None`` takes the mean over its windows
 #    * - ``best_threshold``
 #      - ``CryDetector(threshold=...)``; learned by default
 #    * - ``combineIntoEvent(data, 5)``, ``whatIsAnEvent(data, 5)``
@@ -61,18 +61,18 @@ used here).
 #    :header-rows: 1
 #    :widths: 42 58
 #
-#    * - there
-#      - here
+#    * - scripts
+#      - skcry
 #    * - annotations, ``start,end,label`` in seconds, no header
 #      - ``read_annotations(path)``
 #    * - ``preprocessed.csv``, ``start,end``
-#      - ``read_annotations(path)``; every line means "cry"
+#      - ``read_annotations(path)``; the label of each line is "cry"
 #    * - predictions, one 0 or 1 a line
-#      - ``read_annotations(path, format="seconds")``, and ``write_annotations`` for the way back
+#      - ``read_annotations(path, format="seconds")``, ``write_annotations(..., format="seconds")``
 #    * - weights of the port (``torch.save(model.state_dict())``)
 #      - ``AlexNet(225, 225).load_state_dict(...)``, below
 #    * - ``deep_spectrum.h5`` (Keras), ``svm.joblib`` (scikit-learn 0.23)
-#      - not read: train anew. A pickle of an SVC is bound to its library version and its features
+#      - not supported: train a new model. The pickle of an SVC depends on its library version and its features
 #
 # Parameters
 # ----------
@@ -80,32 +80,32 @@ used here).
 #    :header-rows: 1
 #    :widths: 42 58
 #
-#    * - there
-#      - here
+#    * - scripts
+#      - skcry
 #    * - 22050 Hz, the default of ``librosa.load``
 #      - ``Windower(sr=22050)``
 #    * - ``n_fft = 980``, ``hop_length = 490``, ``n_mels = 225``
 #      - the same names in ``MelSpectrogram``
 #    * - ``img_rows, img_cols = 225, 225``
-#      - nothing: the network is built for the windows it gets. Frames lie inside their window here, so five seconds
-#        have 224 of them, not 225; the layers have the same sizes
+#      - not needed: ``fit`` builds the network for the shape of its input. Frames lie inside their window, so five
+#        seconds have 224 of them, not 225; the layers have the same sizes
 #    * - ``batch_size``, ``num_classes``, ``l2regular``, 50 epochs, ``patience = 5``
-#      - ``batch_size`` of the classifier; classes are those of ``y``; ``weight_decay``, ``max_epochs``, ``patience``
+#      - ``batch_size``, ``weight_decay``, ``max_epochs``, ``patience`` of the classifier; classes are taken from ``y``
 #
-# What is different on purpose
-# ----------------------------
-# Dropout ends with training. Batch norm learns nothing from validation data. The best weights are kept as a copy. The
-# SVC sees the embedding of 1000 values, where the port gives it two probabilities, scaled, and from all of each
-# recording, where the port takes the first tenth. SMOTE works on features, not on images. All windows of an infant are
-# on one side of a split. The reference of the spectrogram is the window, so that a day's loudest moment does not change
-# all others. Numbers therefore differ from published ones, and weights that were trained with the whole file as
-# reference see slightly other images.
+# Intended differences
+# --------------------
+# Dropout is active only in training. Batch norm is not updated on validation data. Early stopping restores a copy of
+# the best weights. The SVC is trained on the scaled embedding of 1000 values of all windows; the port trains it on two
+# probabilities, of the first tenth of each recording. SMOTE is applied to features, not to images. All windows of an
+# infant are on one side of a split. The reference of the spectrogram is the maximum of the window, so one loud moment
+# does not change a whole day. Scores therefore differ from published ones. Published weights were trained with the
+# maximum of the file as reference, so their input is slightly different here.
 
 # %%
 # Published weights
 # -----------------
-# A file as ``train_alex`` of the port writes it is made up on the spot here, with random weights: names and sizes are
-# those of the published network.
+# This code makes a file like that of ``train_alex`` in the port, with random weights. Names and sizes are those of the
+# published network.
 
 import tempfile
 from pathlib import Path
@@ -115,10 +115,10 @@ import torch
 from skcry import AlexNet
 
 folder = tempfile.TemporaryDirectory()
-weights = Path(folder.name) / "alex_trained.h5"  # a file of torch, in spite of its published name
+weights = Path(folder.name) / "alex_trained.h5"  # written by torch; the published name has this extension
 
 
-def made_up_weights(n_classes=2):
+def random_weights(n_classes=2):
     sizes = {"conv1": (96, 1, 11, 11), "conv2": (256, 96, 5, 5), "conv3": (384, 256, 3, 3), "conv4": (384, 384, 3, 3)}
     sizes |= {"conv5": (256, 384, 3, 3), "fc1": (4096, 256), "fc2": (4096, 4096), "fc3": (1000, 4096)}
     sizes |= {"fc_final": (n_classes, 1000)}
@@ -135,10 +135,10 @@ def made_up_weights(n_classes=2):
 
 
 torch.manual_seed(0)
-torch.save(made_up_weights(), weights)
+torch.save(random_weights(), weights)
 
 # %%
-# ``load_state_dict`` checks every name and size. ``weights_only=True`` keeps a file from running code.
+# ``load_state_dict`` checks all names and sizes. ``weights_only=True`` prevents the file from running code.
 
 net = AlexNet(n_mels=225, n_frames=224)
 print(net.load_state_dict(torch.load(weights, weights_only=True)))
@@ -147,8 +147,8 @@ print(f"{sum(weight.numel() for weight in net.parameters()) / 1e6:.2f} million p
 # %%
 # Published network in a pipeline
 # -------------------------------
-# A transformer around it takes the place of the network that the pipeline would train. The published images are
-# decibels from 0 to 1: 80 dB below the maximum, and the maximum.
+# A transformer with the published network replaces the network that the pipeline would train. The published images are
+# scaled from 0 (80 dB below the maximum) to 1 (the maximum).
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -156,7 +156,7 @@ from sklearn.utils import gen_batches
 
 
 class PublishedEmbedding(TransformerMixin, BaseEstimator):
-    """Describe spectrograms by the last hidden layer of a network trained elsewhere."""
+    """Turn spectrograms into embeddings of a network with given weights."""
 
     def __init__(self, weights):
         self.weights = weights
@@ -176,8 +176,8 @@ class PublishedEmbedding(TransformerMixin, BaseEstimator):
 
 
 # %%
-# The published geometry, and statistics in frames of a second, as the scripts have them. The SVC is trained here; a
-# linear and stiff one, for a thousand values of an embedding.
+# The published geometry, and statistics in frames of one second, as in the scripts. The SVC is trained here. It is
+# linear and strongly regularised, because the embedding has a thousand values.
 
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.svm import SVC
@@ -204,7 +204,7 @@ print(timeline.head(3))
 # %%
 # Published files
 # ---------------
-# A value per second, in and out.
+# Reading and writing one value per second.
 
 from skcry.io import read_annotations, write_annotations
 
@@ -221,8 +221,8 @@ annotated.write_text("0,10,notcry\n10,15,cry\n15,40,notcry\n")
 print(read_annotations(annotated))
 
 # %%
-# An image of the published geometry, and the score of each second by the made-up weights. Random layers, too, tell
-# sounds apart, and the statistics do their share: this picture says that the parts fit together, and nothing else.
+# An image in the published geometry, and the score of each second. The scores come from random weights and the
+# statistics: the figure shows that the parts work together, and nothing about accuracy.
 
 import matplotlib.pyplot as plt
 

@@ -1,16 +1,16 @@
 """
-A search that does not take all night
-=====================================
+Faster searches
+===============
 
-How do I search many settings on many cores without training each network over and over? Three means, in this order:
-keep what was fitted (``memory``), drop bad candidates early (successive halving), and spread the rest over processes
-with one thread each (``n_jobs``).
+How can a search over many settings avoid repeated training of the network? This example uses three means: cache fitted
+steps (``memory``), drop bad candidates early (successive halving), and use several processes with one thread each
+(``n_jobs``).
 """
 
 # %%
 # Data and pipeline
 # -----------------
-# A network an eighth as wide as the default, trained for a moment, so that this page builds quickly.
+# The network has an eighth of the default width and is trained for a few steps, so that this page builds quickly.
 
 import tempfile
 import time
@@ -27,17 +27,17 @@ def build(memory=None):
     return make_cry_pipeline(memory=memory, random_state=0).set_params(
         features__frames__net__width=0.125,
         features__frames__net__batch_size=16,
-        features__frames__net__max_epochs=1,  # so that the number of steps alone says how long training takes
+        features__frames__net__max_epochs=1,  # so that only min_steps determines the length of training
         features__frames__net__min_steps=15,
     )
 
 
 # %%
-# Keep what was fitted
-# --------------------
-# Four settings of the classifier do not need four trainings of the network before it. With ``memory``, a folder, each
-# step of the pipeline is fitted once per split and looked up afterwards, also by other processes and by tomorrow's
-# search. Give the network a ``random_state``, or one random training is made permanent.
+# Cache fitted steps
+# ------------------
+# Four settings of the classifier do not need four trainings of the network. With ``memory``, a folder, each step of the
+# pipeline is fitted once per split. Other processes and later searches use the same cache. Give the network a
+# ``random_state``; otherwise the cache stores the result of one random training.
 
 from sklearn.model_selection import GridSearchCV, GroupKFold
 
@@ -62,13 +62,13 @@ axis.set(xlabel="time of a search over four settings, two splits", xmargin=0.15)
 plt.show()
 
 # %%
-# The more settings of what comes after the network, the greater the difference. Searching the network itself gains
-# nothing by this: each candidate is another network.
+# The gain grows with the number of settings of the steps after the network. A search over settings of the network
+# itself gains nothing, because each candidate is another network.
 #
 # Drop bad candidates early
 # -------------------------
-# For those, ``HalvingRandomSearchCV`` trains all of them for a few steps, keeps the better half, and trains that for
-# twice as long, and so on. What is doubled, the resource, is the number of training steps.
+# For settings of the network, use ``HalvingRandomSearchCV``. It trains all candidates for a few steps, keeps the better
+# half, trains these for twice as many steps, and so on. The resource is the number of training steps.
 
 from scipy.stats import loguniform
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -92,12 +92,12 @@ halving = HalvingRandomSearchCV(
 # %%
 # One thread per worker
 # ---------------------
-# Two processes that each use all cores get in each other's way. ``inner_max_num_threads=1`` gives every worker one
-# thread, and ``n_jobs`` the number of workers; leave a core to yourself on a desktop. The backend is joblib's default,
-# ``loky``. With Dask or Ray the same lines run on a cluster: ``parallel_config("dask")`` after a ``Client`` was made,
-# or ``parallel_config("ray")`` after ``register_ray()``; then ``memory`` has to be a folder that all machines see.
+# Processes that each use all cores slow each other down. ``inner_max_num_threads=1`` gives each worker one thread, and
+# ``n_jobs`` sets the number of workers; leave one core free on a desktop. The backend is joblib's default, ``loky``.
+# With Dask or Ray the same code runs on a cluster: ``parallel_config("dask")`` after creating a ``Client``, or
+# ``parallel_config("ray")`` after ``register_ray()``. ``memory`` must then be a folder that all machines share.
 #
-# Where one network fills a GPU, keep ``n_jobs=1``.
+# If one network uses the whole GPU, keep ``n_jobs=1``.
 
 from joblib import parallel_config
 
@@ -111,7 +111,7 @@ print(results[["iter", "min_steps", "lr", "dropout", "mean_test_score"]].round(4
 print(f"{halving.n_candidates_} candidates for {halving.n_resources_} steps")
 
 # %%
-# Six recordings of half a minute and 32 steps of training choose nothing worth having; what they show is the bill: the
-# best candidate alone was trained to the end.
+# Six recordings of half a minute and 32 training steps are too few to choose a good setting. The table shows the cost:
+# only the best candidate was trained for the full number of steps.
 
 folder.cleanup()

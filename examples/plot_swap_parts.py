@@ -1,10 +1,10 @@
 """
-Swapping the classifier, or what it hears
-=========================================
+Replacing the classifier or the features
+========================================
 
-Which parts can be replaced, and by what? Every step of the pipeline is a scikit-learn estimator, so any can be another
-one: a different classifier at the end, or a different description of sound, your own included. Five pipelines, one
-cross-validation by infant.
+Which parts of the pipeline can be replaced? Each step is a scikit-learn estimator and can be replaced by another one:
+the classifier, or the features, including your own. This example compares five pipelines by cross-validation over
+infants.
 """
 
 # %%
@@ -23,8 +23,8 @@ y = X.label(annotations)
 # %%
 # Another classifier
 # ------------------
-# The last step is the first argument. ``resample`` says how the rare class is made up for: by SMOTE, by leaving out
-# rows of the frequent one (``"under"``), or by weights, where the classifier knows them.
+# The classifier is the first argument. ``resample`` chooses how the classes are balanced: by SMOTE, by leaving out rows
+# of the frequent class (``"under"``), or by weights (``"weight"``), if the classifier has ``class_weight``.
 
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -40,18 +40,18 @@ pipelines = {
 }
 
 # %%
-# A transformer of your own
-# -------------------------
-# What takes windows and gives numbers may stand in the step ``features``. Here: how loud each of 32 bands is in its
-# quiet, usual and loud moments. A ``FeatureUnion`` around it lets several descriptions stand side by side, and is
-# needed for a chain of two steps, which a pipeline of imbalanced-learn does not take as a step of its own.
+# Your own transformer
+# --------------------
+# The step ``features`` can be any transformer from windows to features. Here it computes quantiles of the level of each
+# of 32 bands. The ``FeatureUnion`` can combine several families of features. It is also needed here because a pipeline
+# of imbalanced-learn does not accept another pipeline as a step.
 
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 
-def loudness_profile(spectrograms, batch_size=256):
-    """Levels of each band that 10, 50 and 90 % of the frames stay below: (n_windows, 3 * n_mels)."""
+def level_quantiles(spectrograms, batch_size=256):
+    """Quantiles of the level of each band over frames, at 10, 50 and 90 %: (n_windows, 3 * n_mels)."""
     rows = []
     for first in range(0, len(spectrograms), batch_size):
         batch = np.asarray(spectrograms[first : first + batch_size])
@@ -60,24 +60,24 @@ def loudness_profile(spectrograms, batch_size=256):
 
 
 own = FeatureUnion(
-    [("profile", make_pipeline(MelSpectrogram(n_mels=32, fmin=200, fmax=4000), FunctionTransformer(loudness_profile)))]
+    [("levels", make_pipeline(MelSpectrogram(n_mels=32, fmin=200, fmax=4000), FunctionTransformer(level_quantiles)))]
 )
-pipelines["own profile, SVC"] = make_cry_pipeline(features="stats", random_state=0).set_params(features=own)
+pipelines["own features, SVC"] = make_cry_pipeline(features="stats", random_state=0).set_params(features=own)
 
 # %%
-# Another embedding
-# -----------------
-# ``features="frames"``, the default, trains a small network and describes each window by what its last layer says;
-# ``"embedding"`` is the published AlexNet, ``"wav2vec2"`` a large model of speech, and ``("frames", "stats")`` puts two
-# side by side. Here a network a quarter as wide, trained for a moment.
+# Embeddings of a network
+# -----------------------
+# ``features="frames"``, the default, trains a small network and uses its embeddings. ``"embedding"`` is the published
+# AlexNet, ``"wav2vec2"`` a large model of speech, and ``("frames", "stats")`` combines two families. Here the network
+# has a quarter of the default width, and is trained for a few steps.
 
 pipelines["network, SVC"] = make_cry_pipeline(random_state=0).set_params(
     features__frames__net__width=0.25, features__frames__net__max_epochs=1, features__frames__net__min_steps=30
 )
 
 # %%
-# All of them, infant by infant
-# -----------------------------
+# Cross-validation by infant
+# --------------------------
 
 import time
 
@@ -107,6 +107,6 @@ axis.set(yticks=place, yticklabels=list(scores), xlabel="average precision: mean
 plt.show()
 
 # %%
-# Folds of two infants each lie further apart than most of the means do: nothing here says which pipeline is best, least
-# of all for a network trained for seconds on synthetic sound. What this example is about is that each took a line or
-# two. Whatever you choose goes into a detector: ``CryDetector(pipelines["own profile, SVC"])``.
+# Folds of two infants differ more than most of the means. These scores therefore do not show which pipeline is best,
+# and the network was trained for seconds on synthetic sound. Each replacement took only a line or two. Pass the
+# pipeline of your choice to a detector: ``CryDetector(pipelines["own features, SVC"])``.

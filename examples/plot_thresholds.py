@@ -2,16 +2,16 @@
 Thresholds and false alarms
 ===========================
 
-From which score on is it crying? A low threshold finds more and calls more often for nothing. This example draws what
-the scores allow for with scikit-learn's own curves, lets the detector learn a threshold that keeps to a number of false
-alarms per hour, and looks at what that finds and misses on infants who were left out.
+Which score should count as crying? A low threshold detects more crying and raises more false alarms. This example draws
+the trade-off with scikit-learn's curves, learns a threshold for a given number of false alarms per hour, and plots the
+detected and missed events of left-out infants.
 """
 
 # %%
 # A detector
 # ----------
-# A quarter of an hour of eight infants to learn from, and the same of eight others, who must not have a say in the
-# choice of the threshold. Statistics and logistic regression instead of a network, so that fitting takes seconds.
+# A quarter of an hour of eight infants for training, and the same of eight other infants, which are not used to choose
+# the threshold. Statistics and logistic regression replace the network, so that fitting takes seconds.
 
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -33,11 +33,11 @@ print(timeline.head(3))
 print(f"learned threshold: {detector.threshold_:.2f}")
 
 # %%
-# What the scores allow for
-# -------------------------
-# Seconds are rows, so scikit-learn draws the curves. Precision and recall ask how many alarms are right and how much of
-# the crying is found; the detection error tradeoff shows both kinds of error, on axes that spread out the corner that
-# matters. The circle is the learned threshold.
+# Curves over thresholds
+# ----------------------
+# Rows are seconds, so scikit-learn's displays apply. Precision is the share of detected seconds that are crying, recall
+# the share of crying seconds that are detected. The detection error tradeoff shows both error rates on normal deviate
+# axes. The circle is the learned threshold.
 
 import matplotlib.pyplot as plt
 from scipy.stats import norm
@@ -61,12 +61,12 @@ right.get_legend().remove()
 plt.show()
 
 # %%
-# Keep to a number of false alarms
-# --------------------------------
-# Seconds are not what wakes anyone. ``max_false_alarms`` counts events, found by the detector's own rules, that
-# annotated crying covers less than half of, and learns the lowest threshold that keeps to so many per hour on training
-# infants left out in turn. In a quarter of an hour a single false alarm already makes four per hour, so nothing between
-# 0 and 4 can be told apart here: learn such a threshold from hours.
+# Limit the false alarms
+# ----------------------
+# ``max_false_alarms`` counts detected events that annotated crying covers by less than half. It learns the lowest
+# threshold that does not exceed this number per hour on training infants, each while it is left out. In a quarter of an
+# hour, one false alarm is four per hour, so rates between 0 and 4 cannot be distinguished here: learn such a threshold
+# from hours of recordings.
 
 from skcry.metrics import event_counts, event_metrics, event_truth
 
@@ -82,14 +82,15 @@ for allowed in (None, 20, 5):
 print(pd.DataFrame(rows).T.round(2).to_string())
 
 # %%
-# The last column is what new infants give, the name of the row what was asked for on the training ones: close, and no
-# guarantee. Infants differ, and a quarter of an hour holds few events.
+# The name of the row is the limit on training infants, the last column the rate on new infants. The rates are close,
+# but not guaranteed: infants differ, and a quarter of an hour contains few events.
 
 # %%
 # Events one by one
 # -----------------
-# What the last of these detectors, the strictest, found and missed in the first four new recordings. Look at such a
-# picture before you trust a rate: it shows whether misses are short, and false alarms next to crying or far from any.
+# Detected and missed events of the last detector, which has the highest threshold, in the first four new recordings.
+# Look at such a figure before you use a rate: it shows whether missed events are short, and whether false alarms are
+# close to crying.
 
 from skcry.plotting import EventMatchDisplay
 

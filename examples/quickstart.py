@@ -2,12 +2,12 @@
 From annotated recordings to a detector of crying
 =================================================
 
-Learns from annotated recordings when an infant cries, cross-validates and searches hyper-parameters without ever
-testing on an infant that it was trained on, pickles the best detector, reloads it in a new process, detects crying in
-recordings that were kept apart, and draws one of them.
+Trains a detector on annotated recordings, searches hyper-parameters by cross-validation over infants, pickles the best
+detector, reloads it in a new process, detects crying in recordings that were kept for a final test, and draws one of
+them.
 
-Run it as it is for synthetic recordings, or with ``--data FOLDER`` for your own: audio files, each with a CSV file of
-the same name and lines ``start,end,label`` (see ``skcry.datasets.load_annotated``). Results go to ``--out FOLDER``.
+It uses synthetic recordings by default, or your own with ``--data FOLDER``: audio files, each with a CSV file of the
+same name and lines ``start,end,label`` (see ``skcry.datasets.load_annotated``). ``--out FOLDER`` receives the results.
 """
 
 import argparse
@@ -39,7 +39,7 @@ detector.detect(paths).to_csv(out + "/events.csv", index=False)
 """
 
 # %%
-# Data: synthetic by default. Groups are infants, or recordings where nothing else is known.
+# Data: synthetic by default. Groups are infants, or recordings if the infants are unknown.
 
 
 def load(folder, n_recordings, duration):
@@ -50,7 +50,7 @@ def load(folder, n_recordings, duration):
 
 
 def keep_apart(groups, share=0.25):
-    """Rows to learn from, and rows of the last quarter of the groups."""
+    """Return rows for training, and rows of the last quarter of the groups for the test."""
     names = np.unique(groups)
     if len(names) < 5:
         sys.exit(f"{len(names)} infants (or recordings) are too few: one is kept apart and three folds need four more.")
@@ -59,20 +59,19 @@ def keep_apart(groups, share=0.25):
 
 
 def truth_per_second(annotations, recordings):
-    """Whether crying covers at least half of each second."""
+    """Return whether crying covers at least half of each second."""
     parts = []
     for table, y in zip(annotations, recordings, strict=True):
-        # The same windows and labels that everything else uses: here of one second each.
+        # Windows of one second, labelled like all other windows.
         parts.append(Windower(1, 1, sr=SR).fit_transform([y]).label([table]))
     return np.concatenate(parts)
 
 
 # %%
-# One estimator: windows, spectrogram, network, SVC, threshold. The network is a narrow one, and
-# trained on every second window (every fourth of more than 20 minutes), so that all of this takes a
-# coffee break. ``memory`` keeps what was fitted, so that the search over the SVC trains each network once. Metadata
-# routing hands the infants on from the search to the detector, so that its own splits, for the threshold, keep them
-# apart as well.
+# One estimator: windows, spectrogram, network, SVC, threshold. The network is narrow and trained on every second window
+# (every fourth of more than 20 minutes), so that the script takes only minutes. ``memory`` caches fitted steps, so that
+# the search over the SVC trains each network once. Metadata routing passes the infants from the search to the detector,
+# so that its own splits, for the threshold, are by infant too.
 
 set_config(enable_metadata_routing=True)
 
@@ -94,7 +93,7 @@ def search(recordings, annotations, groups, cache):
 
 
 # %%
-# One picture: the sound, what the detector made of it, and the truth.
+# One figure: the spectrogram, scores and detected events, and the annotations.
 
 
 def draw(y, table, timeline, events, threshold, path):
@@ -104,7 +103,7 @@ def draw(y, table, timeline, events, threshold, path):
         print("Picture    skipped: matplotlib is missing; pip install 'skcry[plot]'")
         return
     matplotlib.use("Agg")
-    name = "One recording that the detector never heard"
+    name = "A recording that was not used for training"
     shown = {"sound": y, "sr": SR, "threshold": threshold, "name": name}
     TimelineDisplay.from_predictions(timeline, events, table, **shown).figure_.savefig(path, dpi=120)
     print(f"Picture    {path}")
@@ -147,7 +146,7 @@ def main():
     joblib.dump(detector, model)
     print(f"Model      {model}, {model.stat().st_size / 1e6:.1f} MB")
 
-    # Files, as in real life: a new process reads model and recordings, and writes seconds and events.
+    # A new process reads the model and the recordings from files, and writes seconds and events.
     paths = []
     for i in apart:
         paths.append(options.out / f"recording_{i}.wav")

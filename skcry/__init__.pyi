@@ -10,6 +10,7 @@ from . import plotting as plotting
 from . import sharing as sharing
 from . import signal as signal
 from .detector import CryDetector as CryDetector
+from .detector import Detection as Detection
 from .excerpts import draw_excerpts as draw_excerpts
 from .features.mel import MelSpectrogram as MelSpectrogram
 from .features.stats import StatFeatures as StatFeatures

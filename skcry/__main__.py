@@ -81,7 +81,7 @@ def _detect(options):
 
 
 def _report(options):
-    from .files.detect import report
+    from .files import report
 
     table = report(options.results, by=options.by, start=options.start)
     if options.out is not None:

@@ -26,9 +26,9 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from skcry import files
 from skcry.datasets import load_annotated, load_clips
 from skcry.excerpts import draw_excerpts
-from skcry.files import detect as batch
 from skcry.io import read_annotations, read_audio, read_its_clock, write_annotations
 from skcry.io.annotations import FORMATS
 from skcry.io.audio import AudioFile
@@ -79,12 +79,12 @@ def _read_elan(path):
 
 
 def _read_results(path):
-    batch.read_timelines(path.parent)
-    batch.report(path.parent, by="hour")
+    files.read_timelines(path.parent)
+    files.report(path.parent, by="hour")
 
 
 def _read_start(path):
-    batch.report(path.parent, by="hour", start=path)
+    files.report(path.parent, by="hour", start=path)
 
 
 def _load_folder(path):

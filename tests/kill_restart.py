@@ -20,7 +20,7 @@ from toy_model import make_quick_detector
 
 from skcry import detect_files, read_timelines
 from skcry.datasets import make_cry_recordings
-from skcry.files.detect import MANIFEST
+from skcry.files.manifest import MANIFEST
 
 
 def make_detector(**options):

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from skcry import detect_files, draw_excerpts, read_timelines
-from skcry.files.detect import MANIFEST, read_manifest, report, result_paths
+from skcry.files import read_manifest, report
+from skcry.files.manifest import MANIFEST, result_paths
 from skcry.io import read_annotations, write_annotations
 from skcry.io.text_files import atomic_path
 

@@ -1,6 +1,6 @@
-"""Windows of whole days, block by block: memory does not grow with the length of the day.
+"""Read recordings in blocks and score their windows: memory does not grow with the length of a recording.
 
-Arrays and files go the same way, so that both give the same numbers.
+Arrays and files are read the same way, so that both give the same numbers.
 """
 
 import os
@@ -11,17 +11,16 @@ import numpy as np
 
 from ..io.audio import AudioFile, name_of, open_source
 from ..windows import Windows
-from .pooling import second_log_odds, window_scores
 
-# Seconds of sound whose windows go through the estimator together, and what is computed around them, on both sides, so
-# that filter and noise gate have settled. Both are whole numbers of the stretches of 37.5 s that `Denoise` works in.
+# Seconds of sound whose windows are scored together, and seconds of context on both sides, in which filter and noise
+# gate settle. Both are multiples of the 37.5 s that `Denoise` works in.
 BLOCK_DURATION = 1200.0
 CONTEXT_DURATION = 75.0
 
 
 @dataclass
 class Recording:
-    """What is known of a recording when its end is reached."""
+    """Facts about a recording, complete when its end is reached."""
 
     number: int
     name: str
@@ -48,7 +47,7 @@ class Block(NamedTuple):
 
 
 class _Usable:
-    """Collect which seconds hold sound, rather than one constant value: digital silence, a stuck recorder."""
+    """Collect which seconds hold sound; digital silence and a stuck recorder give one constant value."""
 
     def __init__(self, sr):
         self._sr, self._rest, self._parts = sr, None, []
@@ -65,43 +64,14 @@ class _Usable:
 
 
 def usable_seconds(y, sr):
-    """Tell which seconds of a recording hold sound.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_timepoints,)
-        Recording.
-    sr : int
-        Sampling rate in Hz.
-
-    Returns
-    -------
-    ndarray of bool of shape (n_seconds,)
-        False where a second holds one constant value: digital silence, a stuck recorder.
-    """
+    """Tell which seconds of a recording (n_timepoints,) hold sound: an array of bool (n_seconds,), see `_Usable`."""
     usable = _Usable(sr)
     usable.push(y)
     return usable.finish()
 
 
 def windows_in_open_seconds(start, n_timepoints, sr, is_open):
-    """Tell which windows hold any open second.
-
-    Parameters
-    ----------
-    start : ndarray of int of shape (n_windows,)
-        Starts in timepoints.
-    n_timepoints : int
-        Length of a window.
-    sr : int
-        Sampling rate in Hz.
-    is_open : ndarray of bool of shape (n_seconds,)
-        Which seconds are open.
-
-    Returns
-    -------
-    ndarray of bool of shape (n_windows,)
-    """
+    """Tell which windows (n_windows,) that start at ``start`` hold any second that ``is_open`` (n_seconds,)."""
     before = np.concatenate([[0], np.cumsum(is_open)])
     first = np.minimum(start // sr, len(is_open))
     last = np.minimum(-(-(start + n_timepoints) // sr), len(is_open))
@@ -109,49 +79,33 @@ def windows_in_open_seconds(start, n_timepoints, sr, is_open):
 
 
 def stream(windower, X, *, gate=None, on_error="raise", progress=None):
-    """Cut recordings into windows, block by block.
+    """Cut recordings into windows, and yield them as blocks.
 
-    Parameters
-    ----------
-    windower : Windower
-        Fitted.
-    X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
-        Recordings.
-    gate : EnergyGate or None, default=None
-        Windows of seconds that it closes are left out.
-    on_error : {"raise", "skip"}, default="raise"
-        Whether a recording that cannot be read is an error, or is finished with its ``error`` set; the rows that it had
-        so far are then to be thrown away.
-    progress : callable or None, default=None
-        Called with the seconds of sound that were dealt with since the last call.
-
-    Yields
-    ------
-    Block
+    Windows of seconds that the ``gate`` closes are left out. ``on_error="skip"`` finishes a recording that cannot be
+    read with its ``error`` set; discard the rows that it had so far. ``progress`` is called with the seconds of sound
+    that were read since the last call.
     """
     if on_error == "raise":
-        for item in X:  # no surprise after hours of work: a look at each header
+        for item in X:  # check all headers before the work begins
             if isinstance(item, (str, os.PathLike)):
                 AudioFile(item, windower.sr, windower.channel).close()
-    short: list = []
-    total = 0
+    short: list = []  # whole recordings that wait for others, to be scored together
+    total = 0  # their timepoints
     limit = BLOCK_DURATION * windower.sr
     for number, item in enumerate(X):
         recording = Recording(number, name_of(item, number), windower.sr)
         try:
-            for sound, first, start in _stretches(windower, item, recording, gate, progress):
+            for stretch in _stretches(windower, item, recording, gate, progress):
                 at_end = recording.n_timepoints > 0
-                if at_end and first == 0:  # short: together with others
-                    if total + len(sound) > limit:
-                        yield _block(windower, short)
-                        short, total = [], 0
-                    short.append((recording, sound, first, start))
-                    total += max(len(sound), windower.window_length_)
-                    continue
-                if short:
+                is_whole = at_end and stretch[1] == 0
+                if short and (not is_whole or total + len(stretch[0]) > limit):
                     yield _block(windower, short)
                     short, total = [], 0
-                yield _block(windower, [(recording, sound, first, start)], finished=at_end)
+                if is_whole:
+                    short.append((recording, *stretch))
+                    total += max(len(stretch[0]), windower.window_length_)
+                else:
+                    yield _block(windower, [(recording, *stretch)], finished=at_end)
         except (OSError, ValueError) as error:
             if on_error == "raise":
                 raise
@@ -216,56 +170,23 @@ def _block(windower, stretches, finished=True):
     return Block(windows, numbers, np.concatenate(starts), finished)
 
 
-def score_recordings(estimator, windower, X, *, method, n_scores, pooling, **options):
-    """Score the seconds of recordings.
+def score_recordings(scorer, windower, X, **options):
+    """Score recordings block by block: yield each Recording with the scores of its seconds.
 
-    Parameters
-    ----------
-    estimator : classifier
-        Fitted on windows.
-    windower : Windower
-        Fitted.
-    X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
-        Recordings.
-    method : {"predict_proba", "decision_function"}
-        See :func:`response_method`.
-    n_scores : int
-        Number of scores of a second: 1 for two classes.
-    pooling : dict
-        How windows make seconds: ``target_duration`` and ``smooth_duration`` of :func:`second_log_odds`.
-    **options : object
-        See :func:`stream`.
-
-    Yields
-    ------
-    recording : Recording
-    scores : ndarray of shape (n_seconds, n_scores)
-        On the whole real line, NaN in seconds that the gate closes.
+    Scores are those of :meth:`SecondScorer.pool`, none if the recording could not be read. For the options see
+    :func:`stream`.
     """
     waiting: dict = {}  # number of a recording -> starts and scores of its windows so far
     for block in stream(windower, X, **options):
         if block.windows is not None:
-            scores, probable = window_scores(estimator, block.windows, method)
+            scores = scorer.score_windows(block.windows)
             for number in np.unique(block.recording):
                 rows = block.recording == number
-                waiting.setdefault(number, []).append((block.start[rows], scores[rows], probable))
+                waiting.setdefault(number, []).append((block.start[rows], scores[rows]))
         for recording in block.finished:
-            parts = waiting.pop(recording.number, [])
-            n_seconds = -(-recording.n_timepoints // recording.sr)
-            if recording.error is not None or not parts:
-                yield recording, np.full((n_seconds, n_scores), np.nan)
+            start, scores = zip(*waiting.pop(recording.number, [(np.empty(0, int), np.empty((0, 1)))]), strict=True)
+            if recording.error is not None:
+                yield recording, np.empty((0, scorer.n_scores))
                 continue
-            start, scores, probable = zip(*parts, strict=True)
-            yield (
-                recording,
-                second_log_odds(
-                    np.concatenate(scores),
-                    probable[0],
-                    np.concatenate(start),
-                    windower.window_length_,
-                    recording.n_timepoints,
-                    recording.sr,
-                    recording.open,
-                    **pooling,
-                ),
-            )
+            place = np.concatenate(start), recording.n_timepoints, recording.open
+            yield recording, scorer.pool(np.concatenate(scores), *place)

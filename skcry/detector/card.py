@@ -1,10 +1,9 @@
-"""The model card: what a detector was trained on, how well it does and what it is made of, also for non-programmers.
+"""The model card of a detector: training data, scores on left-out data, threshold, limits and parameters.
 
 After M. Mitchell et al. (2019), Model cards for model reporting, FAT* '19.
 """
 
 import html
-from collections import defaultdict
 
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score
@@ -14,41 +13,45 @@ from ..metrics import bootstrap_interval
 
 N_RESAMPLES = 200
 LEVEL = 0.9
-MAX_NAMES = 20  # recordings; the others are counted
+MAX_NAMES = 20  # recordings that are listed by name
+LIMITS = (
+    "Expect these scores only with recorders, homes and infants that are similar to the training data. With others, "
+    "listen to samples of the detected and the undetected sound before you use the results. The detector detects "
+    "sound, not distress, and is not a medical device."
+)
 
 
 class ModelCard:
-    """A title, and sections of sentences and tables.
+    """A title, and sections with text and tables.
 
-    ``str`` gives markdown, a notebook shows HTML.
+    ``str(card)`` is markdown; a notebook shows HTML.
 
     Parameters
     ----------
     title : str
         First line.
     sections : list of tuple of (str, list)
-        Headings, each with its paragraphs: a str is text, a dict a table of two columns, and a tuple of one str is
-        code.
+        Headings and their paragraphs. A str is text, a dict is a table of two columns, a tuple of one str is code.
 
     See Also
     --------
-    skcry.CryDetector.card : Makes one.
+    skcry.CryDetector.card : Card of a fitted detector.
 
     Examples
     --------
     >>> from skcry.sharing import ModelCard
-    >>> print(ModelCard("A detector", [("Threshold", ["A second counts from 0.4 on.", {"threshold": 0.4}])]))
+    >>> print(ModelCard("A detector", [("Threshold", [{"threshold": 0.4}])]))
     # A detector
     <BLANKLINE>
     ## Threshold
-    <BLANKLINE>
-    A second counts from 0.4 on.
     <BLANKLINE>
     | | |
     |---|---|
     | threshold | 0.4 |
     <BLANKLINE>
     """
+
+    __module__ = "skcry.sharing"
 
     def __init__(self, title: str, sections: list[tuple[str, list]]) -> None:
         self.title = title
@@ -70,30 +73,29 @@ class ModelCard:
         return f"<ModelCard: {self.title}>"
 
     def to_html(self) -> str:
-        """Give the card as HTML.
+        """Return the card as HTML.
 
         Returns
         -------
         str
-            A page fragment: headings, paragraphs and tables, with all that was given escaped.
+            A page fragment with headings, paragraphs and tables. All text is escaped.
         """
-        parts = [f"<h1>{html.escape(self.title)}</h1>"]
+
+        def tag(name, text):
+            return f"<{name}>{html.escape(str(text))}</{name}>"
+
+        parts = [tag("h1", self.title)]
         for heading, paragraphs in self.sections:
-            parts.append(f"<h2>{html.escape(heading)}</h2>")
+            parts.append(tag("h2", heading))
             for one in paragraphs:
                 if isinstance(one, dict):
-                    rows = (
-                        f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
-                        for name, value in one.items()
-                    )
+                    rows = (f"<tr>{tag('th', name)}{tag('td', value)}</tr>" for name, value in one.items())
                     parts.append(f"<table>{''.join(rows)}</table>")
                 else:
-                    tag, text = ("pre", one[0]) if isinstance(one, tuple) else ("p", one)
-                    parts.append(f"<{tag}>{html.escape(text)}</{tag}>")
+                    parts.append(tag("pre", one[0]) if isinstance(one, tuple) else tag("p", one))
         return "\n".join(parts)
 
-    def _repr_html_(self):
-        return self.to_html()
+    _repr_html_ = to_html
 
 
 def _one_line(value):
@@ -101,69 +103,45 @@ def _one_line(value):
 
 
 def describe_labels(y, durations, annotated):
-    """Count what the labels of the training recordings cover.
+    """For each label, return the number of stretches (of recordings if not ``annotated``) and their seconds.
 
-    Parameters
-    ----------
-    y : list of DataFrame or of list of tuples, or ndarray of shape (n_recordings,)
-        Annotations, or one label per recording.
-    durations : ndarray of shape (n_recordings,)
-        In seconds.
-    annotated : bool
-        Whether ``y`` holds annotations.
-
-    Returns
-    -------
-    dict of str to list of (int, float)
-        For each label the number of stretches, or of recordings, and their duration in seconds.
+    ``y`` holds annotations, or one label per recording; ``durations`` is of shape (n_recordings,), in seconds.
     """
-    found: dict[str, list] = defaultdict(lambda: [0, 0.0])
+    found: dict[str, list] = {}
     for one, duration in zip(y, durations, strict=True):
-        rows = [(one, duration)]
+        labels, lengths = [one], [duration]
         if annotated:
             table = as_annotations(one)
-            rows = list(zip(table["label"], table["offset"] - table["onset"], strict=True))
-        for label, seconds in rows:
-            found[str(label)][0] += 1
-            found[str(label)][1] += float(seconds)
+            labels, lengths = table["label"], table["offset"] - table["onset"]
+        for label, length in zip(labels, lengths, strict=True):
+            count, total = found.get(str(label), (0, 0.0))
+            found[str(label)] = [count + 1, total + float(length)]
     return dict(sorted(found.items()))
 
 
 def make_card(detector):
-    """Describe a fitted detector.
-
-    Parameters
-    ----------
-    detector : CryDetector
-        Fitted.
-
-    Returns
-    -------
-    ModelCard
-    """
+    """Return the ModelCard of a fitted CryDetector."""
     training = detector.training_
-    return ModelCard(
-        "Model card: a detector of infant crying",
-        [
-            ("What it does", _purpose(detector)),
-            ("What it was trained on", _data(training)),
-            ("How well it does", _scores(detector)),
-            ("When it says crying", _threshold(detector)),
-            ("Limits", _limits(detector)),
-            ("How it is made", _parameters(detector)),
-            ("Versions", [{"trained on": training["date"], **training["versions"]}]),
-        ],
-    )
+    sections = [
+        ("Purpose", _purpose(detector)),
+        ("Training data", _data(training)),
+        ("Scores on left-out data", _scores(detector)),
+        ("Threshold", _threshold(detector)),
+        ("Limits", [LIMITS]),
+        ("Parameters", _parameters(detector)),
+        ("Versions", [{"trained on": training["date"], **training["versions"]}]),
+    ]
+    return ModelCard("Model card: a detector of infant crying", sections)
 
 
 def _purpose(detector):
-    names = ", ".join(map(str, detector.classes_))
     if detector.positive_index_ is None:
-        return [f"For every second of a recording it says how probable each of these is: {names}."]
+        names = ", ".join(map(str, detector.classes_))
+        return [f"For each second of a recording, the detector gives the probability of each class: {names}."]
     return [
-        "For every second of a recording it gives a score from 0 to 1 for whether an infant cries, and joins seconds "
-        f"to events: gaps up to {detector.merge_gap:g} s are closed, and what is then shorter than "
-        f"{detector.min_duration:g} s is dropped. It hears windows of {detector.windower_.window_duration:g} s at "
+        "For each second of a recording, the detector gives a score from 0 to 1 for infant crying. It then joins "
+        f"seconds to events: it closes gaps of up to {detector.merge_gap:g} s, and drops events shorter than "
+        f"{detector.min_duration:g} s. It scores windows of {detector.windower_.window_duration:g} s at "
         f"{detector.windower_.sr} Hz."
     ]
 
@@ -173,7 +151,7 @@ def _data(training):
     shown = ", ".join(names[:MAX_NAMES]) + (f" and {n - MAX_NAMES} more" if n > MAX_NAMES else "")
     facts = {
         "recordings": n,
-        "infants or homes": training["n_groups"] if training["grouped"] else "not known: every recording by itself",
+        "infants or homes": training["n_groups"] if training["grouped"] else "unknown: each recording is a group",
         "sound": _time(training["seconds"]),
     }
     if training["crying_seconds"] is not None:
@@ -194,63 +172,52 @@ def _time(seconds):
 def _scores(detector):
     left_out = detector.left_out_
     if left_out is None:
-        return ["Not measured: it was fitted without cross-validation. Ask for scores on recordings like your own."]
+        return ["Not measured: the detector was fitted without cross-validation. Score it on your own recordings."]
     truth, score, group = left_out["crying"], left_out["score"], left_out["group"]
     found = score >= detector.threshold_
     unit = "seconds" if detector.training_["annotated"] else "recordings"
-    n_groups = len(np.unique(group))
-    metrics = {
-        "average precision (1 is best)": (average_precision_score, score),
-        "F1 at the threshold (1 is best)": (f1_score, found),
-        f"share of the {unit} that it calls crying that are": (precision_score, found),
-        f"share of the {unit} of crying that it finds": (recall_score, found),
-    }
-    table = {f"chance: share of the {unit} that are crying": f"{truth.mean():.2f}"}
-    for name, (metric, values) in metrics.items():
-        low, high = _interval(metric, truth, values, group)
-        table[name] = f"{metric(truth, values):.2f}, from {low:.2f} to {high:.2f}"
+
+    def cell(metric, values):
+        def defined(truth, values):
+            return metric(truth, values) if truth.any() and (values > 0).any() else np.nan
+
+        about = {"groups": group, "level": LEVEL, "n_resamples": N_RESAMPLES, "random_state": 0}
+        low, high = bootstrap_interval(defined, truth, values, **about)
+        return f"{metric(truth, values):.2f}, from {low:.2f} to {high:.2f}"
+
     return [
-        f"Measured on {len(truth)} {unit} of {n_groups} infants, homes or recordings, each while it was left out of "
-        f"training; ranges would cover other such sets of homes in {LEVEL:.0%} of cases, less surely where these are "
-        "few. The threshold was chosen on the same scores, so what hangs on it is a little too good.",
-        table,
+        f"Measured on {len(truth)} {unit} of {len(np.unique(group))} infants, homes or recordings. Each was scored by "
+        f"a model that was not trained on it. The ranges are {LEVEL:.0%} bootstrap intervals over these; with few of "
+        "them, they are too narrow. The threshold was chosen on the same scores, so figures that depend on it are "
+        "slightly optimistic.",
+        {
+            f"chance: share of the {unit} that are crying": f"{truth.mean():.2f}",
+            "average precision (1 is best)": cell(average_precision_score, score),
+            "F1 at the threshold (1 is best)": cell(f1_score, found),
+            f"precision: share of the detected {unit} that are crying": cell(precision_score, found),
+            f"recall: share of the crying {unit} that are detected": cell(recall_score, found),
+        },
     ]
-
-
-def _interval(metric, truth, values, group):
-    def defined(truth, values):
-        return metric(truth, values) if truth.any() and (values > 0).any() else np.nan
-
-    return bootstrap_interval(
-        defined, truth, values, groups=group, level=LEVEL, n_resamples=N_RESAMPLES, random_state=0
-    )
 
 
 def _threshold(detector):
     if detector.positive_index_ is None:
-        return ["The most probable class of each second is its label; no threshold is needed."]
+        return ["The label of a second is its most probable class; there is no threshold."]
     if detector.threshold != "cv":
-        aim = "given by whoever trained it"
+        aim = "set by the user"
     elif detector.max_false_alarms is not None:
-        aim = f"chosen for at most {detector.max_false_alarms:g} false alarms per hour on recordings left out"
+        aim = f"chosen for at most {detector.max_false_alarms:g} false alarms per hour on left-out recordings"
     else:
-        aim = "chosen for the best F1, a balance of finding crying and raising no false alarm, on recordings left out"
-    parts = [f"A second counts as crying from a score of {detector.threshold_:.3g} on; {aim}."]
+        aim = "chosen for the best F1 (a balance of precision and recall) on left-out recordings"
+    parts = [f"A second counts as crying if its score is at least {detector.threshold_:.3g}. This threshold was {aim}."]
     if detector.level_:
-        parts.append(f"It was then adapted to another home: {detector.level_:+.2f} on the log-odds of crying.")
+        parts.append(
+            f"The detector was then calibrated to another home: {detector.level_:+.2f} on the log-odds of crying."
+        )
     return parts
 
 
-def _limits(detector):
-    return [
-        "It knows recorders, homes and infants like those it was trained on. Elsewhere, listen to some of what it "
-        "finds and of what it leaves out before you believe its numbers. It tells sound, not distress, and is no "
-        "medical device."
-    ]
-
-
 def _parameters(detector):
-    given = {name: value for name, value in detector.get_params(deep=False).items() if not hasattr(value, "fit")}
-    described = {name: repr(value) for name, value in given.items()}
-    parts = [detector.windower_, *([] if detector.gate_ is None else [detector.gate_]), detector.estimator_]
-    return [described, ("\n".join(part.__repr__(N_CHAR_MAX=10_000) for part in parts),)]
+    parts = [part for part in (detector.windower_, detector.gate_, detector.estimator_) if part is not None]
+    values = {name: repr(one) for name, one in detector.get_params(deep=False).items() if not hasattr(one, "fit")}
+    return [values, ("\n".join(part.__repr__(N_CHAR_MAX=10_000) for part in parts),)]

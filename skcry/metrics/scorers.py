@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from .._compat import Interval, validate_params
 from .._typing import Annotations, Labels, Recordings
 from .._warnings import warn
+from ..io.text_files import shorten
 from .events import MATCHING, event_counts, event_metrics, recall_at_false_alarms, threshold_counts
 from .seconds import cry_minutes, cry_minutes_metrics, second_metrics
 from .truth import event_truth, second_truth
@@ -41,28 +42,33 @@ _SCORERS = {
 }
 
 
+def the_detector(estimator):
+    """Return a fitted detector with a single class of crying; of a search, its best one."""
+    while hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
+    if not hasattr(estimator, "iter_detections"):
+        raise TypeError(
+            f"{shorten(repr(estimator), 80)} has no timeline and detects no events. Pass a CryDetector, whose rows are "
+            "recordings; for estimators of windows, scikit-learn has scorers, such as scoring='f1'."
+        )
+    check_is_fitted(estimator, "estimator_")
+    if estimator.positive_index_ is None:
+        raise ValueError(
+            f"The detector has the classes {estimator.classes_.tolist()}, none of which alone is crying. Pass "
+            "positive=('cry', ...) to CryDetector; displays also draw tables, by from_predictions."
+        )
+    return estimator
+
+
 class _Evaluation:
-    """One pass of a detector over recordings; each part is computed when it is first asked for."""
+    """One pass of a detector over recordings; each part is computed when it is first needed."""
 
     def __init__(self, estimator, X, y, *, merge_gap, rate, **matching):
-        while hasattr(estimator, "best_estimator_"):  # of a search
-            estimator = estimator.best_estimator_
-        self.detector, self.merge_gap, self.rate, self.matching = estimator, merge_gap, rate, matching
-        if not hasattr(estimator, "detect") or not hasattr(estimator, "timeline"):
-            raise TypeError(
-                f"{estimator!r} has no timeline and detects no events: scorers of skcry.metrics are for CryDetector, "
-                "whose rows are recordings. For estimators of windows use scikit-learn's own, such as scoring='f1'."
-            )
-        check_is_fitted(estimator, "estimator_")
-        if estimator.positive_index_ is None:
-            raise ValueError(
-                f"The detector has the classes {estimator.classes_.tolist()}, none of which alone is crying. Pass "
-                "positive=('cry', ...) to CryDetector to name the labels that count as crying."
-            )
+        self.detector = the_detector(estimator)
+        self.merge_gap, self.rate, self.matching = merge_gap, rate, matching
         check_consistent_length(X, y)
-        self.annotations, self.labels = list(y), {"positive": estimator.positive, "negative": estimator.negative}
-        if estimator.positive is None:
-            self.labels = {"positive": str(estimator.classes_[estimator.positive_index_])}
+        self.annotations = list(y)
+        self.labels = {"positive": self.detector.crying_labels_, "negative": self.detector.negative}
         try:
             self.true_events = event_truth(self.annotations, **self.labels, merge_gap=merge_gap)
         except TypeError as error:
@@ -71,15 +77,11 @@ class _Evaluation:
                 "recording. For one label per recording use scikit-learn's own scorers, such as scoring='f1'."
             )
             raise
-        tables, events, self.durations = {}, [], {}
-        for recording, probabilities in estimator._seconds(X):
-            estimator._report(recording)
-            tables[recording.number] = estimator._second_table(recording, probabilities)
-            events.append(estimator._event_table(recording, probabilities))
-            self.durations[recording.number] = recording.duration
-        self.timeline = pd.concat(tables, names=["recording", "second"])
-        self.found_events = pd.concat(events, ignore_index=True)
-        self.rules = {"merge_gap": estimator.merge_gap, "min_duration": estimator.min_duration}
+        found = list(self.detector.iter_detections(X))
+        self.durations = {one.recording: one.duration for one in found}
+        self.timeline = pd.concat({one.recording: one.timeline for one in found}, names=["recording", "second"])
+        self.found_events = pd.concat([one.events for one in found], ignore_index=True)
+        self.rules = {"merge_gap": self.detector.merge_gap, "min_duration": self.detector.min_duration}
         self.truth = self._truth()
 
     def _truth(self, merge_gap=0.0):

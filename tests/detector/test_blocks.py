@@ -81,8 +81,9 @@ def test_blocks_make_no_difference_to_the_scores(day, first, short_blocks, monke
     np.testing.assert_allclose(in_blocks["score"], whole["score"], atol=1e-6)
     assert whole["score"].std() > 0.1
     windows = Windower().fit_transform([day])
-    odds = [scores for _, scores in fitted._score_seconds(fitted.estimator_, windows, None)]
-    np.testing.assert_allclose(fitted._probabilities(odds[0])[:, 1], whole["score"], atol=1e-6)
+    scorer = fitted._scorer(fitted.estimator_, "predict_proba")
+    scores = scorer.pool(scorer.score_windows(windows), windows.start, len(day))
+    np.testing.assert_allclose(fitted.operating_point_.predict_proba(scores)[:, 1], whole["score"], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The model card says what is so."""
+"""Figures and sentences of the model card."""
 
 import re
 
@@ -47,7 +47,7 @@ def test_training_data(fitted, data):
     assert "recordings[0], recordings[1]" in str(card)
 
 
-def test_scores_are_of_what_was_left_out(fitted):
+def test_scores_are_of_left_out_data(fitted):
     left_out, card = fitted.left_out_, fitted.card()
     assert len(left_out["score"]) == 180
     assert (np.bincount(left_out["recording"]) == 30).all()
@@ -58,7 +58,7 @@ def test_scores_are_of_what_was_left_out(fitted):
     assert low <= value <= high
     f1 = f1_score(left_out["crying"], left_out["score"] >= fitted.threshold_)
     assert row(card, "F1 at").startswith(f"{f1:.2f}")
-    assert f"from a score of {fitted.threshold_:.3g}" in str(card)
+    assert f"if its score is at least {fitted.threshold_:.3g}." in str(card)
     assert "best F1" in str(card)
 
 
@@ -66,17 +66,18 @@ def test_other_detectors(data):
     recordings, annotations, _ = data
     plain = str(CryDetector(fast(), threshold=0.4).fit(recordings, annotations).card())
     assert "Not measured" in plain
-    assert "0.4 on; given by whoever trained it" in plain
-    assert "not known: every recording by itself" in plain
+    assert "at least 0.4. This threshold was set by the user." in plain
+    assert "unknown: each recording is a group" in plain
     alarms = CryDetector(fast(), max_false_alarms=30, random_state=0).fit(recordings, annotations)
     assert "at most 30 false alarms per hour" in str(alarms.card())
     splits = [([0, 1, 2, 3], [4, 5]), ([2, 3, 4, 5], [0, 1]), ([0, 1, 4, 5], [2, 3])]
     labels = CryDetector(fast(), cv=splits).fit(recordings, ["cry", "other"] * 3)
     assert "3 recordings, 90 seconds" in row(labels.card(), "labelled cry")
     assert "Measured on 6 recordings" in str(labels.card())
+    assert "share of the detected recordings that are crying" in str(labels.card())
     several = CryDetector(fast(), positive=None, negative="quiet", threshold=0.5)
     several.fit(recordings, [table.assign(label=["cry", "fuss"][i % 2]) for i, table in enumerate(annotations)])
-    assert "how probable each of these is: cry, fuss" in str(several.card())
+    assert "the probability of each class: cry, fuss" in str(several.card())
     adapted = (
         CryDetector(fast(), random_state=0).fit(recordings, annotations).calibrate(recordings[:1], annotations[:1])
     )
@@ -85,12 +86,12 @@ def test_other_detectors(data):
         CryDetector().card()
 
 
-def test_many_names_are_counted(fitted, monkeypatch):
+def test_long_lists_of_files_are_cut(fitted, monkeypatch):
     monkeypatch.setitem(fitted.training_, "recordings", [f"{i}.wav" for i in range(50)])
     assert "19.wav and 30 more" in str(fitted.card())
 
 
-def test_markdown_and_html_hold_what_is_given():
+def test_markdown_and_html_escape_special_characters():
     card = ModelCard("A <title>", [("Part", ["Text & more.", {"a|b": "x|y", "<b>": "1\n2"}, ("code <here>",)])])
     assert str(card) == (
         "# A <title>\n\n## Part\n\nText & more.\n\n| | |\n|---|---|\n| a\\|b | x\\|y |\n| <b> | 1 2 |\n\n"

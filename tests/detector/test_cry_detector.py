@@ -26,8 +26,8 @@ from sklearn.svm import SVC, LinearSVC
 
 from skcry import CryDetector, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
 from skcry.datasets import make_cry_recordings
-from skcry.detector.pooling import false_alarm_threshold
 from skcry.detector.splits import grouped_splits
+from skcry.detector.threshold import false_alarm_threshold
 from skcry.metrics import event_truth
 
 
@@ -407,7 +407,10 @@ def test_scores_are_calibrated_and_the_threshold_is_learned(data):
     seed = np.random.RandomState(0).randint(2**31 - 1)
     known, scores = [], []
     for train, test in grouped_splits(3, y, X.groups, seed):
-        for number, odds in detector._score_seconds(fast(SVC(C=0.01)).fit(X[train], y[train]), X[test], None):
+        scorer = detector._scorer(fast(SVC(C=0.01)).fit(X[train], y[train]), "decision_function")
+        for number in np.unique(X.recording[test]):
+            windows = X[test][X.recording[test] == number]
+            odds = scorer.pool(scorer.score_windows(windows), windows.start, X.lengths[number])
             known.append(truth[seconds.recording == number])
             scores.append(detector.calibrator_.predict_proba(odds)[:, 1])
     known, scores = np.concatenate(known), np.concatenate(scores)
@@ -523,7 +526,7 @@ def test_operating_point_is_learned_from_left_out_recordings(data, monkeypatch):
         seen["true"] = true_events.merge(pd.Series(range(len(score)), name="recording"))
         return false_alarm_threshold(score, true_events, durations, rate, **rules)
 
-    monkeypatch.setattr("skcry.detector.cry_detector.false_alarm_threshold", spy)
+    monkeypatch.setattr("skcry.detector.threshold.false_alarm_threshold", spy)
     settings = {"random_state": 0, "min_duration": 2.0, "windower": Windower(hop_duration=2.0)}
     best = CryDetector(fast(), **settings).fit(recordings, annotations, groups=infants)
     assert not seen

@@ -63,7 +63,6 @@ def test_labels_which_pandas_takes_for_missing_stay(write):
         ("5,4,cry\n", "day1.csv: 'cry' from 5 s to 4 s ends before it starts"),
         ("-1,4,cry\n", "starts before the recording"),
         ("nan,4,cry\n", "missing or infinite"),
-        # Labels under another name are not taken for crying.
         ("start,end,category\n0,1,dog\n", r"day1\.csv: no column is called 'label'"),
     ],
 )

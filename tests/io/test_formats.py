@@ -314,7 +314,7 @@ def test_recordings_of_rttm(put):
 
 def test_childproject_labels(put):
     text = (
-        CHILDPROJECT + "1000,2000,CHI,Y,a\n2000,2500,CHI,L,a\n3000,3500,FEM,NA,a\n4000,4100,CHI,C,a\n5000,5500,NA,,a\n"
+        CHILDPROJECT + "1000,2000,CHI,Y ,a\n2000,2500,CHI,L,a\n3000,3500,FEM,NA,a\n4000,4100,CHI,C,a\n5000,5500,NA,,a\n"
     )
     assert rows_of(put(text, "a.csv")) == [
         [1.0, 2.0, "cry"],
@@ -414,7 +414,7 @@ def test_empty_text_says_that_nothing_was_heard(put, name, text):
         (
             "a.txt",
             "Begin Time (s)\tEnd Time (s)\tBegin File\n0\t1\ta.wav\n5\t6\tb.wav\n",
-            "selections of 2 recordings: a.wav, b.wav",
+            "selections of 2 recordings: 'a.wav', 'b.wav'",
         ),
         ("a.rttm", "SPEAKER a 1 0 1 <NA> <NA> x\nSPEAKER a 1 zero 1 <NA> <NA> x\n", "line 2: 'SPEAKER a 1 zero"),
         ("a.rttm", "hello world\n", "a.rttm, line 1: 'hello world'. A line of RTTM reads"),

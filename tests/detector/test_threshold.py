@@ -8,13 +8,26 @@ from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from skcry import CryDetector, EnergyGate, HighPassFilter, StatFeatures, Windower
 from skcry.datasets import make_cry_recordings
-from skcry.detector.calibration import annotated_level, background_level, background_quantile
+from skcry.detector import threshold
+from skcry.detector.targets import Roles
+from skcry.detector.threshold import (
+    LeftOut,
+    OperatingPoint,
+    annotated_level,
+    background_level,
+    background_quantile,
+    best_f1_threshold,
+    false_alarm_threshold,
+)
+from skcry.events import find_events
+from skcry.metrics import event_metrics, event_truth, threshold_counts
 
 
 def fast(classifier=None):
@@ -298,3 +311,135 @@ def test_annotations_that_are_no_list_of_tables(fitted, data):
     for wrong in (annotations[0], {0: annotations[0]}, [None] * len(recordings)):
         with pytest.raises(ValueError, match="y must be a list with one table of annotations per recording"):
             fitted.calibrate(recordings, wrong)
+
+
+def test_best_threshold_has_the_best_f1(rng):
+    truth = rng.random(300) < 0.3
+    score = np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0, 1)
+    best = f1_score(truth, score >= best_f1_threshold(truth, score))
+    assert best == pytest.approx(max(f1_score(truth, score >= level) for level in score))
+
+
+RULES = {"merge_gap": 5.0, "min_duration": 5.0}
+
+
+def _night(rng, n_seconds=1800, n_cries=6):
+    """Scores with crying of 20 s and with other sounds that score as variously."""
+    score, cries = rng.random(n_seconds) * 0.1 + 0.01, []
+    for place in range(2 * n_cries):
+        onset = 60 + place * 140
+        score[onset : onset + 20] = rng.random() * 0.5 + (0.4 if place % 2 else 0.2)
+        if place % 2:
+            cries.append((onset, onset + 20))
+    return score, cries
+
+
+@pytest.mark.parametrize("rate", [0, 2, 3.9, 10])
+def test_false_alarm_threshold_is_the_lowest_that_keeps_to_the_rate(rng, rate):
+    nights = [_night(rng) for _ in range(2)]
+    scores, true = [score for score, _ in nights], event_truth([cries for _, cries in nights])
+    level = false_alarm_threshold(scores, true, [1800.0, 1800.0], rate, **RULES)
+    # Every threshold by the metrics' own table; coming from above, the first with too many is one score lower.
+    timeline = pd.concat({i: pd.DataFrame({"score": score}) for i, score in enumerate(scores)})
+    timeline.index.names = ["recording", "second"]
+    levels = np.unique(timeline["score"])
+    curve = event_metrics(threshold_counts(true, timeline, n_thresholds=10**5, **RULES), by="threshold")
+    rates = curve["false_alarms_per_hour"].sort_index(ascending=False)
+    assert len(rates) == len(levels)
+    kept = rates.index[np.cumsum(rates.to_numpy() > rate) == 0]
+    assert kept.min() >= level > levels[np.searchsorted(levels, kept.min()) - 1]
+    assert len(kept) < len(rates)
+
+
+def test_false_alarms_are_not_avoided_by_one_endless_event(rng):
+    score, cries = _night(rng)
+    true = event_truth([cries])
+    level = false_alarm_threshold([score], true, [1800.0], 2.0, **RULES)
+    everything = find_events(score >= score.min(), **RULES)
+    assert len(everything) == 1  # one false alarm in half an hour keeps to two per hour as well
+    assert level > 0.15
+
+
+def test_false_alarm_threshold_above_all_scores(rng):
+    score, cries = np.full(600, 0.3), [(100, 120)]
+    true = event_truth([cries])
+    level = false_alarm_threshold([score], true, [600.0], 5.9, **RULES)
+    assert level == np.nextafter(0.3, 1)
+    assert 0 < false_alarm_threshold([score], true, [600.0], 6.0, **RULES) < 0.3  # all keep to it
+
+
+def test_false_alarm_threshold_takes_few_evaluations(rng, monkeypatch):
+    calls, count = [], threshold.event_counts
+    monkeypatch.setattr(threshold, "event_counts", lambda *tables: calls.append(1) or count(*tables))
+    score, cries = _night(rng, 20000)
+    false_alarm_threshold([score], event_truth([cries]), [20000.0], 0.5, **RULES)
+    assert 5 < len(calls) <= 40
+
+
+def test_certain_background_is_no_alarm():
+    score = np.r_[np.zeros(100), np.full(20, 0.8)]
+    level = false_alarm_threshold([score], event_truth([[(100, 120)]]), [120.0], 1000.0, **RULES)
+    assert 0 < level < 0.8
+
+
+def _left_out(rng, n_recordings=4, slope=2.0, **about):
+    """Recordings of 60 s, scored by an estimator whose scores are `slope` higher in crying."""
+    for number in range(n_recordings):
+        truth = (np.arange(60) % 20 < 6).astype(int)
+        scores = rng.normal(slope * truth, 1.0)[:, None]
+        usable = np.ones(60, dtype=bool)
+        cries = [(start, start + 6, "cry") for start in range(0, 60, 20)]
+        yield LeftOut(number, number, scores, truth, usable, 60.0, **{"annotations": cries, **about})
+
+
+CRYING = Roles(interesting=[1], positive=1, background=0)
+
+
+def test_operating_point_learns_calibration_threshold_and_background(rng):
+    left_out = list(_left_out(rng))
+    left_out[1].scores[:10] = np.nan  # closed by a gate
+    left_out[2].usable[:10] = False
+    point = OperatingPoint(np.array([0, 1]), CRYING).fit(left_out)
+    scores, truth = (np.concatenate([getattr(one, name) for one in left_out]) for name in ("scores", "truth"))
+    probability = point.predict_proba(scores)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert (probability[60:70] == [1, 0]).all()
+    heard = ~np.isnan(scores[:, 0])
+    assert probability[heard, 1].mean() == pytest.approx(truth[heard].mean(), abs=0.01)
+    assert point.threshold_ == best_f1_threshold(truth == 1, probability[:, 1])
+    counts = heard & np.concatenate([one.usable for one in left_out])
+    assert point.background_level_ == background_quantile(point.log_odds(scores[counts]))
+    assert point.left_out_["recording"].tolist() == np.repeat(np.arange(4), 60).tolist()
+    assert point.adapt(scores[counts], truth[counts] == 1).level_ == annotated_level(
+        point.log_odds(scores[counts]), truth[counts] == 1
+    )
+
+
+def test_operating_point_of_recordings_with_labels(rng):
+    left_out = list(_left_out(rng, annotations=None))
+    for one in left_out[::2]:
+        one.truth[:], one.scores[:] = 0, rng.normal(size=(60, 1))
+    point = OperatingPoint(np.array([0, 1]), CRYING, min_duration=2.0).fit(left_out)
+    assert point.left_out_["score"].shape == (4,)
+    assert point.left_out_["crying"].tolist() == [False, True, False, True]
+
+
+def test_scores_that_fall_with_crying_stay_uncalibrated(rng):
+    with pytest.warns(UserWarning, match="did not score crying above the rest"):
+        point = OperatingPoint(np.array([0, 1]), CRYING).fit(list(_left_out(rng, slope=-2.0)))
+    assert point.calibrator_ is None
+    np.testing.assert_array_equal(point.log_odds(np.array([[1.5]])), [1.5])
+
+
+def test_a_class_without_a_second_cannot_be_calibrated(rng):
+    left_out = list(_left_out(rng))
+    for one in left_out:
+        one.truth[:] = 0
+    with pytest.raises(ValueError, match=r"No second is \[1\]"):
+        OperatingPoint(np.array([0, 1]), CRYING).fit(left_out)
+
+
+def test_a_given_threshold(rng):
+    point = OperatingPoint(np.array(["cry", "no"]), Roles([0], 0, 1)).fix(0.3)
+    assert (point.threshold_, point.calibrator_, point.left_out_) == (0.3, None, None)
+    np.testing.assert_allclose(point.predict_proba(np.array([[np.log(3)]])), [[0.25, 0.75]])

@@ -1,0 +1,82 @@
+"""Detections: one per recording, each recording scored once."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcry import CryDetector, StatFeatures
+from skcry.datasets import make_cry_recordings
+
+
+def fast():
+    features = StatFeatures(["mfcc"], ["mean", "std"], deltas=False)
+    return make_pipeline(features, StandardScaler(), LogisticRegression())
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_cry_recordings(4, duration=30, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def detector(data):
+    recordings, annotations, infants = data
+    return CryDetector(fast(), cv=2, random_state=0).fit(recordings, annotations, groups=infants)
+
+
+def test_detections_are_what_tables_and_scores_are_made_of(detector, data):
+    found = list(detector.iter_detections(data[0]))
+    assert [one.recording for one in found] == [0, 1, 2, 3]
+    assert [one.duration for one in found] == [30.0] * 4
+    timeline = pd.concat({one.recording: one.timeline for one in found}, names=["recording", "second"])
+    pd.testing.assert_frame_equal(timeline, detector.timeline(data[0]))
+    pd.testing.assert_frame_equal(pd.concat([one.events for one in found], ignore_index=True), detector.detect(data[0]))
+    np.testing.assert_array_equal([one.score for one in found], detector.predict_proba(data[0])[:, 1])
+    assert len(detector.detect(data[0])) > 0
+
+
+def test_several_classes(data):
+    detector = CryDetector(fast(), positive=None, threshold=0.5).fit(data[0], ["cry", "talk", "other", "cry"])
+    (one,) = detector.iter_detections(data[0][:1])
+    np.testing.assert_array_equal(one.score, one.probabilities.mean(axis=0))
+    assert one.timeline.columns.tolist() == ["cry", "other", "talk", "label", "usable"]
+    assert one.events["label"].isin(["cry", "other", "talk"]).all()
+    assert len(one.events) > 0
+
+
+def test_arguments_are_checked_before_the_first_recording(detector, data):
+    with pytest.raises(ValueError, match="on_error='skip' must be 'raise', 'warn' or 'keep'"):
+        detector.iter_detections(data[0], on_error="skip")
+    with pytest.raises(NotFittedError):
+        CryDetector().iter_detections(data[0])
+
+
+def test_faulty_recordings(detector, data, tmp_path, sr):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(5 * sr), sr)
+    paths = [tmp_path / "gone.wav", tmp_path / "silent.wav"]
+    with pytest.raises(OSError, match=r"gone\.wav"):
+        list(detector.iter_detections(paths))
+    with pytest.warns(UserWarning, match=r"gone\.wav is left out") as caught:
+        assert [one.name for one in detector.iter_detections(paths, on_error="warn")] == ["silent.wav"]
+    assert {one.filename for one in caught} == {__file__}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gone, silent = detector.iter_detections(paths, on_error="keep")
+    assert isinstance(gone.error, OSError)
+    assert len(gone.timeline) == len(gone.events) == 0
+    assert silent.error is None
+    assert len(silent.problems) == 1
+    assert not silent.usable.any()
+
+
+def test_progress_may_be_a_function(detector, data):
+    heard = []
+    list(detector.iter_detections(data[0], progress=heard.append))
+    assert sum(heard) == pytest.approx(120)
