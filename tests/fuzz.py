@@ -12,7 +12,6 @@ import io
 import multiprocessing
 import os
 import re
-import resource
 import struct
 import sys
 import tempfile
@@ -508,6 +507,8 @@ def run_case(folder, name, content, beside, read):
 
 def _work(connection, seeds, monsters, seed):
     """Run cases that the parent asks for, under the memory limit."""
+    import resource  # not on Windows
+
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from toy_model import write_annotated
 
 from skcry import CryDetector
 from skcry.datasets import make_cry_recordings
@@ -21,11 +22,8 @@ def bench(monkeypatch):
 def folder(tmp_path):
     """Four recordings of two infants, who take turns."""
     recordings, annotations, infants = make_cry_recordings(4, 30, n_infants=2, random_state=0)
-    lines = ["file,group"]
-    for i, (y, table) in enumerate(zip(recordings, annotations, strict=True)):
-        soundfile.write(tmp_path / f"day{i}.wav", y, 16000)
-        table.to_csv(tmp_path / f"day{i}.csv", index=False, header=["start", "end", "label"])
-        lines.append(f"day{i}.wav,infant{infants[i]}")
+    write_annotated(tmp_path, recordings, annotations)
+    lines = ["file,group", *(f"day{number}.wav,infant{infant}" for number, infant in enumerate(infants))]
     (tmp_path / "groups.csv").write_text("\n".join(lines))
     return tmp_path
 
@@ -120,6 +118,7 @@ def test_refuses(bench, capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_study_of_training(folder, monkeypatch, capsys):
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
     study = importlib.import_module("bench_training")

@@ -100,15 +100,3 @@ def test_init_only_stores_and_every_parameter_is_validated(estimator):
     params = type(estimator)().get_params(deep=False)
     defaults = {name: parameter.default for name, parameter in inspect.signature(type(estimator)).parameters.items()}
     assert params == defaults
-
-
-@each_estimator
-def test_public_methods_are_documented(estimator):
-    for name, member in inspect.getmembers(type(estimator), inspect.isfunction):
-        if name.startswith("_") or not member.__module__.startswith("skcry"):
-            continue
-        text = inspect.getdoc(member)
-        assert text, name
-        for parameter in inspect.signature(member).parameters:
-            assert parameter == "self" or f"{parameter} : " in text, (name, parameter)
-        assert "Returns\n-------" in text, name

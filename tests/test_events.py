@@ -2,60 +2,48 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skcry.events import LabelMap, as_annotations, classify, coverage, find_events, merge
+from skcry.events import LabelMap, as_annotations, classify, find_events, merge
 
 
-def test_events_at_the_very_edges():
-    active = np.zeros(30, dtype=bool)
-    active[:6] = active[-7:] = True
-    np.testing.assert_array_equal(find_events(active), [[0, 6], [23, 30]])
-    np.testing.assert_array_equal(find_events(np.ones(30)), [[0, 30]])
-    assert find_events(np.zeros(30)).shape == (0, 2)
-    assert find_events([]).shape == (0, 2)
+def seconds(text):
+    """A decision per second, from ``"#"`` and ``"."``."""
+    return np.array(list(text)) == "#"
 
 
-@pytest.mark.parametrize(("gap", "n_events"), [(4, 1), (5, 1), (6, 2)])
-def test_gap_of_exactly_merge_gap_is_closed(gap, n_events):
-    active = np.r_[np.ones(6), np.zeros(gap), np.ones(6)]
-    assert len(find_events(active, merge_gap=5)) == n_events
-
-
-@pytest.mark.parametrize(("length", "n_events"), [(4, 0), (5, 1), (6, 1)])
-def test_event_of_exactly_min_duration_is_kept(length, n_events):
-    active = np.r_[np.zeros(10), np.ones(length), np.zeros(10)]
-    assert len(find_events(active, min_duration=5)) == n_events
-
-
-def test_gaps_are_closed_before_short_events_are_dropped():
-    active = np.r_[np.ones(3), np.zeros(2), np.ones(3), np.zeros(8), np.ones(3)]
-    np.testing.assert_array_equal(find_events(active), [[0, 8]])
-
-
-def test_silence_at_the_edges_is_no_gap():
-    np.testing.assert_array_equal(find_events(np.r_[np.zeros(3), np.ones(6), np.zeros(3)]), [[3, 9]])
-
-
-def test_recording_shorter_than_an_event():
-    np.testing.assert_array_equal(find_events([1, 1, 1], duration=2.5), [[0, 2.5]])
-    assert len(find_events([1, 1, 0], duration=2.5)) == 0
-    np.testing.assert_array_equal(find_events(np.r_[np.zeros(20), np.ones(6)], duration=25.4), [[20, 25.4]])
-
-
-def test_no_merging_and_no_dropping():
-    np.testing.assert_array_equal(find_events([1, 0, 1, 1, 0], merge_gap=0, min_duration=0), [[0, 1], [2, 4]])
+@pytest.mark.parametrize(
+    ("text", "rules", "events"),
+    [
+        ("", {}, []),
+        ("." * 30, {}, []),
+        ("#" * 30, {}, [[0, 30]]),
+        # At the very edges, where silence is no gap.
+        ("######" + "." * 17 + "#######", {}, [[0, 6], [23, 30]]),
+        ("...######...", {}, [[3, 9]]),
+        # A gap of exactly merge_gap is closed.
+        ("######....######", {"merge_gap": 5}, [[0, 16]]),
+        ("######.....######", {"merge_gap": 5}, [[0, 17]]),
+        ("######......######", {"merge_gap": 5}, [[0, 6], [12, 18]]),
+        # An event of exactly min_duration is kept.
+        ("..........####..........", {"min_duration": 5}, []),
+        ("..........#####..........", {"min_duration": 5}, [[10, 15]]),
+        ("..........######..........", {"min_duration": 5}, [[10, 16]]),
+        # Gaps are closed before short events are dropped.
+        ("###..###........###", {}, [[0, 8]]),
+        # A recording shorter than an event, and one that ends within a second.
+        ("###", {"duration": 2.5}, [[0, 2.5]]),
+        ("##.", {"duration": 2.5}, []),
+        ("." * 20 + "######", {"duration": 25.4}, [[20, 25.4]]),
+        ("#.##.", {"merge_gap": 0, "min_duration": 0}, [[0, 1], [2, 4]]),
+    ],
+)
+def test_events_of_seconds(text, rules, events):
+    found = find_events(seconds(text), **rules)
+    assert found.shape == (len(events), 2)
+    assert found.tolist() == events
 
 
 def test_merge_joins_what_touches():
     np.testing.assert_array_equal(merge([(0, 1), (1, 2), (1.5, 1.7), (3, 4)]), [[0, 2], [3, 4]])
-
-
-def test_coverage_against_counting(rng):
-    edges = np.sort(rng.choice(1000, size=20, replace=False)).reshape(-1, 2) / 10
-    onset = rng.uniform(0, 90, size=50)
-    fine = np.arange(0, 100, 1e-3) + 5e-4
-    inside = ((fine[:, None] >= edges[:, 0]) & (fine[:, None] < edges[:, 1])).any(axis=1)
-    counted = [inside[(fine >= start) & (fine < start + 7)].sum() * 1e-3 for start in onset]
-    np.testing.assert_allclose(coverage(edges, onset, onset + 7), counted, atol=5e-3)
 
 
 def test_exact_half_counts_whatever_binary_fractions_make_of_it():

@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from toy_model import write_annotated
 
 import skcry
+from skcry.datasets import make_cry_recordings
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,15 +86,9 @@ def test_oldest_constraints_are_the_bounds_of_the_project():
 @pytest.mark.slow
 def test_readme_code_runs(tmp_path):
     """Word for word, on recordings of 20 s; only the network trains for a single pass instead of two hundred steps."""
-    from skcry.datasets import make_cry_recordings
-
     recordings, annotations, _ = make_cry_recordings(6, duration=20, cry_fraction=0.4, random_state=0)
     (tmp_path / "recordings").mkdir()
-    for number, (y, table) in enumerate(zip(recordings, annotations, strict=True)):
-        soundfile.write(tmp_path / "recordings" / f"day{number}.wav", y, 16000)
-        table.rename(columns={"onset": "start", "offset": "end"}).to_csv(
-            tmp_path / "recordings" / f"day{number}.csv", index=False
-        )
+    write_annotated(tmp_path / "recordings", recordings, annotations)
     soundfile.write(tmp_path / "monday.wav", recordings[0], 16000)
     soundfile.write(tmp_path / "tuesday.flac", np.stack([recordings[1]] * 2, axis=1), 16000)
     (tmp_path / "days").mkdir()

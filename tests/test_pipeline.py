@@ -8,7 +8,7 @@ from sklearn import config_context
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.feature_selection import SelectFromModel, SelectKBest
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_predict
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
@@ -79,13 +79,6 @@ def test_every_step_is_reachable_and_replaceable(windows):
     assert "stats__mfcc_1__median" in names
 
 
-def test_weights_need_a_classifier_that_takes_them():
-    with pytest.raises(ValueError, match="KNeighborsClassifier has none"):
-        make_cry_pipeline(KNeighborsClassifier(), resample="weight")
-    with pytest.raises(ValueError, match="'resample' parameter"):
-        make_cry_pipeline(resample="over")
-
-
 def test_the_given_classifier_is_left_as_it_is():
     given = SVC()
     make_cry_pipeline(given, resample="weight")
@@ -101,7 +94,7 @@ def test_grid_search_on_windows_in_two_processes(windows, tmp_path):
         search = GridSearchCV(
             small(), grid, cv=StratifiedGroupKFold(2), scoring="average_precision", n_jobs=2, error_score="raise"
         ).fit(X, y, groups=X.groups)
-    assert search.best_score_ > 0.5
+    assert search.best_score_ > 0.9
     joblib.dump(search.best_estimator_, tmp_path / "best.joblib")
     again = joblib.load(tmp_path / "best.joblib")
     np.testing.assert_array_equal(again.decision_function(X), search.decision_function(X))
@@ -126,12 +119,6 @@ def test_memory_fits_the_network_once_per_split(windows, tmp_path, monkeypatch):
     np.testing.assert_allclose(search.decision_function(X), plain.decision_function(X), atol=1e-6)
 
 
-def test_cross_val_predict(windows):
-    X, y = windows
-    scores = cross_val_predict(small(), X, y, groups=X.groups, cv=StratifiedGroupKFold(2), method="decision_function")
-    assert scores.shape == y.shape
-
-
 def test_tables_asked_for_globally_leave_sound_alone(windows):
     X, y = windows
     with config_context(transform_output="pandas"):
@@ -147,7 +134,7 @@ def test_search_where_metadata_is_routed(windows):
     with config_context(enable_metadata_routing=True):
         search = GridSearchCV(small(), {"classify__C": [1]}, cv=StratifiedGroupKFold(2), error_score="raise")
         search.fit(X, y, groups=X.groups)
-    assert search.best_score_ > 0.5
+    assert search.best_score_ > 0.8
 
 
 # Families of features, and a choice among them
@@ -172,22 +159,25 @@ def test_families_of_features(features):
 
 
 @pytest.mark.parametrize(
-    ("features", "message"),
+    ("parameters", "message"),
     [
         (
-            "mfcc",
+            {"features": "mfcc"},
             r"features='mfcc' has unknown names \['mfcc'\]. Use one or more of \['frames', 'embedding'",
         ),
-        (("stats", "net"), r"unknown names \['net'\]"),
-        ([StatFeatures()], "unknown names"),
-        ((), "is empty"),
-        (("stats", "stats"), "names a family twice"),
-        (None, "'features' parameter"),
+        ({"features": ("stats", "net")}, r"unknown names \['net'\]"),
+        ({"features": [StatFeatures()]}, "unknown names"),
+        ({"features": ()}, "is empty"),
+        ({"features": ("stats", "stats")}, "names a family twice"),
+        ({"features": None}, "'features' parameter"),
+        ({"select": "best"}, "'select' parameter"),
+        ({"resample": "over"}, "'resample' parameter"),
+        ({"resample": "weight", "classifier": KNeighborsClassifier()}, "KNeighborsClassifier has none"),
     ],
 )
-def test_unknown_families(features, message):
+def test_faulty_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
-        make_cry_pipeline(features=features)
+        make_cry_pipeline(**parameters)
 
 
 @pytest.mark.parametrize("classifier", [None, HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=5)])
@@ -212,8 +202,6 @@ def test_selection_sees_training_rows_before_they_are_resampled(windows, monkeyp
     assert np.ptp(np.bincount(y)) > 0
     assert len(trees().fit(X, y)[:-2].transform(X)) == len(y)
     assert seen == [len(y)]
-    with pytest.raises(ValueError, match="'select' parameter"):
-        make_cry_pipeline(select="best")
 
 
 def test_grid_search_over_families_and_selection(windows):
@@ -226,10 +214,11 @@ def test_grid_search_over_families_and_selection(windows):
     }
     search = GridSearchCV(trees(), grid, cv=StratifiedGroupKFold(2), scoring="average_precision", error_score="raise")
     search.fit(X, y, groups=X.groups)
-    assert search.best_score_ > 0.5
+    assert search.best_score_ > 0.9
+    assert search.best_estimator_["select"].get_support().sum() == search.best_params_["select__k"]
     grid = {"select": ["passthrough", SelectFromModel(LogisticRegression())]}
     search = GridSearchCV(trees(), grid, cv=StratifiedGroupKFold(2), error_score="raise").fit(X, y, groups=X.groups)
-    assert search.best_score_ > 0.5
+    assert search.best_score_ > 0.8
 
 
 @pytest.mark.parametrize("family", ["trees", "wav2vec2", "both"])
@@ -259,7 +248,7 @@ def test_search_over_a_pretrained_model(windows, toy_model, tmp_path):
     }
     search = GridSearchCV(pipeline, grid, cv=StratifiedGroupKFold(2), error_score="raise", n_jobs=2)
     search.fit(X, y, groups=X.groups)
-    assert search.best_score_ > 0.5
+    assert search.best_score_ > 0.8
     names = search.best_estimator_[:-2].get_feature_names_out()
     assert "wav2vec2__wav2vec2_0__mean" in names
     with config_context(transform_output="pandas"):

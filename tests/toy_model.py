@@ -1,10 +1,12 @@
-"""A detector and a wav2vec 2.0 model that are small enough for tests, and need no download."""
+"""What tests share: a quick detector, files, and a wav2vec 2.0 model that needs no download."""
 
+import soundfile
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcry import CryDetector, StatFeatures
+from skcry.io import write_annotations
 from skcry.nn.wav2vec2 import import_transformers, quiet
 
 
@@ -12,6 +14,13 @@ def make_quick_detector(**parameters):
     """Make a detector on a few statistics, whose ``fit`` takes a fraction of a second."""
     pipeline = make_pipeline(StatFeatures("mfcc", deltas=False), StandardScaler(), LogisticRegression())
     return CryDetector(pipeline, **{"threshold": 0.5, "random_state": 0, **parameters})
+
+
+def write_annotated(folder, recordings, annotations):
+    """Write recordings and their annotations to a folder: day0.wav, day0.csv, ..."""
+    for number, (y, table) in enumerate(zip(recordings, annotations, strict=True)):
+        soundfile.write(folder / f"day{number}.wav", y, 16000)
+        write_annotations(table, folder / f"day{number}.csv")
 
 
 def save_toy_model(folder, model_type="wav2vec2", *, sr=16000, do_normalize=True, random_state=0, **config):

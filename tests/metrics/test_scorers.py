@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 from toy_model import make_quick_detector
 
-from skcry import StatFeatures
+from skcry import StatFeatures, summarize
 from skcry.metrics import (
     cry_minutes,
     cry_minutes_metrics,
@@ -120,9 +120,11 @@ def test_recordings_are_scored_once(quick_detector, cry_data, monkeypatch):
 def test_what_is_undefined_is_missing_and_says_why(quick_detector, cry_data):
     with pytest.warns(UndefinedMetricWarning, match=r"second_recall is undefined .* 0 are annotated as \('cry',\)"):
         assert np.isnan(get_scorer("second_recall")(quick_detector, cry_data[0][:1], [[]]))
+    found = summarize(quick_detector.timeline(cry_data[0][:1]), merge_gap=0, min_duration=0)["cry_minutes_per_hour"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert get_scorer("neg_cry_minutes_error")(quick_detector, cry_data[0][:1], [[]]) <= 0
+        assert get_scorer("neg_cry_minutes_error")(quick_detector, cry_data[0][:1], [[]]) == pytest.approx(-found[0])
+    assert found[0] > 0
 
 
 def test_labels_that_the_detector_keeps_apart(cry_data):
