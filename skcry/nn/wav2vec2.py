@@ -361,5 +361,4 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
