@@ -51,11 +51,12 @@ def grouped_splits(cv, labels, groups, random_state=None, name="cv"):
 
 
 class GroupSplits:
-    """Splitter for an estimator inside another one, which passes it rows without their groups.
+    """Splitter that finds the groups of rows by their labels.
 
-    All training sets that the estimator can get are known before the fit. The labels of the rows, in their order, tell
-    which one it is. Groups that differ between training sets with equal labels are merged, so that the splits are right
-    for each of them. ``training_sets`` maps :func:`_key` to (labels, groups); ``cv`` is what the user gave.
+    scikit-learn passes a splitter inside a pipeline or a search features and labels, but no groups. All training sets
+    that it can get are known before the fit, and the labels, in the order of the rows, tell which one it is. If two
+    training sets have equal labels, their groups are merged, so that the splits are right for both.
+    ``training_sets`` maps :func:`_key` to (labels, groups); ``cv`` is what the user gave.
     """
 
     def __init__(self, cv, training_sets, name):
@@ -108,7 +109,7 @@ def _parts(value, path=(), seen=None):
     A path holds the names of nested parameters; a candidate of a search has the path of what it replaces.
     """
     seen = set() if seen is None else seen
-    if hasattr(value, "get_params") or hasattr(value, "predict_proba"):  # what a calibrated classifier holds
+    if hasattr(value, "get_params") or hasattr(value, "predict_proba"):  # parts of CalibratedClassifierCV
         if id(value) in seen or isinstance(value, (type, FrozenEstimator)):
             return
         seen.add(id(value))
@@ -126,6 +127,7 @@ def _parts(value, path=(), seen=None):
 
 
 def _name(path, parameter):
+    """Name a parameter as ``CryDetector.set_params`` does."""
     return "__".join(("estimator", *path, parameter))
 
 
@@ -142,7 +144,8 @@ def _check_settings(path, estimator, params):
         stopping, off = ("early_stopping", False) if "early_stopping" in params else ("n_iter_no_change", None)
         if params[stopping]:
             remedies[stopping] = f"{stopping}={off}"
-    for name, remedy in remedies.items():
+    if remedies:
+        name, remedy = remedies.popitem()
         raise ValueError(
             f"{_name(path, name)}={params[name]!r} splits windows at random, so neighbouring windows of a recording "
             f"are on both sides. Use {remedy}."
