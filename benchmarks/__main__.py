@@ -369,7 +369,7 @@ BFLOAT16 = multiplies_bfloat16(torch.device("cpu"))
 # name: title, function, target ratio, claimed ratio
 ROWS = {
     "features": ("34 short-term features, deltas, mid-term statistics, 600 s", features, 20, 15),
-    "denoise": ("noise reduction, 600 s", denoise, 5, 4),
+    "denoise": ("noise reduction, 600 s", denoise, 2.5, 2),
     "mel": ("mel spectrograms of 64 clips of 5 s", mel, 3, 3),
     "network": ("AlexNet, full width", network, 6, 1.2),
     "network_bfloat16": ("AlexNet, full width, in bfloat16", network_bfloat16, 6, 3 if BFLOAT16 else 0),

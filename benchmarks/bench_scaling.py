@@ -32,7 +32,9 @@ at 13 s per hour: workers 22 min, parent 3 min; the parent can serve 779 workers
 """
 
 import argparse
+import os
 import pickle
+import platform
 import tempfile
 import time
 from contextlib import contextmanager, nullcontext
@@ -42,14 +44,13 @@ import joblib
 import numpy as np
 import pandas as pd
 import soundfile
-from joblib.externals.loky.backend.reduction import dumps
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcry import CryDetector, StatFeatures, detect_files
 from skcry.datasets import make_cry_recordings
 from skcry.files.detect import _detect_one, _write_results
-from skcry.files.workers import _process, _work, spread
+from skcry.files.workers import _work, spread
 
 SR = 16000
 NETWORK = 13.0  # seconds of one core for an hour of sound, default detector, by bench_daylong.py on two threads
@@ -86,14 +87,14 @@ def workers(backend, number):
             yield
 
 
-def nothing(shared):
+def nothing(shared, task):
     return 0
 
 
 def overhead(n_tasks):
     """Return the seconds per empty task."""
     began = time.perf_counter()
-    assert len(dict(spread(nothing, None, {str(i): () for i in range(n_tasks)}))) == n_tasks
+    assert len(dict(spread(nothing, None, range(n_tasks)))) == n_tasks
     return (time.perf_counter() - began) / n_tasks
 
 
@@ -111,13 +112,12 @@ def main(arguments=None):
         write_recordings(days, n_files, duration)
         path = days / "000.wav"
 
-        about = (detector, (path, path.name), _process())
-        there = len(dumps((_work, path.name, _detect_one, "", "", *about[1:])))
-        row, found = _detect_one(detector, path, path.name)
-        back = len(pickle.dumps((row, found))) / duration * 3600
+        there = len(pickle.dumps((_work, path, _detect_one, (platform.node(), os.getpid()))))
+        state, found = _detect_one(detector, path)
+        back = len(pickle.dumps((state, found))) / duration * 3600
         began = time.perf_counter()
-        pickle.loads(pickle.dumps((row, found)))
-        _write_results(row, found, Path(folder, "written"))
+        pickle.loads(pickle.dumps((state, found)))
+        _write_results(Path(folder, "written"), path.name, path, state, found)
         parent = (time.perf_counter() - began) / duration * 3600
 
         print("| workers | seconds per hour of sound | faster than here | empty task |\n|---|---|---|---|")
@@ -136,9 +136,15 @@ def main(arguments=None):
             cost = f"{1000 * empty[backend, number]:.1f} ms" if backend != "here" else "-"
             print(f"| {number} {backend} | {took / hours:.2f} | {here / took:.2f} | {cost} |", flush=True)
 
-    size = len(dumps(detector))
+    size = len(pickle.dumps(detector))
+    began = time.perf_counter()
+    pickle.loads(pickle.dumps(detector))
+    unpickling = time.perf_counter() - began
     slowest = max(value for key, value in empty.items() if key[1] == 2)
-    print(f"Sent      {there / 1e3:.1f} kB per recording; {size / 1e3:.0f} kB of detector per worker")
+    print(
+        f"Sent      {there / 1e3:.1f} kB per recording; {size / 1e3:.0f} kB of detector, unpickled in "
+        f"{1000 * unpickling:.1f} ms"
+    )
     print(f"Returned  {back / 1e3:.0f} kB per hour of sound; written in {1000 * parent:.0f} ms")
     assert there < 10_000, f"A task has {there} bytes."
     assert options.quick or slowest < 0.1, f"An empty task takes {slowest:.3f} s."

@@ -2,7 +2,7 @@
 
 import lazy_loader
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Loaded on first use: `import skcry` stays quick, and torch, skorch and librosa load when they are needed. The public
 # names stand in __init__.pyi, which type checkers and editors read as well; a new one is added there alone.

@@ -1,4 +1,4 @@
-"""Train, detect and report from the command line: ``python -m skcry --help``."""
+"""Train, detect and report from the command line: ``skcry --help`` or ``python -m skcry --help``."""
 
 import argparse
 import sys
@@ -46,7 +46,7 @@ def _detect(options):
     from . import detect_files, load
 
     if not options.detector.is_file():
-        raise FileNotFoundError(f"{options.detector}: no such file. Train a detector first: python -m skcry train.")
+        raise FileNotFoundError(f"{options.detector}: no such file. Train a detector first: skcry train.")
     try:
         detector = (joblib.load if options.detector.suffix in PICKLES else load)(options.detector)
     except Exception as error:
@@ -81,7 +81,7 @@ def _detect(options):
 
 
 def _report(options):
-    from .files.detect import report
+    from .files import report
 
     table = report(options.results, by=options.by, start=options.start)
     if options.out is not None:
@@ -92,8 +92,9 @@ def _report(options):
 
 
 def _parser():
+    prog = "python -m skcry" if Path(sys.argv[0]).name == "__main__.py" else "skcry"
     parser = argparse.ArgumentParser(
-        prog="python -m skcry", description="Detect infant crying in long recordings.", allow_abbrev=False
+        prog=prog, description="Detect infant crying in long recordings.", allow_abbrev=False
     )
     commands = parser.add_subparsers(required=True, metavar="{train,detect,report}")
 

@@ -1,55 +1,23 @@
-"""What all estimators here share: links and tooltips in notebooks, and a version in what they leave behind."""
+"""Base of all estimators, and the versions that they were made with."""
 
-import functools
 import platform
 from importlib import metadata
 
-import sklearn.base
-
 from . import __version__
+from ._compat import DisplayedEstimator
 from ._warnings import warn
 
 LIBRARIES = ("scikit-learn", "imbalanced-learn", "skorch", "torch", "numpy", "scipy", "librosa")
 
 
-@functools.cache
-def documentation_url():
-    """Where the package says that its documentation is, or an empty string."""
-    try:
-        urls = metadata.metadata("skcry").get_all("Project-URL") or []
-    except metadata.PackageNotFoundError:
-        return ""
-    named = dict(url.split(", ", 1) for url in urls)
-    return named.get("Documentation", "").rstrip("/")
-
-
 def library_versions():
-    """Versions of what results may hang on.
-
-    Returns
-    -------
-    dict of str to str
-    """
+    """Return a dict of the versions that results may depend on, by name."""
     found = {name: metadata.version(name) for name in LIBRARIES}
     return {"skcry": __version__, **found, "python": platform.python_version()}
 
 
-class BaseEstimator(sklearn.base.BaseEstimator):
-    """Base of all estimators."""
-
-    _doc_link_module = "skcry"
-
-    @property
-    def _doc_link_template(self):
-        url = documentation_url()
-        return f"{url}/generated/skcry.{{estimator_name}}.html" if url else ""
-
-    def _get_params_html(self, deep=True, doc_link=None):
-        # scikit-learn shows no tooltip where there is no link; before 1.8 it knew neither.
-        return super()._get_params_html(deep, *([] if doc_link is None else [doc_link or "#"]))
-
-    def _get_fitted_attr_html(self, doc_link=""):
-        return super()._get_fitted_attr_html(doc_link or "#")
+class BaseEstimator(DisplayedEstimator):
+    """Base of all estimators: shown in notebooks with tooltips, pickled with the version of skcry."""
 
     def __getstate__(self):
         return {**super().__getstate__(), "_skcry_version": __version__}

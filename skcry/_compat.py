@@ -1,28 +1,29 @@
-"""Names of other libraries that are private or differ between versions; no other module imports one.
+"""Private names of other libraries, and names that differ between their versions; no other module uses one.
 
-Each line says which public name replaces it when there is one.
+Each comment says what is public instead, or would have to be.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 from collections.abc import Callable
+from importlib import metadata
 from typing import TYPE_CHECKING, TypeVar
 
-# Public alternative: none that checks matplotlib with scikit-learn's message.
-from sklearn.utils._optional_dependencies import check_matplotlib_support
+import sklearn.base
 
-# scikit-learn's developer guide has no public validation of parameters yet (scikit-learn issue 24862).
+# joblib 1.6 waits forever for a task that killed its dask worker, so tasks are submitted to dask directly. Public
+# alternative: none that tells which backend is active; `joblib.effective_n_jobs` tells the number of workers only.
+from joblib.parallel import get_active_backend
+
+# Public alternative: none; parameters of third-party estimators cannot be validated (scikit-learn issue 24862).
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-# For input that is no array (`Windows`), where `validate_data` does not apply.
-from sklearn.utils.validation import _check_feature_names as check_feature_names
+# Public alternative: none.
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
-from sklearn.utils.validation import _check_n_features as check_n_features
-
-# Public alternative: none; `check_X_y` also checks X.
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
-from sklearn.utils.validation import _check_y as check_y
 
 if TYPE_CHECKING:
     # scikit-learn has no types, and its decorators would hide those of what they decorate.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         """Stand for the decorator of scikit-learn."""
         ...
 else:
+    # Public alternative: `sklearn.callback.with_callbacks`, without the validation of parameters.
     from sklearn.base import _fit_context as fit_context
     from sklearn.utils._param_validation import validate_params
 
@@ -43,65 +45,131 @@ try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn < 1.9
 
-    class _Unheard:
-        """Tasks that no callback is told of."""
+    class _NoCallbacks:
+        """Context of a fit that has no callbacks."""
 
-        def subcontext(self, **about):
+        def subcontext(self, **kwargs):
             return self
 
-        def call_on_fit_task_begin(self, **about):
+        def call_on_fit_task_begin(self, **kwargs):
             return self
 
-        def call_on_fit_task_end(self, **about):
+        def call_on_fit_task_end(self, **kwargs):
             return False
-
-        def propagate_callback_context(self, estimator):
-            return contextlib.nullcontext()
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand-in for the one of scikit-learn 1.9."""
 
-        def _init_callback_context(self, **about):
-            return _Unheard()
+        def _init_callback_context(self, **kwargs):
+            return _NoCallbacks()
+
+
+def dask_backend():
+    """Return joblib's backend for dask if `joblib.parallel_config` chose it, else None."""
+    backend = get_active_backend()[0]
+    return backend if hasattr(backend, "client") else None
 
 
 @contextlib.contextmanager
-def task(parent, owner, name, estimator=None):
-    """Tell callbacks of a part of a fit; an estimator that is fitted within tells of its own parts below it.
+def fit_callbacks(estimator, X, y, max_subtasks):
+    """Call the callbacks of an estimator at the beginning and at the end of its fit; yield the context of the fit."""
+    # For developers of estimators part of the public API, says scikit-learn, in spite of its underscore.
+    context = estimator._init_callback_context(max_subtasks=max_subtasks)
+    context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+    yield context
+    context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
 
-    Parameters
-    ----------
-    parent : CallbackContext
-        Of the fit.
-    owner : estimator
-        Whose fit it is.
-    name : str
-        Name of the part.
-    estimator : estimator or None, default=None
-        What is fitted within.
-    """
-    from imblearn.pipeline import Pipeline  # here, since it takes long to import
 
-    context = parent.subcontext(task_name=name)
+@contextlib.contextmanager
+def task(context, owner, name, estimator):
+    """Call callbacks around a part of the fit of ``owner``, in which ``estimator`` is fitted; it calls them as well."""
+    from imblearn.pipeline import Pipeline as ResamplingPipeline  # here, since it takes long to import
+
+    context = context.subcontext(task_name=name)
     # imbalanced-learn's pipeline inherits `set_callbacks`, but its `fit` calls none (0.14).
-    hands_on = hasattr(estimator, "set_callbacks") and not isinstance(estimator, Pipeline)
-    with context.propagate_callback_context(estimator) if hands_on else contextlib.nullcontext():
+    takes_callbacks = hasattr(estimator, "set_callbacks") and not isinstance(estimator, ResamplingPipeline)
+    with context.propagate_callback_context(estimator) if takes_callbacks else contextlib.nullcontext():
         context.call_on_fit_task_begin(estimator=owner)
         yield
         context.call_on_fit_task_end(estimator=owner)
 
 
+@functools.cache
+def documentation_url():
+    """Return the URL of the documentation as the metadata of the package have it, or an empty string."""
+    try:
+        urls = metadata.metadata("skcry").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    return dict(url.split(", ", 1) for url in urls).get("Documentation", "").rstrip("/")
+
+
+class DisplayedEstimator(sklearn.base.BaseEstimator):
+    """Estimator that notebooks show with links to its documentation, and with docstrings as tooltips."""
+
+    # Public alternative: none. The docstring of scikit-learn's mixin tells third parties to override these two.
+    _doc_link_module = "skcry"
+
+    @property
+    def _doc_link_template(self):
+        url = documentation_url()
+        return f"{url}/generated/skcry.{{estimator_name}}.html" if url else ""
+
+    # Public alternative: none. scikit-learn shows tooltips only where there is a link.
+    def _get_params_html(self, *args, **kwargs):
+        return _with_tooltips(super()._get_params_html(*args, **kwargs))
+
+    def _get_fitted_attr_html(self, *args, **kwargs):
+        return _with_tooltips(super()._get_fitted_attr_html(*args, **kwargs))
+
+
+def _with_tooltips(shown):
+    shown.doc_link = getattr(shown, "doc_link", "") or "#"
+    return shown
+
+
+class ChainDisplayMixin:
+    """Notebooks show the estimator as a chain of its ``_parts``: pairs of name and estimator."""
+
+    _parts: Callable[[], list]
+
+    def _sk_visual_block_(self):
+        from sklearn.pipeline import Pipeline  # here, since it takes long to import
+
+        # Public alternative: none; by default parameters that are estimators are shown, side by side and not fitted.
+        return Pipeline(self._parts())._sk_visual_block_()
+
+
+def copy_module(module):
+    """Copy a torch module, so that layers of the copy can be replaced; it shares the layers of the module."""
+    copied = copy.copy(module)
+    copied._modules = dict(module._modules)  # Public alternative: copy.deepcopy, which takes longer.
+    return copied
+
+
+# Attributes that only `fit` uses. Public alternative: `set_callbacks()` clears the second, none the first.
+FIT_ONLY = ("_metadata_request", "_skl_callbacks")
+
+# What fitted calibrations and searches hold, by module. Public alternative: none, unless skops comes to trust them.
+SKLEARN_PARTS = {
+    "sklearn.calibration": "_CalibratedClassifier _SigmoidCalibration",
+    "sklearn.metrics._scorer": "_CurveScorer _PassthroughScorer _Scorer",
+}
+
 __all__ = [
+    "FIT_ONLY",
+    "SKLEARN_PARTS",
     "CallbackSupportMixin",
+    "ChainDisplayMixin",
+    "DisplayedEstimator",
     "HasMethods",
     "Interval",
     "StrOptions",
-    "check_feature_names",
     "check_feature_names_in",
-    "check_matplotlib_support",
-    "check_n_features",
     "check_sample_weight",
-    "check_y",
+    "copy_module",
+    "dask_backend",
+    "fit_callbacks",
     "fit_context",
     "task",
     "validate_params",

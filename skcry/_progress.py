@@ -1,4 +1,4 @@
-"""A bar for long work, in hours of sound."""
+"""A progress bar in hours of sound."""
 
 import contextlib
 import os
@@ -7,17 +7,7 @@ from .io.audio import AudioFile
 
 
 class Progress(contextlib.AbstractContextManager):
-    """A bar in hours of sound; silent when not wanted.
-
-    Parameters
-    ----------
-    wanted : bool
-        Whether to show it.
-    recordings : iterable of path or ndarray of shape (n_timepoints,)
-        What is to be dealt with.
-    sr : int or None, default=None
-        Sampling rate of the arrays in Hz; None where there are only paths.
-    """
+    """Progress bar over recordings (files, or arrays at the rate ``sr``); shows nothing unless ``wanted``."""
 
     def __init__(self, wanted, recordings, sr=None):
         self._bar = None
@@ -29,7 +19,7 @@ class Progress(contextlib.AbstractContextManager):
             self._bar = tqdm(total=hours, desc="Detecting", bar_format=layout)
 
     def __call__(self, seconds):
-        """Move on by so many seconds of sound."""
+        """Advance by ``seconds`` of sound."""
         if self._bar is not None:
             self._bar.update(seconds / 3600)
 
@@ -39,6 +29,7 @@ class Progress(contextlib.AbstractContextManager):
 
 
 def _duration(recording, sr):
+    """Return the length of a recording in seconds, 0 if the file cannot be read."""
     if not isinstance(recording, (str, os.PathLike)):
         return len(recording) / sr
     try:

@@ -1,9 +1,8 @@
-"""Annotations in, seconds and events out.
+"""Convert annotations to classes of windows and seconds, and decisions per second to events.
 
-An *annotation* says when something was heard: onset and offset in seconds and a label. This module reads the forms
-that users bring (:func:`as_annotations`), maps their label names to classes in one place (:class:`LabelMap`), measures
-how much of a stretch of time each class covers (:func:`coverage`), and turns decisions per second back into events
-(:func:`find_events`).
+An *annotation* has onset and offset in seconds and a label. :func:`as_annotations` checks annotations,
+:class:`LabelMap` maps their labels to classes, :func:`coverage` measures how much of a stretch of time a class covers,
+and :func:`find_events` joins decisions per second to events.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from numpy.typing import ArrayLike
 
 from ._typing import Annotations, Labels
 
-# Annotation tools round to milliseconds and audio encoders pad by some ten of them: that much past the end of a
-# recording is rounding, more is a mistake.
+# Seconds that an annotation may end after the recording: annotation tools round to milliseconds, and audio encoders pad
+# by about ten of them.
 END_TOLERANCE = 0.1
-# Three years: times beyond count milliseconds, or seconds from another moment than the start of the recording.
+# Three years in seconds. Later times are in milliseconds, or do not count from the start of the recording.
 MAX_TIME = 1e8
-# Two tools rarely agree on a boundary to better than this; a shorter overlap is no contradiction.
+# Seconds that annotations of different classes may overlap: annotation tools differ by about as much.
 OVERLAP_TOLERANCE = 1e-3
 
 __all__ = ["LabelMap", "as_annotations", "class_intervals", "classify", "coverage", "find_events", "merge"]
@@ -33,31 +32,32 @@ COLUMN_NAMES = {"start": "onset", "end": "offset", "begin": "onset", "stop": "of
 def as_annotations(
     annotations: Annotations, *, duration: float | None = None, name: str = "annotations"
 ) -> pd.DataFrame:
-    """Bring one recording's annotations into one form, and check them.
+    """Check the annotations of one recording and return them as a DataFrame.
 
     Parameters
     ----------
     annotations : DataFrame or sequence of tuples
-        Columns ``onset, offset, label`` (``start, end, label`` will do), or tuples ``(onset, offset)`` or
-        ``(onset, offset, label)``; times in seconds. Without a column or place for labels, all mean "cry". An empty
-        sequence says that nothing was heard.
+        Columns ``onset, offset, label`` (or ``start, end, label``), or tuples ``(onset, offset)`` or
+        ``(onset, offset, label)``; times in seconds. Without labels all mean "cry". An empty sequence means that
+        nothing was heard.
     duration : float or None, default=None
-        Length of the recording in seconds. None skips that check.
+        Length of the recording in seconds. With None, annotations may end at any time.
     name : str, default="annotations"
-        What error messages call these annotations.
+        Name of the annotations in error messages.
 
     Returns
     -------
     DataFrame of shape (n_annotations, 3)
-        Columns ``onset, offset`` (float, seconds) and ``label`` (str), sorted by onset.
+        Columns ``onset, offset`` (float, seconds) and ``label`` (str), sorted by onset. Annotations that end when they
+        start are left out.
 
     Raises
     ------
     TypeError
-        If the annotations have another form.
+        If the annotations are neither a DataFrame nor a sequence of such tuples.
     ValueError
-        If a label is missing, a time is not finite, negative or above three years, an annotation ends before it starts,
-        or it lies outside the recording.
+        If a label is missing, a time is not finite, negative or above three years, or an annotation ends before it
+        starts or after the recording.
 
     Examples
     --------
@@ -71,16 +71,16 @@ def as_annotations(
         table = annotations.rename(columns=lambda column: COLUMN_NAMES.get(str(column).lower(), str(column).lower()))
         if not table.columns.is_unique:
             raise ValueError(
-                f"{name}: columns {list(annotations.columns)!s:.300} name a time or label twice. Drop one of them."
+                f"{name}: columns {list(annotations.columns)!s:.100} name a time or label twice. Drop one of them."
             )
         if not {"onset", "offset"} <= set(table.columns):
             raise ValueError(
-                f"{name}: the columns are {list(annotations.columns)!s:.300}, but 'onset' and 'offset' (or 'start' and "
-                "'end') are needed, and 'label' where labels differ. Rename the columns."
+                f"{name}: the columns are {list(annotations.columns)!s:.100}, but 'onset' and 'offset' (or 'start' and "
+                "'end') are needed, and 'label' for labels other than 'cry'. Rename the columns."
             )
         if "label" not in table and len(table.columns) > 2:
             raise ValueError(
-                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.300}. "
+                f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.100}. "
                 "Rename the one that holds the labels; drop the others if every row means crying."
             )
         table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]]
@@ -127,34 +127,34 @@ def as_annotations(
             f"ends after the recording, which lasts {duration:g} s; check that the annotations belong to it",
         )
         table[["onset", "offset"]] = table[["onset", "offset"]].clip(upper=duration)
-    # A point in time covers nothing and would only confuse the search for contradictions.
+    # Points in time cover nothing, and class_intervals would take them for contradictions.
     table = table[table["offset"] > table["onset"]]
     return table.sort_values(["onset", "offset"], kind="stable", ignore_index=True)
 
 
 def _as_names(names):
-    """Bring one name, or several, into a tuple of texts."""
+    """Return one name, or several, as a tuple of str."""
     return tuple(map(str, names)) if isinstance(names, (tuple, list, set, np.ndarray)) else (str(names),)
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """The one place where label names become classes.
+    """Map label names to classes.
 
-    Called with label names, it gives their classes. Whatever takes ``positive`` and ``negative`` makes one of them.
+    Called with label names, it returns their classes. All functions with ``positive`` and ``negative`` use it.
 
     Parameters
     ----------
     positive : str, tuple of str or None, default=("cry",)
-        Labels that count as crying: the classes are then 0 and 1. None keeps every label as a class of its own name.
+        Labels that count as crying: the classes are then 0 and 1. With None, each label is a class of its own.
     negative : str, tuple of str or None, default=None
-        Labels that do not. None means whatever is not positive; with names given, a label in neither is an error. With
-        ``positive=None`` these are the names of "nothing of interest": the first of them names unlabelled time
-        ("background" when None), and none of them is reported as an event.
+        Labels that do not. None means all that are not positive; otherwise a label in neither is an error. With
+        ``positive=None`` these are the labels that are not reported as events; the first of them is the class of time
+        without annotation ("background" with None).
 
     See Also
     --------
-    class_intervals : Applies it to annotations.
+    class_intervals : Apply it to annotations.
 
     Examples
     --------
@@ -176,22 +176,22 @@ class LabelMap:
             raise ValueError("positive=() names no label. Name at least one, or pass None to keep every label.")
         both = set(self.positive or ()) & set(self.negative or ())
         if both:
-            raise ValueError(f"{sorted(both)} stand in positive and in negative. Keep each label on one side.")
+            raise ValueError(f"{sorted(both)} stand in positive and in negative. Keep each label in one of them.")
 
     @property
     def background(self) -> int | str:
-        """Class of the time that no annotation covers."""
+        """Class of time without annotation."""
         if self.positive is not None:
             return 0
         return self.negative[0] if self.negative else "background"
 
     @property
     def uninteresting(self) -> set:
-        """Set of the classes that are never reported as events."""
+        """Set of the classes that are not reported as events."""
         return {0} if self.positive is not None else {self.background, *(self.negative or ())}
 
     def __call__(self, labels: Iterable, name: str = "annotations") -> list:
-        """Map label names, one by one, to a list of classes."""
+        """Return the list of the classes of label names."""
         labels = [str(label) for label in labels]
         if self.positive is None:
             return labels
@@ -200,8 +200,8 @@ class LabelMap:
             if unknown:
                 raise ValueError(
                     f"{name}: label {unknown[0]!r} is neither in positive={self.positive} nor in "
-                    f"negative={self.negative}. Add it to one of them, or pass negative=None to let everything that "
-                    f"is not positive count as negative. Unknown labels: {unknown}."
+                    f"negative={self.negative}. Add it to one of them, or pass negative=None to count all others as "
+                    f"negative. Unknown labels: {unknown!s:.100}."
                 )
         return [int(label in self.positive) for label in labels]
 
@@ -209,7 +209,7 @@ class LabelMap:
 def class_intervals(
     annotations: Annotations, label_map: LabelMap, *, duration: float | None = None, name: str = "annotations"
 ) -> dict[int | str, np.ndarray]:
-    """Find the disjoint intervals of each class in one recording's annotations.
+    """Return the disjoint intervals of each class in the annotations of one recording.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def class_intervals(
     duration : float or None, default=None
         Length of the recording in seconds.
     name : str, default="annotations"
-        What error messages call these annotations.
+        Name of the annotations in error messages.
 
     Returns
     -------
@@ -240,8 +240,8 @@ def class_intervals(
             if other != row[4] and seen.offset - row.onset > OVERLAP_TOLERANCE:
                 raise ValueError(
                     f"{name}: '{row.label:.100}' from {row.onset:g} s to {row.offset:g} s contradicts "
-                    f"'{seen.label:.100}' from {seen.onset:g} s to {seen.offset:g} s. Correct one of them; where other "
-                    "sounds may overlap crying, keep only the rows that are labelled as crying."
+                    f"'{seen.label:.100}' from {seen.onset:g} s to {seen.offset:g} s. Correct one of them; if other "
+                    "sounds may overlap crying, keep only the rows of crying."
                 )
         if row[4] not in last or row.offset > last[row[4]].offset:
             last[row[4]] = row
@@ -249,14 +249,14 @@ def class_intervals(
 
 
 def merge(intervals: Iterable, gap: float = 0.0) -> np.ndarray:
-    """Merge sorted intervals that overlap, touch, or lie at most ``gap`` seconds apart.
+    """Merge sorted intervals that overlap, touch, or are at most ``gap`` seconds apart.
 
     Parameters
     ----------
     intervals : array-like of shape (n_intervals, 2)
         Onsets and offsets in seconds, sorted by onset.
     gap : float, default=0.0
-        Longest gap that is closed, in seconds.
+        Longest gap to close, in seconds.
 
     Returns
     -------
@@ -280,7 +280,7 @@ def merge(intervals: Iterable, gap: float = 0.0) -> np.ndarray:
 
 
 def coverage(intervals: np.ndarray, onset: ArrayLike, offset: ArrayLike) -> np.ndarray:
-    """Measure how many seconds of each stretch disjoint, sorted intervals cover.
+    """Measure how many seconds of each stretch are covered by disjoint, sorted intervals.
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def coverage(intervals: np.ndarray, onset: ArrayLike, offset: ArrayLike) -> np.n
     if len(intervals) == 0:
         return np.zeros(onset.shape)
     covered = np.concatenate([[0.0], np.cumsum(intervals[:, 1] - intervals[:, 0])])
-    # Time covered up to t grows along the intervals and rests between them, so linear interpolation is exact.
+    # Time covered up to t is piecewise linear, with knots at the edges of the intervals.
     knots = intervals.ravel()
     heights = np.repeat(covered, 2)[1:-1]
     return np.interp(offset, knots, heights) - np.interp(onset, knots, heights)
@@ -321,7 +321,7 @@ def classify(
     duration: float | None = None,
     name: str = "annotations",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tell the class of each stretch of time.
+    """Return the class of each stretch of time.
 
     Parameters
     ----------
@@ -332,19 +332,19 @@ def classify(
     onset, offset : array-like of shape (n_stretches,)
         Edges in seconds.
     min_overlap : float, default=0.5
-        A stretch belongs to a class that covers at least this share of it; where several do, to the one that covers
-        most, and where none does, to the background.
+        A stretch belongs to a class that covers at least this share of it: of several, to the one that covers most; if
+        there is none, to the background.
     duration : float or None, default=None
-        Length of the recording in seconds; what lies behind it counts for neither side.
+        Length of the recording in seconds; stretches are cut there.
     name : str, default="annotations"
-        What error messages call these annotations.
+        Name of the annotations in error messages.
 
     Returns
     -------
     classes : ndarray of shape (n_stretches,)
         Class of each stretch, as the label map names it.
     mixed : ndarray of bool of shape (n_stretches,)
-        Whether a stretch holds more than one class (unlabelled time is background).
+        Whether a stretch holds more than one class (time without annotation is background).
     """
     onset = np.asarray(onset, dtype=float)
     offset = np.minimum(offset, np.inf if duration is None else duration)
@@ -353,7 +353,7 @@ def classify(
     keys = sorted(key for key in intervals if key != label_map.background)
     covered = np.array([coverage(intervals[key], onset, offset) for key in keys]).reshape(len(keys), len(onset))
     share = covered / np.maximum(length, np.finfo(float).tiny)
-    # Overlaps of exactly the asked share count, whatever binary fractions make of them.
+    # An overlap of exactly min_overlap counts, despite rounding.
     share[share < min_overlap - 1e-9] = 0
     choices = np.array([label_map.background, *keys])
     chosen = choices[np.concatenate([np.full((1, len(onset)), 1e-12), share]).argmax(axis=0)]
@@ -365,24 +365,24 @@ def classify(
 def find_events(
     active: ArrayLike, *, merge_gap: float = 5.0, min_duration: float = 5.0, duration: float | None = None
 ) -> np.ndarray:
-    """Turn decisions per second into events.
+    """Join decisions per second to events.
 
     First gaps of at most ``merge_gap`` seconds between active seconds are closed, then events shorter than
-    ``min_duration`` are dropped. The edges of the recording are no exception: silence before the first or after the
-    last active second is no gap and is never filled, and an event that begins with the recording or ends with it is as
-    long as it is heard. Only where the whole recording is shorter than ``min_duration``, an event that fills it stays.
+    ``min_duration`` are dropped. Time before the first and after the last active second is not a gap, and an event at
+    the edge of the recording is not extended. If the whole recording is shorter than ``min_duration``, an event that
+    fills it is kept.
 
     Parameters
     ----------
     active : array-like of bool of shape (n_seconds,)
         Whether each second is active.
     merge_gap : float, default=5.0
-        Longest gap that is closed, in seconds (published for this task by Yao et al., 2022).
+        Longest gap to close, in seconds (5 s as in Yao et al., 2022).
     min_duration : float, default=5.0
-        Shortest event that is kept, in seconds. Published code drops events "up to 5 s"; here one of exactly 5 s
-        stays, so that a clip of one window can hold an event.
+        Shortest event to keep, in seconds. Published code also drops events of exactly 5 s; here they are kept, so
+        that a clip of one window can hold an event.
     duration : float or None, default=None
-        Length of the recording in seconds, when its last second is not whole.
+        Length of the recording in seconds, if its last second is not whole.
 
     Returns
     -------

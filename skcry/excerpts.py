@@ -1,4 +1,4 @@
-"""Random excerpts of long recordings for annotators: sound to listen to, and detections to correct."""
+"""Random excerpts of long recordings for annotators: sound files, and annotation files with the detections."""
 
 from __future__ import annotations
 
@@ -22,45 +22,43 @@ from .io.text_files import atomic_path
 INDEX_FILE = "excerpts.csv"
 COLUMNS = ["file", "annotation", "source", "onset", "offset", "n_events"]
 BLOCK_LENGTH = 2**16  # frames copied at a time
-MIN_INSIDE = (
-    0.01  # seconds of an event at the edge of an excerpt; nobody hears less, and annotation files round to 1 ms
-)
+MIN_INSIDE = 0.01  # seconds of an event within an excerpt; less is inaudible, and annotation files round to 1 ms
 LOSSLESS = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 MAX_FLAC_CHANNELS = 8
 
 
 def _header(path):
-    """Read rate, length and format of an audio file, or say what is wrong with it."""
+    """Read the header of an audio file; OSError if it cannot be read."""
     import soundfile
 
     AudioFile(path, sr=None).close()
     header = soundfile.info(path)
-    if header.frames > 2**48:  # libsndfile's way to say that a stream does not tell
-        raise OSError(f"{path} does not tell its length. Convert it to WAV or FLAC.")
+    if header.frames > 2**48:  # libsndfile's value for a stream of unknown length
+        raise OSError(f"{path} is a stream of unknown length. Convert it to WAV or FLAC.")
     return header
 
 
 def _written_format(header):
-    """Format and subtype of an excerpt: WAV of WAV, else FLAC, in the file's own subtype unless that is lossy."""
+    """Return format (WAV for WAV, else FLAC) and subtype (that of the recording unless lossy) of an excerpt."""
     subtype = header.subtype if header.subtype in LOSSLESS else "PCM_16"
     fits_flac = subtype in ("PCM_S8", "PCM_16", "PCM_24") and header.channels <= MAX_FLAC_CHANNELS
     return "FLAC" if fits_flac and header.format not in ("WAV", "WAVEX", "RF64") else "WAV", subtype
 
 
 def _events_by_recording(events, recordings, headers):
-    """Check the detections and divide them: annotations of each recording."""
+    """Check the detections and return the annotations of each recording."""
     missing = [name for name in ("recording", "onset", "offset") if name not in events]
     if missing:
         raise ValueError(
-            f"events has columns {list(events.columns)}, but no {missing[0]!r}. Pass what CryDetector.detect gives."
+            f"events has columns {list(events.columns)}, but no {missing[0]!r}. Pass the output of CryDetector.detect."
         )
     numbers = events["recording"]
     faulty = ~numbers.isin(range(len(recordings)))
     if faulty.any():
         raise ValueError(
             f"events name recording {numbers[faulty].tolist()[0]!r} ({int(faulty.sum())} of {len(events)} events), but "
-            f"recordings holds numbers 0 to {len(recordings) - 1}: places in the list. Pass the recordings in which "
-            "these events were detected, all of them and in the same order."
+            f"recordings holds numbers 0 to {len(recordings) - 1}: places in the list. Pass all recordings in which "
+            "the events were detected, in the same order."
         )
     columns = [name for name in ("onset", "offset", "label") if name in events]
     return [
@@ -74,7 +72,7 @@ def _events_by_recording(events, recordings, headers):
 
 
 def _events_inside(annotations, begin, end):
-    """Events that lie between two times at least in part, cut there, in seconds from the first."""
+    """Return the annotations that overlap the time from ``begin`` to ``end``, cut there, in seconds from ``begin``."""
     inside = annotations[
         (annotations["onset"] < end - MIN_INSIDE) & (annotations["offset"] > begin + MIN_INSIDE)
     ].copy()
@@ -83,12 +81,12 @@ def _events_inside(annotations, begin, end):
 
 
 def _draw_starts(n_frames, length, sr, annotations, n_excerpts, min_events, max_tries, rng):
-    """Draw the first frames of stretches that do not overlap, each with enough events, as many as are found."""
+    """Draw the first frames of stretches that do not overlap, each with at least ``min_events``; may find fewer."""
     onset, offset = np.sort(annotations["onset"]), np.sort(annotations["offset"])
     starts: list = []
     while len(starts) < n_excerpts:
         tries = rng.randint(0, n_frames - length + 1, size=max_tries, dtype=np.int64)
-        # As in _events_inside: what has begun by the end of the stretch, less what was over before it.
+        # As in _events_inside: events that begin before the end of the stretch, less those that end before it.
         n_begun = np.searchsorted(onset, (tries + length) / sr - MIN_INSIDE)
         n_events = n_begun - np.searchsorted(offset, tries / sr + MIN_INSIDE, side="right")
         good = n_events >= min_events
@@ -101,11 +99,11 @@ def _draw_starts(n_frames, length, sr, annotations, n_excerpts, min_events, max_
 
 
 def _copy_stretch(source, start, length, target, header):
-    """Write part of an audio file to another, and read nothing else."""
+    """Copy ``length`` frames of an audio file from ``start`` on, without reading the others."""
     import soundfile
 
     (file_format, subtype), n_left = _written_format(header), length
-    # Integers keep integer samples to the bit; only floats and what was lossy go through floats.
+    # int32 keeps integer samples bit for bit; float and lossy samples are copied as floats.
     dtype = "int32" if header.subtype.startswith("PCM") or header.subtype.endswith("LAW") else "float64"
     try:
         with (
@@ -122,11 +120,11 @@ def _copy_stretch(source, start, length, target, header):
                 n_left -= len(block)
         if n_left:
             raise soundfile.SoundFileRuntimeError(f"its last {n_left / header.samplerate:.1f} s are missing")
-    except (soundfile.SoundFileError, AssertionError) as error:  # the latter where fewer frames are written than given
+    except (soundfile.SoundFileError, AssertionError) as error:  # AssertionError: not all frames were written
         raise OSError(
             f"{source}: the stretch from {start / header.samplerate:.1f} s, {length / header.samplerate:g} s long, "
-            f"cannot be copied ({error or 'it cannot be written'}). Copy the recording again, or convert what there is "
-            "to WAV or FLAC."
+            f"cannot be copied ({error or 'it cannot be written'}). Copy the recording again, or convert it to WAV or "
+            "FLAC."
         ) from None
 
 
@@ -161,38 +159,38 @@ def draw_excerpts(
 ) -> pd.DataFrame:
     """Draw random excerpts of long recordings, for people to annotate.
 
-    Each is a stretch of sound in a file of its own, with an annotation file of the same name beside it. Stretches of
-    one recording never overlap, and are drawn uniformly among those that hold enough events. Only they are read. The
-    sound is as it is in the recording, sample for sample: same rate, channels and resolution; WAV where that is WAV,
-    else FLAC (what was compressed with loss, in 16 bits; what FLAC cannot hold, in WAV).
+    Each excerpt is a sound file with an annotation file of the same name. Excerpts of one recording do not overlap, and
+    are drawn uniformly among the stretches with enough events. Only these stretches are read. Samples are those of the
+    recording: same rate, channels and resolution. WAV files give WAV, others FLAC (lossy formats in 16 bits; WAV for
+    samples that FLAC cannot hold).
 
     Parameters
     ----------
     recordings : list of str or path-like
         Audio files.
     events : DataFrame of shape (n_events, n_columns)
-        What :meth:`skcry.CryDetector.detect` found in these recordings: columns ``recording`` (place in
-        ``recordings``), ``onset`` and ``offset`` in seconds, and ``label`` where there are several; without it all are
-        labelled "cry".
+        Output of :meth:`skcry.CryDetector.detect` for these recordings: columns ``recording`` (place in
+        ``recordings``), ``onset`` and ``offset`` in seconds, and optionally ``label``; without it all are labelled
+        "cry".
     out : str or path-like
-        Folder to write to; made where it does not exist.
+        Folder to write to; created if it does not exist.
     duration : float, default=600.0
         Length of an excerpt in seconds. A shorter recording is taken whole.
     n_excerpts : int, default=1
-        Excerpts per recording, at most.
+        Largest number of excerpts per recording.
     min_events : int, default=1
-        Events that an excerpt must hold, those counted that lie in it at least in part.
+        Least number of events in an excerpt, counting those partly inside.
     prefill : bool, default=True
         Whether annotation files hold the detections, in seconds from the start of the excerpt and cut at its ends.
-        False leaves them empty, so that annotators are not led.
+        With False they are empty, so that annotators are not influenced.
     suffix : str, default=".csv"
-        Ending of the annotation files, which picks their format: see :func:`skcry.io.write_annotations`.
+        Extension of the annotation files, which chooses their format: see :func:`skcry.io.write_annotations`.
     max_tries : int, default=10000
-        Stretches that are tried for each excerpt. Where events are rare, try more.
+        Stretches that are tried for each excerpt. Increase it if events are rare.
     overwrite : bool, default=False
-        Whether files in ``out`` may be replaced, corrected annotations too.
+        Whether existing files in ``out`` are replaced, including corrected annotations.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draw. The same one draws the same excerpts.
+        Seed of the random draw. Pass an int for the same excerpts every time.
 
     Returns
     -------
@@ -204,7 +202,7 @@ def draw_excerpts(
     Raises
     ------
     OSError
-        If a recording cannot be read. All headers are looked at before anything is written.
+        If a recording cannot be read. All headers are checked before anything is written.
     FileExistsError
         If one of the files exists and ``overwrite`` is False.
     ValueError
@@ -213,7 +211,7 @@ def draw_excerpts(
     Warns
     -----
     UserWarning
-        If fewer excerpts than asked for were found in a recording.
+        If fewer than ``n_excerpts`` were found in a recording.
 
     Examples
     --------
@@ -254,15 +252,14 @@ def draw_excerpts(
         length = min(max(1, round(duration * sr)), header.frames)
         starts = _draw_starts(header.frames, length, sr, ours, n_excerpts, min_events, max_tries, rng)
         if len(starts) < n_excerpts:
+            remedy = "" if len(ours) < min_events else ", duration or n_excerpts, or raise max_tries"
             warn(
                 f"{path}: {len(starts)} of {n_excerpts} excerpts found in max_tries={max_tries} tries each. The "
-                f"recording lasts {header.frames / sr:g} s and holds {len(ours)} events; an excerpt must have "
-                f"{length / sr:g} s to itself and hold {min_events}. "
-                + ("Lower min_events." if len(ours) < min_events else "Raise max_tries, or lower min_events, ")
-                + ("" if len(ours) < min_events else "duration or n_excerpts.")
+                f"recording lasts {header.frames / sr:g} s and holds {len(ours)} events; an excerpt needs "
+                f"{length / sr:g} s of its own and {min_events} events. Lower min_events{remedy}."
             )
         for place, start in enumerate(starts, 1):
-            # The numbers keep files apart whose recordings share a name.
+            # Recordings in different folders may have the same name: their number keeps the files apart.
             name = f"{number:0{len(str(len(recordings) - 1))}d}_{Path(path).stem}_{place:0{len(str(n_excerpts))}d}"
             onset, offset = start / sr, (start + length) / sr
             inside = _events_inside(ours, onset, offset)
@@ -276,12 +273,12 @@ def draw_excerpts(
     sources = {Path(path).resolve() for path in recordings}
     for target in targets:
         if target.resolve() in sources:
-            raise ValueError(f"{target} is one of the recordings, and would be replaced. Write to another folder.")
+            raise ValueError(f"{target} is one of the recordings and would be replaced. Write to another folder.")
         if target.exists() and not overwrite:
             raise FileExistsError(f"{target} exists. Write to another folder, or pass overwrite=True to replace it.")
     out.mkdir(parents=True, exist_ok=True)
     for row, (path, start, length, header, inside) in zip(table.itertuples(), stretches, strict=True):
-        # Annotations first: an ending that no format has is refused before any sound is copied.
+        # Annotations first, so that an unknown suffix is refused before any sound is copied.
         write_annotations(inside, out / row.annotation, duration=length / header.samplerate)
         with atomic_path(out / row.file) as target:
             _copy_stretch(path, start, length, target, header)

@@ -1,16 +1,15 @@
-"""The pipeline from windows of sound to a decision, as one estimator."""
+"""Pipeline from windows of sound to decisions."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+import imblearn.pipeline
 from imblearn.over_sampling import SMOTE
-from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from joblib import Memory
 from sklearn.base import clone
-from sklearn.pipeline import FeatureUnion
-from sklearn.pipeline import Pipeline as Chain
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -22,8 +21,6 @@ from .nn.alexnet_classifier import AlexNetClassifier
 from .nn.frame_cnn import FrameCNNClassifier
 from .nn.wav2vec2 import Wav2Vec2Embedding
 from .signal import HighPassFilter
-
-FAMILIES = ("frames", "embedding", "stats", "wav2vec2")
 
 
 @validate_params(
@@ -44,57 +41,57 @@ def make_cry_pipeline(
     memory: str | Memory | None = None,
     random_state: RandomState = None,
     verbose: bool = False,
-) -> Pipeline:
-    """Build the pipeline from windows to a decision.
+) -> imblearn.pipeline.Pipeline:
+    """Build the pipeline from windows to decisions.
 
-    Its steps, all of them reachable by ``set_params``, replaceable by another estimator or by ``"passthrough"``:
+    Its steps can be reached by ``set_params``, and replaced by other estimators or by ``"passthrough"``:
 
     ``highpass``
-        :class:`HighPassFilter`; ``"passthrough"`` where "frames" or "wav2vec2" is among the features: the one learns
-        what to make of low frequencies, the other was trained on sound as it was recorded.
+        :class:`HighPassFilter`. ``"passthrough"`` with the features "frames", whose network learns to use low
+        frequencies, and "wav2vec2", whose model was trained on unfiltered sound.
     ``denoise``
-        ``"passthrough"``; put a :class:`Denoise` here for recordings with steady noise. It is off by default because
-        it makes a window depend on the sound around it.
+        ``"passthrough"``. Use :class:`Denoise` here for recordings with steady noise. It is off by default because
+        with it a window depends on the sound around it.
     ``features``
-        A ``FeatureUnion`` of the families in ``features``.
+        ``FeatureUnion`` of the families in ``features``.
     ``scale``
         ``StandardScaler``.
     ``select``
-        ``"passthrough"``, or what chooses among the features.
+        ``"passthrough"``, or the selection of features.
     ``resample``
-        SMOTE, random undersampling or nothing; on features of training rows, never on sound or images.
+        SMOTE, random undersampling or nothing, applied to the features of training rows.
     ``classify``
         ``SVC``.
 
     Parameters
     ----------
     classifier : classifier or None, default=None
-        Last step. None means ``SVC()``, and for "frames" alone ``SVC(kernel="linear", C=3e-4)``: the
-        network was trained on the very windows whose embeddings the classifier sees, and a flexible one trusts these
-        too much (average precision per second on soundscapes left out, two seeds: 0.71 with ``SVC()``, 0.77 and 0.78
-        with a linear one at ``C=0.01``, 0.82 and 0.81 at ``C=3e-4``; the network alone 0.80 and 0.80).
+        Last step. None means ``SVC()``, and for "frames" alone ``SVC(kernel="linear", C=3e-4)``. Strong regularisation,
+        because the SVC sees embeddings of the network's own training windows (average precision per second on held-out
+        soundscapes, two seeds: 0.71 with ``SVC()``, 0.77 and 0.78 with a linear kernel at ``C=0.01``, 0.82 and 0.81 at
+        ``C=3e-4``, 0.80 and 0.80 with the network alone).
     features : str or tuple of str, default="frames"
-        What windows are described by, one or more families:
+        One or more families of features:
 
-        - "frames": :class:`MelSpectrogram` as ``mel`` (64 bands from 200 to 4000 Hz, where cries are and all recorders
-          hear, within 50 dB), and the embeddings of :class:`FrameCNNClassifier` as ``net``, trained on them.
-        - "embedding": the published network, :class:`MelSpectrogram` with 195 bands as ``mel``, and the embeddings of
-          :class:`AlexNetClassifier` as ``net``, a quarter as wide as published: on real soundscapes that is as accurate
-          as half of it, and trained three times as fast.
-        - "stats": :class:`StatFeatures`. Without a network, this is quick to train.
+        - "frames": :class:`MelSpectrogram` as ``mel`` (64 bands from 200 to 4000 Hz, the range of cries that all
+          recorders cover, within 50 dB), and embeddings of a :class:`FrameCNNClassifier` as ``net``.
+        - "embedding": the published network, :class:`MelSpectrogram` with 195 bands as ``mel``, and embeddings of an
+          :class:`AlexNetClassifier` as ``net`` with a quarter of the published width. On real soundscapes this is as
+          accurate as half the width, and trains three times as fast.
+        - "stats": :class:`StatFeatures`, which is quick to train because it has no network.
         - "wav2vec2": :class:`Wav2Vec2Embedding`, a large pretrained model of speech.
     select : transformer or None, default=None
-        Chooses among the scaled features, such as ``SelectKBest()`` or ``SelectFromModel(...)``; fitted on training
-        rows before they are resampled. None keeps all.
+        Selection of scaled features, such as ``SelectKBest()`` or ``SelectFromModel(...)``, fitted before resampling.
+        None keeps all.
     resample : {"smote", "under", "weight"} or None, default="smote"
         How the classes are balanced. "weight" sets ``class_weight="balanced"`` of the classifier.
     memory : str, joblib.Memory or None, default=None
-        Where fitted steps are cached. With it, a search over parameters of the classifier fits the network once per
-        split; give the network a ``random_state`` as well, or the cache would make one random training permanent.
+        Cache of fitted steps. With it, a search over parameters of the classifier fits the network once per split. Set
+        ``random_state`` as well, because the cache keeps the result of the first training.
     random_state : int, RandomState instance or None, default=None
         Seed of network, sampler and SVC.
     verbose : bool, default=False
-        Whether to print the network's losses after each epoch.
+        Whether to print the losses of the network after each epoch.
 
     Returns
     -------
@@ -104,7 +101,7 @@ def make_cry_pipeline(
     Raises
     ------
     ValueError
-        If a family of features is unknown, or ``resample="weight"`` is asked of a classifier without ``class_weight``.
+        If a family of features is unknown, or the classifier has no ``class_weight`` for ``resample="weight"``.
 
     Examples
     --------
@@ -115,7 +112,7 @@ def make_cry_pipeline(
     >>> pipeline.set_params(features__frames__net__width=0.5, classify__C=10).get_params()["classify__C"]
     10
 
-    Without a network: the best 40 statistics of cepstrum, chroma and spectral contrast, and boosted trees.
+    Boosted trees on the best 40 statistics of cepstrum, chroma and spectral contrast:
 
     >>> from sklearn.ensemble import GradientBoostingClassifier
     >>> from sklearn.feature_selection import SelectKBest
@@ -129,16 +126,25 @@ def make_cry_pipeline(
     >>> trees.fit(X, X.label(annotations))[:-2].transform(X).shape
     (104, 40)
     """
+    band: dict = {"fmin": 200.0, "fmax": 4000.0, "top_db": 50.0}
+    nets: dict = {"random_state": random_state, "verbose": int(verbose)}
+    frames = [("mel", MelSpectrogram(n_mels=64, **band)), ("net", FrameCNNClassifier(**nets))]
+    images = [("mel", MelSpectrogram(n_mels=195, **band)), ("net", AlexNetClassifier(width=0.25, **nets))]
+    known = {  # with pipelines of scikit-learn, which report to callbacks
+        "frames": Pipeline(frames),
+        "embedding": Pipeline(images),
+        "stats": StatFeatures(),
+        "wav2vec2": Wav2Vec2Embedding(),
+    }
     families = (features,) if isinstance(features, str) else tuple(features)
-    unknown = [name for name in families if name not in FAMILIES]
+    unknown = [name for name in families if name not in list(known)]
     if unknown or not families or len(set(families)) < len(families):
         problem = f"has unknown names {unknown}" if unknown else "names a family twice" if families else "is empty"
-        raise ValueError(f"features={features!r} {problem}. Use one or more of {list(FAMILIES)}.")
+        raise ValueError(f"features={features!r} {problem}. Use one or more of {list(known)}.")
     if classifier is None:
-        # An embedding of windows that the network has learned is too good to be true, and a flexible machine believes
-        # it: so a stiff one.
-        stiff = {"kernel": "linear", "C": 3e-4} if families == ("frames",) else {}
-        classifier = SVC(random_state=random_state, **stiff)
+        # Strong regularisation, because the SVC sees embeddings of the network's own training windows.
+        regularised = {"kernel": "linear", "C": 3e-4} if families == ("frames",) else {}
+        classifier = SVC(random_state=random_state, **regularised)
     if resample == "weight":
         if "class_weight" not in classifier.get_params():
             raise ValueError(
@@ -147,21 +153,11 @@ def make_cry_pipeline(
             )
         classifier = clone(classifier).set_params(class_weight="balanced")
     samplers: dict = {"smote": SMOTE(random_state=random_state), "under": RandomUnderSampler(random_state=random_state)}
-    band: dict = {"fmin": 200.0, "fmax": 4000.0, "top_db": 50.0}
-    nets: dict = {"random_state": random_state, "verbose": int(verbose)}
-    made = {
-        "frames": Chain([("mel", MelSpectrogram(n_mels=64, **band)), ("net", FrameCNNClassifier(**nets))]),
-        "embedding": Chain(
-            [("mel", MelSpectrogram(n_mels=195, **band)), ("net", AlexNetClassifier(width=0.25, **nets))]
-        ),
-        "stats": StatFeatures(),
-        "wav2vec2": Wav2Vec2Embedding(),
-    }
-    return Pipeline(
+    return imblearn.pipeline.Pipeline(
         [
             ("highpass", "passthrough" if {"frames", "wav2vec2"} & set(families) else HighPassFilter()),
             ("denoise", "passthrough"),
-            ("features", FeatureUnion([(name, made[name]) for name in families])),
+            ("features", FeatureUnion([(name, known[name]) for name in families])),
             ("scale", StandardScaler()),
             ("select", "passthrough" if select is None else select),
             ("resample", samplers.get(resample, "passthrough")),

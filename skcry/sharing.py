@@ -1,11 +1,11 @@
-"""Models in files that can be opened without fear: nothing in them is executed.
+"""Save models to files that hold data only, and load them: nothing in such a file is executed.
 
-One line that says what it is, one with a checksum of all the rest, and a zip archive of
+A file is one of skops (a zip archive) after a line that names the format and a line with a checksum of the rest.
+Beside what skops writes, the archive holds
 
-- ``about.json``: when the model was saved, and with which versions of what;
-- ``estimator.skops``: the estimator, by skops, which builds only types that it is told to trust;
+- ``about.json``: type of the model, when it was saved, and with which versions of the libraries;
 - ``weights.safetensors``: the weights of its networks;
-- ``card.md``: the model card, where there is one.
+- ``card.md``: the model card, if there is one.
 """
 
 import copy
@@ -28,7 +28,7 @@ from sklearn.base import BaseEstimator
 
 from . import __version__
 from ._base import library_versions
-from ._compat import HasMethods, StrOptions, validate_params
+from ._compat import FIT_ONLY, SKLEARN_PARTS, HasMethods, StrOptions, validate_params
 from ._typing import PathLike
 from ._warnings import warn
 from .detector.card import ModelCard
@@ -37,111 +37,64 @@ from .nn.weights import WeightStore
 
 __all__ = ["ModelCard", "load", "read_about", "save"]
 
-FORMAT = 1
-FIRST_LINE = re.compile(rb"skcry model, format (\d{1,9})\n")
+FORMAT = 2  # format 1 held what skops writes in an archive of its own
+FIRST_LINE = re.compile(rb"skcry model, format ([1-9]\d{0,8})\n")
 DIGEST_LENGTH = 64
-MAX_ABOUT = 2**20  # bytes
 
-# What may be built beside plain data, numpy and the estimators of scikit-learn, which skops trusts by itself. Each was
-# looked at: to build it sets attributes and calls nothing that a file can choose.
-OURS = (
-    "skcry.AlexNetClassifier",
-    "skcry.CryDetector",
-    "skcry.Denoise",
-    "skcry.EnergyGate",
-    "skcry.FrameCNNClassifier",
-    "skcry.HighPassFilter",
-    "skcry.MelSpectrogram",
-    "skcry.StatFeatures",
-    "skcry.Wav2Vec2Embedding",
-    "skcry.Windower",
-    "skcry.detector.OperatingPoint",
-    "skcry.detector.Roles",
-)
-IMBLEARN = (
-    "imblearn.combine._smote_enn.SMOTEENN",
-    "imblearn.combine._smote_tomek.SMOTETomek",
-    "imblearn.ensemble._bagging.BalancedBaggingClassifier",
-    "imblearn.ensemble._easy_ensemble.EasyEnsembleClassifier",
-    "imblearn.ensemble._forest.BalancedRandomForestClassifier",
-    "imblearn.ensemble._weight_boosting.RUSBoostClassifier",
-    "imblearn.over_sampling._adasyn.ADASYN",
-    "imblearn.over_sampling._random_over_sampler.RandomOverSampler",
-    "imblearn.over_sampling._smote.base.SMOTE",
-    "imblearn.over_sampling._smote.filter.BorderlineSMOTE",
-    "imblearn.over_sampling._smote.filter.SVMSMOTE",
-    "imblearn.over_sampling._smote.cluster.KMeansSMOTE",
-    "imblearn.pipeline.Pipeline",
-    "imblearn.under_sampling._prototype_selection._edited_nearest_neighbours.EditedNearestNeighbours",
-    "imblearn.under_sampling._prototype_selection._random_under_sampler.RandomUnderSampler",
-    "imblearn.under_sampling._prototype_selection._tomek_links.TomekLinks",
-)
-SCIKIT_LEARN = (
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.feature_selection._mutual_info.mutual_info_classif",
-    "sklearn.feature_selection._univariate_selection.chi2",
-    "sklearn.feature_selection._univariate_selection.f_classif",
-    "sklearn.metrics._classification.accuracy_score",
-    "sklearn.metrics._classification.balanced_accuracy_score",
-    "sklearn.metrics._classification.f1_score",
-    "sklearn.metrics._classification.log_loss",
-    "sklearn.metrics._classification.matthews_corrcoef",
-    "sklearn.metrics._classification.precision_score",
-    "sklearn.metrics._classification.recall_score",
-    "sklearn.metrics._ranking.average_precision_score",
-    "sklearn.metrics._ranking.roc_auc_score",
-    "sklearn.metrics._scorer._PassthroughScorer",
-    "sklearn.metrics._scorer._Scorer",
-    "sklearn.metrics._scorer._CurveScorer",
-    *(
-        f"sklearn.model_selection._split.{name}"
-        for name in (
-            "GroupKFold",
-            "GroupShuffleSplit",
-            "KFold",
-            "LeaveOneGroupOut",
-            "LeavePGroupsOut",
-            "RepeatedKFold",
-            "RepeatedStratifiedKFold",
-            "ShuffleSplit",
-            "StratifiedGroupKFold",
-            "StratifiedKFold",
-            "StratifiedShuffleSplit",
-        )
+# Types that may be built, by the module that users import them from. Each was reviewed: to build it sets attributes and
+# calls nothing that a file chooses. Plain data, numpy and the estimators of scikit-learn are trusted by skops.
+REVIEWED = {
+    "skcry": (
+        "AlexNetClassifier CryDetector Denoise EnergyGate FrameCNNClassifier HighPassFilter MelSpectrogram "
+        "StatFeatures Wav2Vec2Embedding Windower"
     ),
-    "sklearn.utils._bunch.Bunch",
-)
-PATHS = tuple(f"pathlib{part}.{kind}Path" for part in ("", "._local") for kind in ("Posix", "Windows"))
-TRUSTED = (*OURS, *IMBLEARN, *SCIKIT_LEARN, *PATHS)
+    "skcry.detector": "OperatingPoint Roles",
+    "imblearn.combine": "SMOTEENN SMOTETomek",
+    "imblearn.ensemble": (
+        "BalancedBaggingClassifier BalancedRandomForestClassifier EasyEnsembleClassifier RUSBoostClassifier"
+    ),
+    "imblearn.over_sampling": "ADASYN BorderlineSMOTE KMeansSMOTE RandomOverSampler SMOTE SVMSMOTE",
+    "imblearn.pipeline": "Pipeline",
+    "imblearn.under_sampling": "EditedNearestNeighbours RandomUnderSampler TomekLinks",
+    "pathlib": "PosixPath WindowsPath",
+    "sklearn.feature_selection": "chi2 f_classif mutual_info_classif",
+    "sklearn.metrics": (
+        "accuracy_score average_precision_score balanced_accuracy_score f1_score log_loss matthews_corrcoef "
+        "precision_score recall_score roc_auc_score"
+    ),
+    "sklearn.model_selection": (
+        "GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut LeavePGroupsOut RepeatedKFold RepeatedStratifiedKFold "
+        "ShuffleSplit StratifiedGroupKFold StratifiedKFold StratifiedShuffleSplit"
+    ),
+    "sklearn.utils": "Bunch",
+    **SKLEARN_PARTS,
+}
+TRUSTED = {f"{module}.{name}" for module, names in REVIEWED.items() for name in names.split()}
 
-
-# Where skcry 0.1 had what has another module now.
+# Types that skcry 0.1 had elsewhere, other than below the modules above.
 MOVED = {
     ("skcry.pipeline", "CryPipeline"): ("imblearn.pipeline", "Pipeline"),
     ("skcry.roles", "Roles"): ("skcry.detector", "Roles"),
 }
 
 
-def _moved(node):
-    """Give the types in a schema of skops the modules that they have in this version."""
+def _rename(node):
+    """Name the reviewed types in a schema of skops by their public modules, wherever below these they are defined."""
     if isinstance(node, dict):
-        old = node.get("__module__"), node.get("__class__")
-        if old in MOVED:
-            node["__module__"], node["__class__"] = MOVED[old]
-        elif f"skcry.{old[1]}" in OURS and str(old[0]).startswith("skcry."):
-            node["__module__"] = "skcry"
+        name = node.get("__class__")
+        if isinstance(name, str):
+            module, name = MOVED.get((node["__module__"], name), (node["__module__"], name))
+            public = [one for one in REVIEWED if f"{module}.".startswith(f"{one}.") and f"{one}.{name}" in TRUSTED]
+            node["__module__"], node["__class__"] = public[0] if public else module, name
         node = list(node.values())
     for one in node if isinstance(node, list) else ():
-        _moved(one)
+        _rename(one)
 
 
-def _up_to_date(built):
-    """Rewrite what skops wrote for an older version of skcry."""
-    parts = _parts(built)
-    schema = json.loads(parts["schema.json"])
-    _moved(schema)
-    return _archive({**parts, "schema.json": json.dumps(schema).encode()})
+def _renamed(schema):
+    schema = json.loads(schema)
+    _rename(schema)
+    return json.dumps(schema).encode()
 
 
 def _archive(parts):
@@ -152,8 +105,19 @@ def _archive(parts):
     return archive.getvalue()
 
 
+def _parts(archive):
+    """Return the content of an archive by name; refuse compression, so that it cannot be larger than the archive."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        members = file.infolist()
+        if any(one.compress_type != zipfile.ZIP_STORED for one in members):
+            raise zipfile.BadZipFile("a part is compressed")
+        if sum(one.file_size for one in members) > len(archive):
+            raise zipfile.BadZipFile("its parts are larger than the whole")
+        return {one.filename: file.read(one) for one in members}
+
+
 def _objects(part):
-    """Yield what is of these libraries in an estimator, itself first, down to lists, dicts and arrays of more."""
+    """Yield an estimator and the objects of these libraries in it, also those in lists, dicts and arrays."""
     if type(part).__module__.partition(".")[0] in ("skcry", "sklearn", "imblearn") and hasattr(part, "__dict__"):
         yield part
         part = vars(part)
@@ -166,17 +130,17 @@ def _objects(part):
             yield from _objects(one)
 
 
-def _bare(estimator):
-    """Copy an estimator, but for metadata requests and callbacks: these matter to ``fit`` only."""
+def _without_fit_only(estimator):
+    """Copy an estimator without the metadata requests and callbacks that only ``fit`` uses."""
     estimator = copy.deepcopy(estimator)
     for part in _objects(estimator):
-        for name in ("_metadata_request", "_skl_callbacks"):
+        for name in FIT_ONLY:
             vars(part).pop(name, None)
     return estimator
 
 
 def _complete(estimator):
-    """Give parameters that the version that saved it did not know their defaults."""
+    """Set the parameters that did not exist in the version that saved an estimator to their defaults."""
     for part in _objects(estimator):
         if isinstance(part, BaseEstimator):
             for name, parameter in inspect.signature(type(part)).parameters.items():
@@ -193,10 +157,10 @@ def _complete(estimator):
     prefer_skip_nested_validation=True,
 )
 def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["float16"] | None = None) -> None:
-    """Write an estimator to a file that others can open without fear.
+    """Write an estimator to a file that others can open safely.
 
-    A pickle runs what is in it. This file holds data: :func:`skcry.load` builds from it the types that it trusts, and
-    refuses all others by name. Detectors bring their model card along.
+    Loading a pickle can run any code. This file holds data only: :func:`skcry.load` builds the types that it trusts,
+    and refuses all others by name. The file of a detector includes its model card.
 
     Parameters
     ----------
@@ -211,16 +175,15 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
     Raises
     ------
     TypeError
-        If the estimator holds something that can be saved by pickling only, such as a function defined in a notebook
-        or a ``joblib.Memory``.
+        If the estimator holds something that only a pickle can save, such as a function defined in a notebook.
     OSError
         If the file cannot be written.
 
     Warns
     -----
     UserWarning
-        If the estimator holds types that :func:`skcry.load` does not trust by itself. Trees are among them: a forged
-        one could crash Python.
+        If the estimator holds types that :func:`skcry.load` does not trust by default. Decision trees are among them,
+        because a forged one could crash Python.
 
     See Also
     --------
@@ -244,19 +207,20 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
     store = WeightStore(dtype=weight_dtype)
     try:
         with store.open():
-            built = skops.io.dumps(_bare(estimator))
-        needed = sorted(set(skops.io.get_untrusted_types(data=built)) - set(TRUSTED))
+            parts = _parts(skops.io.dumps(_without_fit_only(estimator)))
+        parts["schema.json"] = _renamed(parts["schema.json"])
+        needed = sorted(set(skops.io.get_untrusted_types(data=_archive(parts))) - TRUSTED)
         if local := [name for name in needed if "<" in name]:
-            raise TypeError(f"it holds {local}, which has no name to find it by")
-    except Exception as error:  # of many kinds, from whatever is within
+            raise TypeError(f"it holds {local}, which cannot be imported by name")
+    except Exception as error:  # of any kind, depending on what the estimator holds
         raise TypeError(
             f"This {type(estimator).__name__} cannot be saved as data: {error or type(error).__name__}. Replace what "
-            "is neither an estimator nor plain data, or pickle it with joblib, for those who trust you."
+            "is neither an estimator nor plain data, or pickle the estimator with joblib."
         ) from error
     if needed:
         warn(
-            f"This {type(estimator).__name__} holds {needed}, which skcry.load does not trust. Whoever opens it has to "
-            f"pass trusted={needed}."
+            f"This {type(estimator).__name__} holds {needed}, which skcry.load does not trust. To load the file, pass "
+            f"trusted={needed}."
         )
     about = {
         "type": type(estimator).__name__,
@@ -266,12 +230,10 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
         "not trusted": needed,
     }
     detector = getattr(estimator, "best_estimator_", estimator)
-    parts = {
-        "about.json": json.dumps(about, indent=2).encode(),
-        "estimator.skops": built,
-        "weights.safetensors": safetensors.numpy.save(store.tensors),
-        **({"card.md": str(detector.card()).encode()} if hasattr(detector, "training_") else {}),
-    }
+    parts["about.json"] = json.dumps(about, indent=2).encode()
+    parts["weights.safetensors"] = safetensors.numpy.save(store.tensors)
+    if hasattr(detector, "training_"):
+        parts["card.md"] = str(detector.card()).encode()
     archive = _archive(parts)
     with atomic_path(path) as temporary:
         temporary.write_bytes(
@@ -280,40 +242,30 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
 
 
 def _open(path):
-    """Check a file and return its parts by name, as bytes."""
-    path = Path(path)
-    with path.open("rb") as file:
+    """Check a file, and return its parts (bytes) by name."""
+    with Path(path).open("rb") as file:
         first, digest = file.readline(64), file.read(DIGEST_LENGTH + 1)
         found = FIRST_LINE.fullmatch(first)
         if found is None:
             raise ValueError(f"{path}: no skcry model (it begins with {first[:20]!r}). Was it written by skcry.save?")
-        if int(found[1]) > FORMAT:
+        if (number := int(found[1])) > FORMAT:
             raise ValueError(
-                f"{path}: written in format {int(found[1])}, newer than format {FORMAT} of skcry {__version__}. Update "
-                "skcry."
+                f"{path}: written in format {number}, newer than format {FORMAT} of skcry {__version__}. Update skcry."
             )
         archive = file.read()
     if digest != hashlib.sha256(archive).hexdigest().encode() + b"\n":
         raise ValueError(f"{path}: damaged, its checksum is wrong. Copy it again.")
     try:
-        return _parts(archive)
+        parts = _parts(archive)
+        if number == 1:
+            parts.update(_parts(parts.pop("estimator.skops")))
+        return parts
     except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{path}: not as skcry.save writes it ({error}). Do not use it.") from error
 
 
-def _parts(archive):
-    """Contents of an archive that nothing is compressed in: what it holds is no larger than itself."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as file:
-        members = file.infolist()
-        if any(one.compress_type != zipfile.ZIP_STORED for one in members):
-            raise zipfile.BadZipFile("a part is compressed")
-        if sum(one.file_size for one in members) > len(archive):
-            raise zipfile.BadZipFile("its parts are larger than the whole")
-        return {one.filename: file.read(one) for one in members}
-
-
 def read_about(path: PathLike) -> dict[str, Any]:
-    """Tell what a saved model is, without building it.
+    """Read what a saved model is, without building it.
 
     Parameters
     ----------
@@ -353,13 +305,13 @@ def load(path: PathLike, *, trusted: Sequence[str] = ()) -> BaseEstimator:
     path : str or path-like
         File.
     trusted : list or tuple of str, default=()
-        Full names of further types that may be built, such as ``"sklearn.tree._tree.Tree"``. Only name what you know
-        and where the file comes from somebody that you trust.
+        Full names of further types that may be built, such as ``"sklearn.tree._tree.Tree"``. Only name types that you
+        know, and only if the file comes from someone you trust.
 
     Returns
     -------
     estimator
-        As it was saved; it predicts the same, bit for bit, unless weights were rounded.
+        It predicts the same as the one that was saved, bit for bit, unless weights were rounded.
 
     Raises
     ------
@@ -371,8 +323,8 @@ def load(path: PathLike, *, trusted: Sequence[str] = ()) -> BaseEstimator:
     Warns
     -----
     UserWarning
-        If it was saved by other versions of skcry or scikit-learn. Between versions of scikit-learn that skcry supports
-        a detector made of the usual parts predicts the same all the same.
+        If it was saved by another version of skcry or scikit-learn. Detectors of the usual parts predict the same in
+        all versions of scikit-learn that skcry supports.
 
     See Also
     --------
@@ -381,18 +333,18 @@ def load(path: PathLike, *, trusted: Sequence[str] = ()) -> BaseEstimator:
     """
     parts = _open(path)
     try:
-        built = _up_to_date(parts["estimator.skops"])
-        unknown = sorted(set(skops.io.get_untrusted_types(data=built)) - set(TRUSTED) - set(trusted))
+        weights = parts.pop("weights.safetensors")
+        built = _archive({**parts, "schema.json": _renamed(parts["schema.json"])})
+        unknown = sorted(set(skops.io.get_untrusted_types(data=built)) - TRUSTED - set(trusted))
         if not unknown:
-            store = WeightStore(safetensors.numpy.load(parts["weights.safetensors"]))
-            with store.open():
+            with WeightStore(safetensors.numpy.load(weights)).open():
                 estimator = skops.io.loads(built, trusted=[*TRUSTED, *trusted])
-    except Exception as error:  # of many kinds, where somebody has forged what is within
+    except Exception as error:  # of any kind, if the file is forged
         raise ValueError(f"{path}: cannot be built ({type(error).__name__}: {error}). Do not use it.") from error
     if unknown:
         raise ValueError(
-            f"{path}: holds {unknown}, which is not trusted. Where the file comes from somebody that you trust, and "
-            f"you know what these types are, pass trusted={unknown}."
+            f"{path}: holds {unknown}, which is not trusted. If you know these types and trust the source of the file, "
+            f"pass trusted={unknown}."
         )
     if not isinstance(estimator, BaseEstimator):
         raise ValueError(f"{path}: holds a {type(estimator).__name__}, no estimator. Do not use it.")

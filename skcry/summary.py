@@ -1,4 +1,4 @@
-"""From seconds to the numbers that researchers report: how much an infant cried, in how many bouts, at what hours."""
+"""Summary of a timeline: how much an infant cried, in how many bouts, at what hours."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from .events import find_events
 
 HOUR = 3600  # seconds
 NANOSECONDS = 10**9  # in a second
+STATISTICS = {"mean": "mean", "median": "median", "longest": "max"}  # of bouts and gaps, by pandas' names
 
 
-def _quote(recording):
-    """Quote a recording, without numpy's type where it is a number."""
+def quote(recording):
+    """Return the repr of a recording, of numpy's numbers without their type."""
     return repr(recording.item() if isinstance(recording, np.generic) else recording)
 
 
-def _flags(timeline, name):
-    """Bring a column of the timeline into an array of bool."""
+def flags(timeline, name):
+    """Return a column of the timeline as array of bool of shape (n_seconds,)."""
     column = timeline[name]
     if column.dtype == bool:
         return column.to_numpy()
@@ -31,23 +32,23 @@ def _flags(timeline, name):
     if faulty.any():
         where = faulty.idxmax()
         raise ValueError(
-            f"timeline: '{name}' is {column[where]!r} at recording {_quote(where[0])}, second {where[1]}. It must be "
-            "True or False everywhere; fill it in, or leave the recording out."
+            f"timeline: '{name}' is {column[where]!r} at recording {quote(where[0])}, second {where[1]}, but must be "
+            "True or False. Fill it in, or leave the recording out."
         )
     return column.to_numpy(dtype=bool)
 
 
-def _blocks(timeline):
-    """Check the index of a timeline: its recordings in order, their first rows, and the second of each row."""
+def blocks(timeline):
+    """Check the index of a timeline; return its recordings and their first rows (n_recordings,), and its seconds."""
     if list(timeline.index.names) != ["recording", "second"]:
         raise ValueError(
             f"timeline is indexed by {list(timeline.index.names)}, but must be by ['recording', 'second'], as "
             "CryDetector.timeline gives it. Call timeline.set_index(['recording', 'second'])."
         )
-    # Codes are the same numbers for the same recording, and much quicker to compare than names.
+    # Comparing codes is much faster than comparing names.
     code, second = timeline.index.codes[0], timeline.index.get_level_values("second").to_numpy()
     if (code < 0).any():
-        raise ValueError("timeline: in some rows the recording is missing. Fill it in or drop these rows.")
+        raise ValueError("timeline: some rows have no recording. Fill it in or drop these rows.")
     if len(second) and second.dtype.kind not in "iu":
         raise ValueError(f"timeline: seconds have dtype {second.dtype}, but must be whole numbers. Use astype(int).")
     first = np.flatnonzero(np.diff(code, prepend=-1))
@@ -55,8 +56,8 @@ def _blocks(timeline):
     twice = recordings[recordings.duplicated()]
     if len(twice):
         raise ValueError(
-            f"timeline: the rows of recording {_quote(twice[0])} do not stand together. Sort them by "
-            "timeline.sort_index(), and give each recording a name of its own."
+            f"timeline: the rows of recording {quote(twice[0])} do not stand together. Call timeline.sort_index(), and "
+            "give each recording its own name."
         )
     second = second.astype(np.int64)
     faulty = np.diff(second) != 1
@@ -64,39 +65,39 @@ def _blocks(timeline):
     if faulty.any():
         row = int(np.argmax(faulty))
         raise ValueError(
-            f"timeline: in recording {_quote(timeline.index[row][0])} second {second[row + 1]} follows second "
-            f"{second[row]}, but seconds must follow one by one, sorted, none missing or twice. Pass the table as "
-            "CryDetector.timeline gives it; the column 'usable' is the place to mark seconds that do not count."
+            f"timeline: in recording {quote(timeline.index[row][0])} second {second[row + 1]} follows second "
+            f"{second[row]}, but seconds must be sorted, none missing or twice. Pass the output of "
+            "CryDetector.timeline; mark seconds to ignore in its column 'usable'."
         )
     return recordings, first, second
 
 
-def _as_time(time, recording):
-    """Bring one start time into a Timestamp."""
+def as_time(time, recording):
+    """Return one start time as Timestamp."""
     try:
-        # pandas would read "07:30" as half past seven of today, and 3/4 as a day in March.
+        # Not by pandas, which reads "07:30" as a time of today, and "3/4" as a day in March.
         time = datetime.fromisoformat(time) if isinstance(time, str) else time
         known = isinstance(time, (datetime, np.datetime64)) and not pd.isna(time)
     except ValueError:
         known = False
     if not known:
         raise ValueError(
-            f"start of recording {_quote(recording)} is {repr(time)[:100]}, but must be a date and a time, such as "
+            f"start of recording {quote(recording)} is {repr(time)[:100]}, but must be a date and a time, such as "
             "pd.Timestamp('2024-03-31 07:30', tz='Europe/Vienna') or '2024-03-31 07:30'."
         )
     return pd.Timestamp(time)
 
 
-def _start_times(start, recordings):
-    """Start of each recording in UTC nanoseconds (or of the clock, where no zone is known), and the time zone."""
+def start_times(start, recordings):
+    """Return the start of each recording in nanoseconds (UTC, or local without time zone), and the time zone."""
     if isinstance(start, (Mapping, pd.Series)):
         if isinstance(start, pd.Series) and not start.index.is_unique:
             twice = start.index[start.index.duplicated()]
-            raise ValueError(f"start: recording {_quote(twice[0])} is there twice. Keep one time each.")
+            raise ValueError(f"start: recording {quote(twice[0])} is there twice. Keep one time for each recording.")
         missing = [recording for recording in recordings if recording not in start]
         if missing:
             raise ValueError(
-                f"start: no time for recording {_quote(missing[0])} ({len(missing)} of {len(recordings)} recordings); "
+                f"start: no time for recording {quote(missing[0])} ({len(missing)} of {len(recordings)} recordings); "
                 f"it has times for {list(start.keys())[:3]}... Add it, or leave the recording out of the timeline."
             )
         times = [start[recording] for recording in recordings]
@@ -108,31 +109,23 @@ def _start_times(start, recordings):
                 f"start holds {len(times)} times, but the timeline {len(recordings)} recordings. Pass one time for "
                 "each, in their order, or a dict from recording to time."
             )
-    times = [_as_time(time, recording) for time, recording in zip(times, recordings, strict=True)]
+    times = [as_time(time, recording) for time, recording in zip(times, recordings, strict=True)]
     zones = {str(time.tz): time.tz for time in times}
     if len(zones) > 1:
         raise ValueError(
-            f"start: times in different zones, {sorted(zones)}. Convert all to one by tz_convert, or pass the times "
-            "of the local clocks, without a zone."
+            f"start: times in different zones, {sorted(zones)}. Convert all to one by tz_convert, or pass local times "
+            "without a zone."
         )
     return [time.as_unit("ns").value for time in times], next(iter(zones.values()), None)
 
 
 def _clock_hours(begins, tz):
-    """Clock hour in which each instant lies; both in nanoseconds, UTC where a zone is known."""
+    """Return the start of the clock hour of each time; both in nanoseconds, as from `start_times`."""
     local = begins
     if tz is not None:
         local = pd.DatetimeIndex(begins, tz="UTC").tz_convert(tz).tz_localize(None).as_unit("ns").asi8
-    # Not DatetimeIndex.floor, which fails in the hour that summer time repeats.
+    # Not DatetimeIndex.floor, which fails in the repeated hour at the end of summer time.
     return begins - local % (HOUR * NANOSECONDS)
-
-
-def _describe(lengths, cell, n_cells, kind, names):
-    """Count the bouts (or gaps) of each cell, and take statistics of their lengths."""
-    groups = pd.Series(lengths, dtype=float).groupby(cell)
-    statistics = {"mean": groups.mean, "median": groups.median, "longest": groups.max}
-    columns = {f"{name}_{kind}": statistics[name]().reindex(range(n_cells)).to_numpy() for name in names}
-    return {f"n_{kind}s": np.bincount(cell, minlength=n_cells), **columns}
 
 
 @validate_params(
@@ -154,27 +147,27 @@ def summarize(
 ) -> pd.DataFrame:
     """Summarize a timeline: how much crying, in how many bouts, per recording or per hour.
 
-    Crying is what lies in bouts: crying seconds, with the gaps of at most ``merge_gap`` between them, less what is
-    shorter than ``min_duration``; the rules of :func:`skcry.events.find_events`, as published for this task. Bouts are
-    found in the whole recording and never cut at the hour. Seconds count as whole, the last one too.
+    All time within bouts counts as crying. Bouts are crying seconds with gaps of at most ``merge_gap`` between them;
+    those shorter than ``min_duration`` are dropped (see :func:`skcry.events.find_events`). Bouts are found in the whole
+    recording and are not cut at the hour. The last second counts as a whole one.
 
     Parameters
     ----------
     timeline : DataFrame of shape (n_seconds, n_columns)
-        What :meth:`skcry.CryDetector.timeline` gives: indexed by recording (number or name) and second, with the
-        column ``cry`` (bool) and, where known, ``usable`` (bool, whether the second holds sound; without that column
-        all count as usable). The seconds of a recording follow one by one.
+        Output of :meth:`skcry.CryDetector.timeline`: indexed by recording (number or name) and second, with the column
+        ``cry`` (bool) and optionally ``usable`` (bool, whether the second holds sound; without this column all are
+        usable). The seconds of a recording are sorted, without gaps.
     by : {"recording", "hour"}, default="recording"
-        One row per recording, or per recording and hour, also hours that are recorded only in part.
+        One row per recording, or per recording and hour, including hours recorded only in part.
     start : datetime-like, sequence of them, dict, Series or None, default=None
-        When each recording began, for ``by="hour"``: dates with times (``Timestamp``, ``datetime``, or text such as
-        "2024-03-31 07:30"), by recording (dict, Series) or in their order. Hours are then those of the clock. Times
-        with a time zone keep it, and follow its summer time. None counts hours from the start of each recording.
+        Start of each recording, for ``by="hour"``: dates with times (``Timestamp``, ``datetime``, or text such as
+        "2024-03-31 07:30"), by recording (dict, Series) or in their order. Hours are then clock hours. Times with a
+        time zone keep it, including summer time. None counts hours from the start of each recording.
     merge_gap : float, default=5.0
-        Gaps of at most so many seconds within crying are closed.
+        Longest gap within crying to close, in seconds.
     min_duration : float, default=5.0
-        Bouts shorter than so many seconds are then dropped. Pass the ``merge_gap`` and ``min_duration`` of the
-        detector to summarize what its ``detect`` finds.
+        Shortest bout to keep, in seconds. Pass the ``merge_gap`` and ``min_duration`` of the detector to summarize
+        what its ``detect`` finds.
 
     Returns
     -------
@@ -182,19 +175,19 @@ def summarize(
         Indexed by ``recording``, or by ``recording`` and ``hour`` (0, 1, ... without ``start``, else the ``Timestamp``
         at which the clock hour begins). Columns:
 
-        - ``hours``: duration, in hours, in whole seconds;
+        - ``hours``: duration in hours, counted in whole seconds;
         - ``usable_share``: share of the duration that holds sound, from 0 to 1;
-        - ``cry_minutes``: minutes within bouts, in an hour those of this hour;
-        - ``cry_minutes_per_hour``: of an hour of usable sound, the minutes within bouts; NaN where nothing is usable;
+        - ``cry_minutes``: minutes within bouts;
+        - ``cry_minutes_per_hour``: minutes within bouts per hour of usable sound; NaN if nothing is usable;
         - ``n_bouts``, and in seconds ``mean_bout``, ``median_bout`` and ``longest_bout``: a bout belongs, as a whole,
-          to the hour in which it begins; NaN where there is none;
+          to the hour in which it begins; NaN if there is none;
         - ``n_gaps``, and in seconds ``mean_gap`` and ``longest_gap``: from the end of one bout to the next one of the
-          recording; a gap belongs, as a whole, to the hour in which it begins; NaN where there is none.
+          recording; a gap belongs, as a whole, to the hour in which it begins; NaN if there is none.
 
     Raises
     ------
     ValueError
-        If the timeline has another form, or a recording has no start where others have one.
+        If the timeline has another form, or a recording has no start although others have one.
 
     Examples
     --------
@@ -217,16 +210,14 @@ def summarize(
     if "cry" not in timeline or ("label" in timeline and timeline["cry"].dtype != bool):
         remedy = "CryDetector.timeline gives it"
         if "label" in timeline:
-            remedy = (
-                "with more than two classes name the one that counts: timeline.assign(cry=timeline['label'] == 'cry')"
-            )
+            remedy = "with more than two classes, choose one: timeline.assign(cry=timeline['label'] == 'cry')"
         raise ValueError(f"timeline has columns {list(timeline.columns)}, but one 'cry' (bool) is needed; {remedy}.")
-    recordings, first, second = _blocks(timeline)
-    cry = _flags(timeline, "cry")
-    usable = _flags(timeline, "usable") if "usable" in timeline else np.ones(len(cry), dtype=bool)
+    recordings, first, second = blocks(timeline)
+    cry = flags(timeline, "cry")
+    usable = flags(timeline, "usable") if "usable" in timeline else np.ones(len(cry), dtype=bool)
     n_rows = len(timeline)
 
-    # Rows of bouts, and of the gaps between two bouts of a recording.
+    # Rows at which bouts, and gaps between two bouts of a recording, begin and end.
     bouts, gaps = [np.empty((0, 2), dtype=int)], [np.empty((0, 2), dtype=int)]
     for begin, end in zip(first, [*first[1:], n_rows], strict=False):
         found = find_events(cry[begin:end], merge_gap=merge_gap, min_duration=min_duration).astype(int) + begin
@@ -238,14 +229,14 @@ def summarize(
     change[bouts[:, 1]] -= 1
     inside = np.cumsum(change, dtype=np.int8)[:-1].astype(bool)
 
-    # Cells of the report are runs of rows: whole recordings, or hours of one recording.
+    # Cells are runs of rows (recordings, or hours of a recording); each becomes a row of the result.
     cell, index = first, recordings.rename("recording")
     if by == "hour":
         lengths = np.diff(first, append=n_rows)
         number = np.repeat(np.arange(len(first)), lengths)
         hour, tz = second // HOUR, None
         if start is not None:
-            begins, tz = _start_times(start, recordings)
+            begins, tz = start_times(start, recordings)
             begins = np.repeat(np.asarray(begins, dtype=np.int64), lengths) + second * NANOSECONDS
             hour = _clock_hours(begins, tz)
         cell = np.flatnonzero(np.diff(number, prepend=-1) | (np.diff(hour, prepend=-1) != 0))
@@ -254,9 +245,9 @@ def summarize(
             hour = pd.DatetimeIndex(hour) if tz is None else pd.DatetimeIndex(hour, tz="UTC").tz_convert(tz)
         index = pd.MultiIndex.from_arrays([recordings.take(number[cell]), hour], names=["recording", "hour"])
 
-    def total(flags):
-        # reduceat cannot sum over no cells.
-        return np.add.reduceat(flags, cell, dtype=np.int64) if len(cell) else np.zeros(0)
+    def total(counted):
+        # reduceat fails without cells.
+        return np.add.reduceat(counted, cell, dtype=np.int64) if len(cell) else np.zeros(0)
 
     duration, n_usable = np.diff(cell, append=n_rows), total(usable)
     rate = np.divide(60.0 * total(inside & usable), n_usable, out=np.full(len(cell), np.nan), where=n_usable > 0)
@@ -268,5 +259,8 @@ def summarize(
     }
     for kind, rows, names in (("bout", bouts, ("mean", "median", "longest")), ("gap", gaps, ("mean", "longest"))):
         where = np.searchsorted(cell, rows[:, 0], side="right") - 1
-        columns |= _describe(rows[:, 1] - rows[:, 0], where, len(cell), kind, names)
+        columns[f"n_{kind}s"] = np.bincount(where, minlength=len(cell))
+        lengths = pd.Series(rows[:, 1] - rows[:, 0], dtype=float).groupby(where)
+        for name in names:
+            columns[f"{name}_{kind}"] = lengths.agg(STATISTICS[name]).reindex(range(len(cell))).to_numpy()
     return pd.DataFrame(columns, index=index)

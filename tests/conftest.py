@@ -1,4 +1,4 @@
-"""Small sounds for all tests; the shared recordings for those marked ``real``."""
+"""Sounds and detectors that tests share; the shared recordings for those marked ``real``."""
 
 import os
 from pathlib import Path
@@ -37,6 +37,26 @@ def chirps(rng, sr):
 @pytest.fixture
 def chirp_annotations(chirps, sr):
     return [[(len(y) / sr / 2, len(y) / sr, "cry")] for y in chirps]
+
+
+@pytest.fixture(scope="session")
+def cry_data():
+    """Six recordings of 40 s, their annotations and infants. No test may change them."""
+    from skcry.datasets import make_cry_recordings
+
+    recordings, annotations, infants = make_cry_recordings(6, duration=40, random_state=0)
+    for y in recordings:
+        y.flags.writeable = False
+    return recordings, annotations, infants
+
+
+@pytest.fixture(scope="session")
+def quick_detector(cry_data):
+    """A detector fitted on ``cry_data``. No test may change it."""
+    from toy_model import make_quick_detector
+
+    recordings, annotations, infants = cry_data
+    return make_quick_detector().fit(recordings, annotations, groups=infants)
 
 
 @pytest.fixture(scope="session")

@@ -16,19 +16,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import soundfile
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from toy_model import make_quick_detector
 
-from skcry import CryDetector, StatFeatures, detect_files, read_timelines
+from skcry import detect_files, read_timelines
 from skcry.datasets import make_cry_recordings
-from skcry.files.detect import MANIFEST
+from skcry.files.manifest import MANIFEST
 
 
 def make_detector(**options):
     """Fit a detector that takes milliseconds."""
     recordings, annotations, infants = make_cry_recordings(4, duration=20, random_state=0)
-    pipeline = make_pipeline(StatFeatures("mfcc", deltas=False), LogisticRegression(max_iter=2000))
-    return CryDetector(pipeline, threshold=0.5, **options).fit(recordings, annotations, groups=infants)
+    return make_quick_detector(**options).fit(recordings, annotations, groups=infants)
 
 
 def make_days(folder, n_files, duration=20):

@@ -31,6 +31,7 @@ def test_unknown_row():
     assert "unknown rows ['quick']; choose from features, denoise" in out.stderr
 
 
+@pytest.mark.slow
 def test_scaling_runs_small():
     pytest.importorskip("distributed", reason="needs pip install 'skcry[dask]'")
     command = [sys.executable, "-m", "benchmarks.bench_scaling", "--quick"]

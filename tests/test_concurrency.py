@@ -19,10 +19,10 @@ import sklearn
 import soundfile
 import torch
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from toy_model import make_quick_detector
 
-from skcry import CryDetector, EnergyGate, FrameCNNClassifier, MelSpectrogram, StatFeatures, detect_files, metrics
+from skcry import CryDetector, EnergyGate, FrameCNNClassifier, MelSpectrogram, detect_files, metrics
 from skcry.datasets import make_cry_recordings
 
 ROOT = Path(__file__).parents[1]
@@ -35,8 +35,7 @@ def network():
 
 
 def statistics():
-    pipeline = make_pipeline(StatFeatures("mfcc", deltas=False), LogisticRegression(max_iter=2000))
-    return CryDetector(pipeline, gate=EnergyGate(), threshold=0.5, random_state=0)
+    return make_quick_detector(gate=EnergyGate())
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +174,8 @@ def test_nothing_shared_is_changed(unfitted, data, tmp_path):
 
 
 def test_workers_change_nothing_here(detector, data, tmp_path):
-    for number in range(3):
-        soundfile.write(tmp_path / f"{number}.wav", data[0][number], 16000)
+    for number, y in enumerate(data[0][:3]):
+        soundfile.write(tmp_path / f"{number}.wav", y, 16000)
     joblib.Parallel(2)(joblib.delayed(abs)(number) for number in range(2))  # starts the workers
     before = snapshot()
     detect_files(detector, sorted(tmp_path.glob("*.wav")), tmp_path / "out", n_jobs=2)
@@ -187,18 +186,17 @@ def test_importing_changes_nothing():
     script = f"""
 import importlib, json, os, pkgutil, random, signal, locale, sys, warnings
 import imblearn.pipeline, joblib, librosa, numpy, pandas, scipy.signal, sklearn.svm, skorch, soundfile, soxr, torch
-before = (list(warnings.filters), dict(os.environ), torch.get_num_threads(), locale.setlocale(locale.LC_ALL),
-          [signal.getsignal(n) for n in signal.valid_signals()], random.getstate(), sklearn.get_config(),
-          numpy.geterr(), torch.random.get_rng_state().tolist(), torch.get_default_dtype())
+def state():
+    return (list(warnings.filters), dict(os.environ), torch.get_num_threads(), locale.setlocale(locale.LC_ALL),
+            [signal.getsignal(n) for n in signal.valid_signals()], random.getstate(), sklearn.get_config(),
+            numpy.geterr(), torch.random.get_rng_state().tolist(), torch.get_default_dtype())
+before = state()
 sys.path.insert(0, {str(ROOT)!r})
 import skcry
 for module in pkgutil.walk_packages(skcry.__path__, "skcry."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-after = (list(warnings.filters), dict(os.environ), torch.get_num_threads(), locale.setlocale(locale.LC_ALL),
-         [signal.getsignal(n) for n in signal.valid_signals()], random.getstate(), sklearn.get_config(),
-         numpy.geterr(), torch.random.get_rng_state().tolist(), torch.get_default_dtype())
-for i, (one, other) in enumerate(zip(before, after)):
+for i, (one, other) in enumerate(zip(before, state())):
     assert one == other, (i, one, other)
 assert "matplotlib" not in sys.modules
 """

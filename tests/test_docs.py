@@ -46,6 +46,7 @@ def built(tmp_path_factory):
     return work / "html"
 
 
+@pytest.mark.slow
 def test_every_public_object_has_a_page(built):
     names = public_names()
     assert "CryDetector" in names
@@ -54,6 +55,7 @@ def test_every_public_object_has_a_page(built):
     assert missing == []
 
 
+@pytest.mark.slow
 def test_every_script_of_the_gallery_has_a_page(built):
     pages = {path.stem for path in (built / "auto_examples").glob("plot_*.html")}
     assert pages == {path.stem for path in EXAMPLES.glob("plot_*.py")}

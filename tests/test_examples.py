@@ -54,6 +54,7 @@ def test_every_script_of_the_gallery_is_tested():
     assert {path.stem for path in EXAMPLES.glob("plot_*.py")} == set(GALLERY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GALLERY)
 def test_gallery_runs(name, tmp_path):
     n_figures, promised = GALLERY[name]
@@ -66,6 +67,7 @@ def test_gallery_runs(name, tmp_path):
     assert all(figure.stat().st_size > 5_000 for figure in figures)
 
 
+@pytest.mark.slow
 def test_notebooks_run_one_after_the_other(tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient", reason="needs pip install 'skcry[test]'")
     nbformat = pytest.importorskip("nbformat", reason="needs pip install 'skcry[test]'")

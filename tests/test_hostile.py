@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fuzz import make_seeds, run_case
 
 from skcry.io import read_annotations, read_audio
 
@@ -19,6 +20,14 @@ def run(script, *arguments):
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
+def test_the_files_that_are_mutated_are_good(tmp_path):
+    for number, (about, name, content, beside, read) in enumerate(make_seeds()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert run_case(folder, name, content, beside, read) == ("read", None), about
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are those of Linux")
 def test_a_sample_of_mutations():
     found = run("fuzz.py", "--quick", "--mutations", "300")
@@ -27,6 +36,7 @@ def test_a_sample_of_mutations():
     assert ": 0 failures" in found.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process is killed by a signal")
 def test_a_few_kills():
     found = run("kill_restart.py", "--kills", "5", "--files", "20", "--jobs", "1")
@@ -46,7 +56,9 @@ ENTITIES = '<!DOCTYPE {root} [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
         ('<!DOCTYPE x SYSTEM "http://127.0.0.1/x.dtd"><{root}/>', "declares a document type"),
         ("<{root}>&a;</{root}>", "no complete XML .*undefined entity"),
         ("<{root}>" + "<a>" * 200 + "</a>" * 200 + "</{root}>", "nested more than 100 deep"),
-        ("<{root}>" + "<a/>" * 2**20 + "</{root}>", "holds more than 1048576 elements"),
+        pytest.param(
+            "<{root}>" + "<a/>" * 2**20 + "</{root}>", "holds more than 1048576 elements", marks=pytest.mark.slow
+        ),
         ("<{root} a='" + "x" * 2**21 + "'></{root}>", "a single tag or text of it is longer than 1048576 bytes"),
     ],
 )

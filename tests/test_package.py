@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,34 @@ def test_every_public_name_exists():
         _ = skcry.nothing
 
 
-def test_ci_runs_the_test_command_of_the_readme():
-    commands = re.findall(r"```bash\n(.+?)\n```", (ROOT / "README.md").read_text(), re.S)
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_ci_runs_the_test_commands_of_the_readme():
+    readme, ci = ((ROOT / name).read_text() for name in ("README.md", ".ci/run"))
+    commands = re.findall(r"```bash\n(.+?)\n```", readme, re.S)
     assert len(commands) == 2
-    assert commands[1] in (ROOT / ".ci" / "run").read_text()
+    assert commands[1] in ci
+    assert "`python -m pytest -m slow`" in readme
+    assert "python -m pytest -m slow" in ci
     assert (ROOT / "examples" / "quickstart.py").exists()
     assert "examples/quickstart.py" in commands[0]
+
+
+@pytest.mark.parametrize(
+    ("script", "name"), [("/usr/bin/skcry", "skcry"), (str(ROOT / "skcry" / "__main__.py"), "python -m skcry")]
+)
+def test_command(monkeypatch, capsys, script, name):
+    command = EntryPoint("skcry", project()["scripts"]["skcry"], "console_scripts").load()
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit) as end:
+        command()
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: {name} [-h] {{train,detect,report}} ...")
+    monkeypatch.setattr(sys, "argv", [script, "report", "nowhere"])
+    assert command() == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_pre_commit_has_the_ruff_of_the_tests():
@@ -48,9 +71,8 @@ def test_pre_commit_has_the_ruff_of_the_tests():
 
 
 def test_oldest_constraints_are_the_bounds_of_the_project():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [project["optional-dependencies"][name] for name in ("dask", "docs", "plot", "test", "transformers")]
-    needed = sum(extras, project["dependencies"])
+    extras = [project()["optional-dependencies"][name] for name in ("dask", "docs", "plot", "test", "transformers")]
+    needed = sum(extras, project()["dependencies"])
     bounds = dict(one.split(">=") for one in needed if not one.startswith("skcry["))
     lines = (ROOT / "tests" / "constraints-oldest.txt").read_text().splitlines()
     oldest = dict(line.split("==") for line in lines if not line.startswith("#"))
@@ -59,6 +81,7 @@ def test_oldest_constraints_are_the_bounds_of_the_project():
         assert name == "torch" or re.fullmatch(rf"{re.escape(bounds[name])}(\.0)*", version), name
 
 
+@pytest.mark.slow
 def test_readme_code_runs(tmp_path):
     """Word for word, on recordings of 20 s; only the network trains for a single pass instead of two hundred steps."""
     from skcry.datasets import make_cry_recordings
@@ -80,11 +103,11 @@ def test_readme_code_runs(tmp_path):
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.+?)```", readme, re.S)
     assert len(blocks) == 6
-    commands = re.findall(r"^\$ python (-m skcry .+)$", readme, re.M)
+    commands = re.findall(r"^\$ skcry (.+)$", readme, re.M)
     assert len(commands) == 3
     quick = "import skcry; skcry.FrameCNNClassifier.__init__.__kwdefaults__.update(max_epochs=1, min_steps=1)\n"
     last = "\nfrom skcry.__main__ import main\n"
-    last += "\n".join(f"assert main({command.split()[2:]}) == 0" for command in commands)
+    last += "\n".join(f"assert main({command.split()}) == 0" for command in commands)
     subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning", "-c", quick + "\n".join(blocks) + last],
         check=True,
@@ -94,6 +117,7 @@ def test_readme_code_runs(tmp_path):
     assert len(pd.read_csv(tmp_path / "hours.csv")) == 2
 
 
+@pytest.mark.slow
 def test_quickstart_runs_small(tmp_path):
     command = [sys.executable, ROOT / "examples" / "quickstart.py", "--out", tmp_path]
     out = subprocess.run(

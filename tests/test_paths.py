@@ -7,23 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
-from skcry import CryDetector, StatFeatures, detect_files, draw_excerpts, read_timelines
-from skcry.datasets import make_cry_recordings
-from skcry.files.detect import MANIFEST, read_manifest, report, result_paths
+from skcry import detect_files, draw_excerpts, read_timelines
+from skcry.files import read_manifest, report
+from skcry.files.manifest import MANIFEST, result_paths
 from skcry.io import read_annotations, write_annotations
 from skcry.io.text_files import atomic_path
 
 SR = 16000
-
-
-@pytest.fixture(scope="module")
-def detector():
-    recordings, annotations, infants = make_cry_recordings(4, duration=20, random_state=0)
-    pipeline = make_pipeline(StatFeatures("mfcc", deltas=False), LogisticRegression(max_iter=2000))
-    return CryDetector(pipeline, threshold=0.5).fit(recordings, annotations, groups=infants)
 
 
 @pytest.fixture
@@ -43,9 +34,9 @@ def everything_but(root, *folders):
 
 
 @pytest.mark.parametrize("name", ["../evil.wav", "a/../../evil.wav", "/elsewhere/evil.wav", "..", "a\0b.wav"])
-def test_a_manifest_leads_nowhere_else(detector, day, tmp_path, name):
+def test_a_manifest_leads_nowhere_else(quick_detector, day, tmp_path, name):
     out = tmp_path / "results"
-    detect_files(detector, day, out)
+    detect_files(quick_detector, day, out)
     before = everything_but(tmp_path, "results")
     table = pd.read_csv(out / MANIFEST, keep_default_na=False)
     table["file"] = name  # its source is still that of a true recording
@@ -53,23 +44,23 @@ def test_a_manifest_leads_nowhere_else(detector, day, tmp_path, name):
     before[tmp_path / "evil.wav.timeline.csv"] = (tmp_path / "evil.wav.timeline.csv").read_bytes()
     table.to_csv(out / MANIFEST, index=False)
     day.touch()  # changed: to be done again, under the name that the manifest gives it
-    for use in (read_timelines, report, read_manifest, lambda out: detect_files(detector, day, out)):
+    for use in (read_timelines, report, read_manifest, lambda out: detect_files(quick_detector, day, out)):
         with pytest.raises(ValueError, match=r"manifest\.csv cannot be read .*Restore it, or delete it"):
             use(out)
     with pytest.raises(ValueError, match="leads out of the folder"):
         result_paths(out, name)
     assert everything_but(tmp_path, "results") == before
-    assert len(detect_files(detector, day, out, overwrite=True)) == 1
+    assert len(detect_files(quick_detector, day, out, overwrite=True)) == 1
 
 
-def test_a_name_asked_for_must_be_in_the_manifest(detector, day, tmp_path):
-    detect_files(detector, day, tmp_path / "results")
+def test_a_name_asked_for_must_be_in_the_manifest(quick_detector, day, tmp_path):
+    detect_files(quick_detector, day, tmp_path / "results")
     for name in ("../days/monday.wav", str(day), "..\\monday.wav"):
         with pytest.raises(ValueError, match="holds no results of"):
             read_timelines(tmp_path / "results", [name])
 
 
-def test_recordings_found_through_links_and_dots(detector, day, tmp_path):
+def test_recordings_found_through_links_and_dots(quick_detector, day, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     soundfile.write(tmp_path / "elsewhere" / "far.wav", np.zeros(5 * SR), SR)
     (day.parent / "link.wav").symlink_to(tmp_path / "elsewhere" / "far.wav")
@@ -77,15 +68,16 @@ def test_recordings_found_through_links_and_dots(detector, day, tmp_path):
     before = everything_but(tmp_path, "results")
     recordings = [day.parent / "link.wav", day.parent / "folder" / "far.wav", day.parent / ".." / "days" / "monday.wav"]
     with pytest.warns(UserWarning, match="silence"):
-        manifest = detect_files(detector, recordings, tmp_path / "results")
+        manifest = detect_files(quick_detector, recordings, tmp_path / "results")
     assert manifest["file"].tolist() == ["link.wav", "folder/far.wav", "monday.wav"]
     assert everything_but(tmp_path, "results") == before
     assert len(read_timelines(tmp_path / "results")) == 20
     with pytest.warns(UserWarning, match="silence"):  # a link to a folder is not searched
-        assert detect_files(detector, day.parent, tmp_path / "second")["file"].tolist() == ["link.wav", "monday.wav"]
+        manifest = detect_files(quick_detector, day.parent, tmp_path / "second")
+    assert manifest["file"].tolist() == ["link.wav", "monday.wav"]
 
 
-def test_a_link_among_the_results_is_not_followed(detector, day, tmp_path):
+def test_a_link_among_the_results_is_not_followed(quick_detector, day, tmp_path):
     inner = day.parent / "home"
     inner.mkdir()
     day.rename(inner / "monday.wav")
@@ -95,19 +87,19 @@ def test_a_link_among_the_results_is_not_followed(detector, day, tmp_path):
     (tmp_path / "results" / "home").symlink_to(tmp_path / "precious")
     (tmp_path / "results" / "sunday.wav.events.csv").symlink_to(tmp_path / "precious" / "events.csv")
     with pytest.warns(UserWarning, match="is a link that leads out of the folder"):
-        manifest = detect_files(detector, day.parent, tmp_path / "results")
+        manifest = detect_files(quick_detector, day.parent, tmp_path / "results")
     assert manifest["status"].tolist() == ["error", "ok"]
     assert list((tmp_path / "precious").iterdir()) == []
     assert len(read_timelines(tmp_path / "results")) == 6
 
 
-def test_folders_called_like_the_manifest(detector, day, tmp_path):
+def test_folders_called_like_the_manifest(quick_detector, day, tmp_path):
     for name in ("manifest.csv", "detector.json"):
         (day.parent / name).mkdir()
         soundfile.write(day.parent / name / "a.wav", np.ones(6 * SR) * 0.1, SR)
     for _ in range(2):
         with pytest.warns(UserWarning, match="Rename that folder"):
-            manifest = detect_files(detector, day.parent, tmp_path / "results")
+            manifest = detect_files(quick_detector, day.parent, tmp_path / "results")
         assert manifest["status"].tolist() == ["error", "error", "ok"]
         assert read_timelines(tmp_path / "results").index.unique("recording").tolist() == ["monday.wav"]
 

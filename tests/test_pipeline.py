@@ -267,7 +267,7 @@ def test_search_over_a_pretrained_model(windows, toy_model, tmp_path):
     assert table.columns.tolist() == names.tolist()
 
 
-def test_default_is_a_stiff_machine_on_frames():
+def test_default_is_a_regularised_linear_svc_on_frames():
     pipeline = make_cry_pipeline()
     assert pipeline.named_steps["highpass"] == "passthrough"
     assert [name for name, _ in pipeline.named_steps["features"].transformer_list] == ["frames"]

@@ -27,11 +27,6 @@ checked = settings(
 SR = 16000
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path
-
-
 # Windows
 
 
@@ -47,15 +42,6 @@ def windows(draw, n_min=0):
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     tracks = [rng.normal(size=n).astype(dtype) for n in lengths]
     return Windows(tracks, recording, start, n_timepoints, sr=10, groups=groups), groups
-
-
-def assert_same(X, Y):
-    np.testing.assert_array_equal(np.asarray(X), np.asarray(Y))
-    assert X.shape == Y.shape
-    assert X.dtype == Y.dtype
-    for name in ("recording", "start", "groups"):
-        np.testing.assert_array_equal(getattr(X, name), getattr(Y, name))
-    assert X.times.equals(Y.times)
 
 
 @st.composite
@@ -95,7 +81,11 @@ def test_indexing_windows_is_indexing_an_array(data, made):
 def test_a_pickle_of_windows_is_the_same(made):
     X = made[0]
     for part in (X, X[::2], X[:0]):
-        assert_same(pickle.loads(pickle.dumps(part)), part)
+        again = pickle.loads(pickle.dumps(part))
+        np.testing.assert_array_equal(np.asarray(again), np.asarray(part), strict=True)
+        for name in ("recording", "start", "groups"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(part, name))
+        assert again.times.equals(part.times)
 
 
 def frames(frame_length, hop_length):
@@ -121,12 +111,8 @@ def test_map_is_a_function_of_each_window(data, made, frame_length, hop_length):
     for row in range(len(X)):
         np.testing.assert_array_equal(mapped[row], function(X[row]))
     key = data.draw(indices(len(X)))
-    np.testing.assert_array_equal(
-        np.asarray(mapped[key]),
-        np.asarray(X[key].map(function, frame_length=frame_length, hop_length=hop_length))
-        if len(X[key])
-        else np.empty((0, *mapped.shape[1:])),
-    )
+    again = X[key].map(function, frame_length=frame_length, hop_length=hop_length)
+    np.testing.assert_array_equal(np.asarray(mapped[key]), np.asarray(again))
     np.testing.assert_array_equal(mapped.groups, X.groups)
 
 
@@ -234,13 +220,13 @@ labels = st.one_of(
     st.text(string.punctuation + " ab01", max_size=8),
     st.text("äé泣ß€😢\u200d\u0301 ", max_size=6),
     st.sampled_from(
-        ["NA", "nan", "null", "0", "1", "2", "1.5", "true", "background", "label", "start", "-", "[]", "CHI"]
+        ["NA", "nan", "null", "0", "1", "2", "1.5", "true", "-", "[]", "CHI", "cry", "laughing", "SPEAKER"]
     ),
     st.sampled_from(
-        ["start,end", "onset", 'a "b" c', "a,b", "a\nb", "a\tb", "\\", "'", '"', "#x", ";;", "<a&b>", "]]>"]
+        ["a,b", "a\nb", "a\tb", "a  b", 'a "b" c', "\\", "'", '"', "#x", ";;", "!", "<a&b>", "]]>", "<exists>"]
     ),
     st.sampled_from(
-        ["Begin Time (s)", "segment_onset", "SPEAKER", "second", "cry", "laughing", "a  b", "!", "<exists>"]
+        ["background", "label", "start", "start,end", "onset", "segment_onset", "second", "Begin Time (s)"]
     ),
 )
 
@@ -260,18 +246,17 @@ def annotated(draw):
 @example(rows=[(0.0, 1.0, "0"), (1.0, 2.0, "true"), (2.0, 3.0, "background")], explicit=False)
 @example(rows=[(0.0, 1.0, "NA"), (1.0, 2.0, "cry")], explicit=True)
 @example(rows=[(1.0, 2.0, "label")], explicit=True)
-def test_annotations_come_back_or_are_refused(folder, name, rows, explicit):
-    path = folder / f"day{FORMATS[name].suffixes[0]}"
+@example(rows=[(0.0, 1.0, 'loud, "very" <b> & so'), (1.0, 2.0, "'x' # y")], explicit=False)
+def test_annotations_come_back_or_are_refused(tmp_path, name, rows, explicit):
+    path = tmp_path / f"day{FORMATS[name].suffixes[0]}"
     path.unlink(missing_ok=True)
     if name == "seconds":
         rows = [(float(i), float(i + 1), label) for i, (_, _, label) in enumerate(rows)]
-    refused = None
     try:
         write_annotations(rows, path, format=name, duration=1001)
     except ValueError as error:
         message = str(error)
         refused = {label for _, _, label in rows if repr(label.strip()) in message or repr(label) in message}
-    if refused is not None:
         assert refused  # the message quotes what cannot be held
         assert not refused & {"cry", "laughing", "label", "start", "onset", "CHI", "a,b" if name == "csv" else "cry"}
         assert not path.exists()
@@ -299,10 +284,10 @@ def joined(rows):
 @pytest.mark.parametrize("name", sorted(set(WRITABLE) - {"seconds"}))
 @checked
 @given(st.lists(st.integers(0, 10**11), min_size=2, max_size=8, unique=True).map(sorted))
-def test_times_come_back_as_far_as_a_format_keeps_them(folder, name, edges):
+def test_times_come_back_as_far_as_a_format_keeps_them(tmp_path, name, edges):
     pairs = zip(edges[::2], edges[1::2], strict=False)
     rows = [(onset / 1e6, offset / 1e6, "a") for onset, offset in pairs]
-    path = folder / f"day{FORMATS[name].suffixes[0]}"
+    path = tmp_path / f"day{FORMATS[name].suffixes[0]}"
     if min(offset - onset for onset, offset, _ in rows) < 2 * 10.0 ** -FORMATS[name].decimals:
         return
     write_annotations(rows, path, format=name)
@@ -312,23 +297,9 @@ def test_times_come_back_as_far_as_a_format_keeps_them(folder, name, edges):
 
 # Sound in files
 
-KINDS = [
-    ("WAV", "PCM_U8"),
-    ("WAV", "PCM_16"),
-    ("WAV", "PCM_24"),
-    ("WAV", "PCM_32"),
-    ("WAV", "FLOAT"),
-    ("WAV", "DOUBLE"),
-    ("WAV", "ULAW"),
-    ("W64", "PCM_16"),
-    ("RF64", "PCM_16"),
-    ("AIFF", "PCM_16"),
-    ("CAF", "PCM_24"),
-    ("AU", "FLOAT"),
-    ("FLAC", "PCM_16"),
-    ("FLAC", "PCM_24"),
-    ("OGG", "VORBIS"),
-]
+KINDS = [("WAV", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW")]
+KINDS += [("W64", "PCM_16"), ("RF64", "PCM_16"), ("AIFF", "PCM_16"), ("CAF", "PCM_24"), ("AU", "FLOAT")]
+KINDS += [("FLAC", "PCM_16"), ("FLAC", "PCM_24"), ("OGG", "VORBIS")]
 
 
 @checked
@@ -341,11 +312,11 @@ KINDS = [
     resampled=st.booleans(),
     data=st.data(),
 )
-def test_sound_in_blocks_is_sound_at_once(folder, kind, rate, n_frames, n_channels, blocks, resampled, data):
+def test_sound_in_blocks_is_sound_at_once(tmp_path, kind, rate, n_frames, n_channels, blocks, resampled, data):
     format, subtype = kind
     rng = np.random.default_rng(n_frames)
     y = np.clip(0.2 * rng.normal(size=(n_frames, n_channels)), -0.99, 0.99)
-    path = folder / f"a.{format.lower()}"
+    path = tmp_path / f"a.{format.lower()}"
     soundfile.write(path, y, rate, format=format, subtype=subtype)
     channel = data.draw(st.one_of(st.none(), st.integers(0, n_channels - 1)))
     sr = SR if resampled else None

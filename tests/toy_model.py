@@ -1,36 +1,24 @@
-"""A tiny model, to try out and to test what works with large pretrained ones, without a download."""
+"""A detector and a wav2vec 2.0 model that are small enough for tests, and need no download."""
 
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcry import CryDetector, StatFeatures
 from skcry.nn.wav2vec2 import import_transformers, quiet
 
 
+def make_quick_detector(**parameters):
+    """Make a detector on a few statistics, whose ``fit`` takes a fraction of a second."""
+    pipeline = make_pipeline(StatFeatures("mfcc", deltas=False), StandardScaler(), LogisticRegression())
+    return CryDetector(pipeline, **{"threshold": 0.5, "random_state": 0, **parameters})
+
+
 def save_toy_model(folder, model_type="wav2vec2", *, sr=16000, do_normalize=True, random_state=0, **config):
-    """Save a tiny model with random weights, as a folder that :class:`skcry.Wav2Vec2Embedding` takes.
+    """Save a tiny wav2vec2, hubert or wavlm model with random weights; return its folder.
 
-    Parameters
-    ----------
-    folder : str or path-like
-        Where to, made if need be.
-    model_type : {"wav2vec2", "hubert", "wavlm"}, default="wav2vec2"
-        Kind of model.
-    sr : int, default=16000
-        Sampling rate in Hz that the model claims to be trained at.
-    do_normalize : bool, default=True
-        Whether it claims to want each window with zero mean and unit variance.
-    random_state : int, default=0
-        Seed of the weights.
-    **config : object
-        Settings of transformers' configuration: by default two transformer layers of eight units, and frames every 320
-        timepoints, as in the large models.
-
-    Returns
-    -------
-    str or path-like
-        ``folder``.
-
-    Raises
-    ------
-    ImportError
-        If transformers is not installed.
+    The model has two transformer layers of eight units and, like the large ones, a frame every 320 timepoints. ``sr``
+    and ``do_normalize`` are what it expects of its input; ``config`` overrides settings of transformers' configuration.
     """
     import torch
 

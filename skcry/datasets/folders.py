@@ -1,4 +1,4 @@
-"""Recordings with annotations in a folder, and clips with labels in a table."""
+"""Load folders of annotated recordings, and tables of labelled clips."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ from ..io.annotations import SUFFIXES
 from ..io.audio import load_recording
 from ..io.text_files import list_names, read_table, shorten
 
-# What libsndfile reads of what recorders and phones write.
+# Formats of recorders and phones that libsndfile reads.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
 GROUPS_FILE = "groups.csv"
 N_SHOWN = 30  # faults that one message lists
-TABLES_OF_THE_FOLDER = (GROUPS_FILE, "excerpts.csv")  # the latter is the index that draw_excerpts writes
-# A text without a recording of its name is no fault: folders hold notes as well.
-NOTES_SUFFIX = ".txt"
+TABLES_OF_THE_FOLDER = (GROUPS_FILE, "excerpts.csv")  # excerpts.csv is the index of draw_excerpts
+NOTES_SUFFIX = ".txt"  # of files that may be notes if no recording has their name
 _SR = [Interval(Integral, 1, None, closed="left")]
 
 
 def _raise_all(faults, what):
-    """Raise one error that lists everything wrong, as far as anybody would read on."""
+    """Raise one ValueError that lists the faults, if any."""
     if faults:
         n = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
         more = [f"and {len(faults) - N_SHOWN} more."] if len(faults) > N_SHOWN else []
@@ -38,18 +37,18 @@ def _raise_all(faults, what):
 
 
 def _by_stem(paths):
+    """Group paths by their name without extension: dict of lists."""
     stems: dict = {}
     for path in sorted(paths):
         stems.setdefault(path.stem, []).append(path)
     return stems
 
 
-def _read_table(path):
-    """Read a CSV file with named columns, as text; only empty fields count as missing."""
-    try:
-        return read_table(path, na_values=[""], skipinitialspace=True)
-    except pd.errors.EmptyDataError as error:
-        raise ValueError(f"{path.name} cannot be read as CSV ({error}). Save it as CSV in UTF-8.") from None
+def read_columns(path, needed):
+    """Read a CSV file with the ``needed`` columns as DataFrame of str; empty fields are NaN."""
+    table = read_table(path, na_values=[""], skipinitialspace=True)
+    _check_columns(table, needed, path.name)
+    return table
 
 
 def _check_columns(table, needed, name):
@@ -57,22 +56,21 @@ def _check_columns(table, needed, name):
     if missing:
         raise ValueError(
             f"{name} has no column {', '.join(map(repr, missing))}; its columns are [{list_names(table.columns)}]. "
-            "Rename them, or say which to use."
+            "Rename them, or pass the names of those to use."
         )
 
 
 def _load_groups(path, names, faults):
-    """Group of each recording from a table of files and groups; what is wrong with it is added to ``faults``."""
+    """Return the group of each recording in ``names`` from a table; append what is wrong to ``faults``."""
     try:
-        table = _read_table(path)
-        _check_columns(table, ["file", "group"], path.name)
+        table = read_columns(path, ["file", "group"])
     except ValueError as error:
         faults.append(str(error))
         return None
     for file in table["file"][table["file"].duplicated()].dropna().unique():
         faults.append(f"{path.name} lists {file!r} more than once. Keep one row.")
     for file in sorted(set(table["file"].dropna()) - set(names)):
-        faults.append(f"{path.name} lists {file!r}, which is no recording in the folder. Correct the name or drop it.")
+        faults.append(f"{path.name} lists {file!r}, which is no recording in the folder. Correct it or drop the row.")
     groups = table.dropna().drop_duplicates("file").set_index("file")["group"]
     for name in names:
         if name not in groups:
@@ -81,9 +79,9 @@ def _load_groups(path, names, faults):
 
 
 def _as_array(column):
-    """Column as an array, of integers where its texts all are."""
+    """Return a column as array, of int if all its texts are integers."""
     values = np.array(column.tolist())
-    if values.dtype.kind == "U" and all(value.lstrip("-").isdecimal() for value in values):
+    if values.dtype.kind == "U" and all(value.removeprefix("-").isdecimal() for value in values):
         return values.astype(int)
     return values
 
@@ -100,21 +98,21 @@ def _as_array(column):
 def load_annotated(folder: PathLike, sr: int = 16000, *, tier: str | None = None, channel: int | None = None) -> Bunch:
     r"""Load a folder of recordings, each with its annotations in a file of the same name.
 
-    ``day1.wav`` goes with ``day1.csv``, or with ``day1.TextGrid`` (Praat), ``day1.eaf`` (ELAN), ``day1.txt`` (Audacity
-    or Raven), ``day1.rttm`` or ``day1.its`` (LENA), one of them for each recording. Hidden files, files of other kinds,
-    and texts (.txt) that go with no recording are ignored.
+    ``day1.wav`` needs one of ``day1.csv``, ``day1.TextGrid`` (Praat), ``day1.eaf`` (ELAN), ``day1.txt`` (Audacity or
+    Raven), ``day1.rttm`` or ``day1.its`` (LENA). Subfolders, hidden files, files of other kinds, and texts (.txt) with
+    the name of no recording are ignored.
 
     Parameters
     ----------
     folder : str or path-like
-        Folder with audio files (wav, flac, ogg, opus, mp3, aif, aiff, w64, caf, au) and, for each, an annotation file
-        as :func:`skcry.io.read_annotations` reads it, such as CSV with ``start,end,label``, in seconds. An empty CSV
-        file says that nothing was heard. Where a file ``groups.csv`` with columns ``file,group`` exists, it names the
-        infant in each recording.
+        Folder with audio files (wav, flac, ogg, opus, mp3, aif, aiff, w64, caf, au) and an annotation file for each,
+        see :func:`skcry.io.read_annotations`, such as CSV with ``start,end,label``, in seconds. An empty CSV file means
+        that nothing was heard. An optional file ``groups.csv`` with columns ``file,group`` names the infant in each
+        recording.
     sr : int, default=16000
         Rate in Hz to resample to.
     tier : str or None, default=None
-        Tier to read from annotation files that have tiers. None means the only one.
+        Tier to read from annotation files with tiers. None means the only one.
     channel : int or None, default=None
         Channel of the audio files to read, counted from 0. None mixes all of them down.
 
@@ -135,11 +133,10 @@ def load_annotated(folder: PathLike, sr: int = 16000, *, tier: str | None = None
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If there is no such folder.
+        If the folder does not exist.
     ValueError
-        If anything in it is wrong; the message lists all of it. Files without partner, two audio files or two
-        annotation files of one name, unreadable audio, malformed lines, annotations that end before they start or
-        after the recording.
+        If there are files without partner, two audio files or two annotation files of one name, unreadable audio,
+        malformed lines, or annotations that end before they start or after the recording. The message lists all faults.
 
     Examples
     --------
@@ -237,16 +234,17 @@ def load_clips(
     Parameters
     ----------
     table : str, path-like or DataFrame
-        CSV file, or the table itself, with a row per clip.
+        CSV file or DataFrame, with one row per clip.
     sr : int, default=16000
         Rate in Hz to resample to.
     file, label : str, default="file" and "label"
-        Columns which name the audio files and their labels.
+        Columns of the audio files and of their labels.
     group : str or None, default="group"
-        Column which names the infant, or the recording that a clip was cut from; clips of one group must not be on
-        both sides of a split. None means that every clip is a group of its own.
+        Column of the infant, or of the recording that a clip was cut from; clips of one group must not be on both sides
+        of a split. With None each clip is a group of its own.
     folder : str, path-like or None, default=None
-        Folder that the file names start from. None means the folder of the CSV file; for a DataFrame, the current one.
+        Folder that file names are relative to. None means the folder of the CSV file or, for a DataFrame, the current
+        folder.
 
     Returns
     -------
@@ -256,18 +254,18 @@ def load_clips(
         recordings : list of ndarray of float32 of shape (n_timepoints,)
             Sound at ``sr``, in the order of the table.
         labels : ndarray of shape (n_clips,)
-            Integers where all labels are, else as they are in the table.
+            Integers if all labels are integers, else as in the table.
         groups : ndarray of shape (n_clips,)
-            As they are in the table; 0, 1, 2, ... with ``group=None``.
+            As in the table; 0, 1, 2, ... with ``group=None``.
         names : list of str
-            The files as the table names them.
+            Files as in the table.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such CSV file.
+        If the CSV file does not exist.
     ValueError
-        If a column is missing, or clips are: the message lists all of them.
+        If a column is missing, or clips are missing or unreadable. The message lists all faults.
 
     Examples
     --------
@@ -285,18 +283,19 @@ def load_clips(
     >>> data.labels, data.groups
     (array([1, 0]), array(['Ada', 'Ben'], dtype='<U3'))
     """
-    name = "The table"
-    if not isinstance(table, pd.DataFrame):
+    name, needed = "The table", [column for column in (file, label, group) if column is not None]
+    if isinstance(table, pd.DataFrame):
+        _check_columns(table, needed, name)
+    else:
         name, folder = Path(table).name, Path(table).parent if folder is None else folder
-        table = _read_table(Path(table))
-    _check_columns(table, [column for column in (file, label, group) if column is not None], name)
+        table = read_columns(Path(table), needed)
     if len(table) == 0:
         raise ValueError(f"{name} has no rows. Add one per clip.")
     faults, recordings = [], []
     for row, path in enumerate(table[file]):
         place = f"{name}, row {row + 1}"
-        for column in (file, label, group):
-            if column is not None and pd.isna(table[column].iloc[row]):
+        for column in needed:
+            if pd.isna(table[column].iloc[row]):
                 faults.append(f"{place}: no {column!r}. Fill it in or drop the row.")
         if not pd.isna(path):
             try:

@@ -1,9 +1,8 @@
-"""Synthetic recordings of crying infants, for tests, examples and documentation: no network, no licence.
+"""Synthetic recordings of crying infants, for tests, examples and documentation.
 
-They are made to be as unfair as days at home are. Cries come at any level, near or through a wall, and under other
-sounds; speech, song, sirens, cats and the infant's own cooing are often louder and share their pitch and rhythm, and no
-two recorders sound alike. A threshold on the energy does not find the cries, their shape in time and frequency finds
-most of them, and there is something left to learn. Nothing here replaces a test on real recordings.
+They are as difficult as recordings at home: cries have any level and distance, other sounds are often louder and have
+the same pitch and rhythm, and recorders differ. A threshold on the energy does not find the cries; their spectrum finds
+most of them. They do not replace a test on real recordings.
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ from sklearn.utils import check_random_state
 from .._compat import Interval, validate_params
 from .._typing import RandomState
 
-TABLE_LENGTH = 4096  # timepoints of one stored period; rounding to them leaves noise 60 dB below the tone
+TABLE_LENGTH = 4096  # timepoints of one stored period; the rounding error is 60 dB below the tone
 CRY_BAND = (350, 3000)  # Hz, from below the pitch to above the first formants
 LOWEST_SNR = -5.0  # dB in this band, over a bout
-ALWAYS_BOTH = 20.0  # seconds from which on a recording holds both crying and something else
+ALWAYS_BOTH = 20.0  # seconds; recordings of at least this length hold both crying and time without
 
 
 # Building blocks: arrays of n timepoints
 
 
 def _wander(n, rate, sr, rng):
-    """Random curve with ``rate`` independent normal values per second, straight in between."""
+    """Random curve with ``rate`` independent normal values per second, linearly interpolated."""
     values = rng.standard_normal(int(n * rate / sr) + 3)
     return np.interp(np.arange(n) * (rate / sr), np.arange(len(values)), values)
 
 
 def _tone(f0, slope, sr):
-    """Harmonics of a gliding fundamental ``f0`` (Hz), which fall by ``slope`` dB per octave, all below Nyquist."""
+    """Harmonics of ``f0`` (Hz, one value per timepoint), with ``slope`` dB per octave, all below Nyquist."""
     n_harmonics = int(np.clip(0.48 * sr / f0.max(), 1, TABLE_LENGTH // 4))
     spectrum = np.zeros(TABLE_LENGTH // 2 + 1, dtype=complex)
     spectrum[1 : n_harmonics + 1] = -1j * np.arange(1.0, n_harmonics + 1) ** (slope / (20 * np.log10(2)))
@@ -44,7 +43,7 @@ def _tone(f0, slope, sr):
 
 
 def _resonate(y, formants, sr, bandwidth=0.12):
-    """Shape by a cascade of resonances at ``formants`` (Hz), each with a bandwidth relative to its frequency."""
+    """Filter by resonances at ``formants`` (Hz), with ``bandwidth`` relative to their frequency."""
     formants = np.asarray([f for f in formants if f < 0.45 * sr])
     radius = np.exp(-np.pi * bandwidth * formants / sr)
     sos = np.zeros((len(formants), 6))
@@ -75,7 +74,7 @@ def _at_level(y, decibels):
 
 
 def _steps(n, shortest, longest, sr, rng):
-    """Divide n timepoints into steps of random length: for each timepoint its step, and the seconds since it began."""
+    """Random steps of limited length in seconds: for each of n timepoints its step, and the seconds since it began."""
     lengths = (rng.uniform(shortest, longest, int(n / sr / shortest) + 1) * sr).astype(int)
     step = np.repeat(np.arange(len(lengths)), lengths)[:n]
     since = np.arange(n) - (np.cumsum(lengths) - lengths)[step]
@@ -83,9 +82,9 @@ def _steps(n, shortest, longest, sr, rng):
 
 
 def _expiration(n, voice, sr, rng):
-    """One cry: melody, voice or hoarse voice, and now and then hyperphonation."""
+    """One cry: melody, clear or hoarse voice, and sometimes hyperphonation."""
     t = np.linspace(0, 1, n)
-    # Melody arcs as in Wermke & Mende (2009), in octaves: mostly one that rises and falls, some with two.
+    # Melody arcs as in Wermke & Mende (2009), in octaves: mostly one rise and fall, some two.
     arc = rng.choice(
         [np.sin(np.pi * t ** rng.uniform(0.5, 1.2)), np.sin(2 * np.pi * t) ** 2, 1 - t, np.zeros(n)],
         p=[0.6, 0.15, 0.15, 0.1],
@@ -115,7 +114,7 @@ def _calls(n, voice, length, pause, sr, rng):
     return y
 
 
-# What is heard beside the cries: functions of (n, sr, rng)
+# Other sounds: functions of (n, sr, rng)
 
 
 def _speech(n, sr, rng, f0=None, size=1.0):
@@ -134,17 +133,17 @@ def _speech(n, sr, rng, f0=None, size=1.0):
 
 
 def _babble(n, sr, rng):
-    """Several people who speak at once."""
+    """Several people who speak at the same time."""
     return sum(_at_level(_speech(n, sr, rng), -3 * i) for i in range(3))
 
 
 def _child(n, sr, rng):
-    """Child who talks, in the pitch of the cries."""
+    """Child who talks, at the pitch of the cries."""
     return _speech(n, sr, rng, f0=rng.uniform(260, 520), size=rng.uniform(1.2, 1.5))
 
 
 def _laughter(n, sr, rng):
-    """Series of short voiced puffs, four to six a second, that fall in pitch."""
+    """Short voiced puffs of falling pitch, four to six per second."""
     rate = rng.uniform(4, 6)
     phase = np.arange(n) * (rate / sr)
     since_breath = phase % rng.integers(5, 10)
@@ -181,7 +180,7 @@ def _alarm(n, sr, rng):
 
 
 def _bangs(n, sr, rng):
-    """Doors, toys and dishes: bursts that ring and die away."""
+    """Doors, toys and dishes: bursts with decaying resonances."""
     strokes = np.where(rng.random(n) < rng.uniform(1, 4) / sr, rng.uniform(0.1, 1, n), 0)
     strokes[rng.integers(n)] = 1
     t = np.arange(int(0.4 * sr)) / sr
@@ -190,13 +189,13 @@ def _bangs(n, sr, rng):
 
 
 def _rain(n, sr, rng):
-    """Rain, taps, vacuum cleaners, hands and cloth on the recorder: noise that swells or thumps."""
+    """Rain, taps, vacuum cleaners, hands and cloth on the recorder: noise of changing level."""
     low = rng.choice([30, 80, 400, 1000])
     return _noise(n, low, low * rng.uniform(4, 12), sr, rng) * 10 ** (0.3 * _wander(n, rng.uniform(0.5, 8), sr, rng))
 
 
 def _animal(n, sr, rng):
-    """Series of calls of a cat, a gull, a child at play: the pitch and the rhythm of a bout of crying."""
+    """Cat, gull or playing child: calls with the pitch and rhythm of crying."""
     voice = {"f0": rng.uniform(300, 900), "formants": np.array([1000, 2400, 4500]) * rng.uniform(0.6, 1.6, 3)}
     voice |= {"slope": rng.uniform(-16, -2), "hoarse": rng.beta(1, 3), "jitter": rng.uniform(0.001, 0.01)}
     return _calls(n, voice, rng.uniform(0.2, 0.8), rng.uniform(0.4, 1.5), sr, rng)
@@ -206,7 +205,7 @@ OTHER_SOUNDS = (_speech, _babble, _child, _laughter, _music, _alarm, _bangs, _ra
 
 
 def _bed(n, sr, rng, home):
-    """Make what never stops: mains hum and the rumble and hiss of the room."""
+    """Background of the whole recording: mains hum, and rumble and hiss of the room."""
     hum = _tone(np.full(n, home["mains"]), home["hum_slope"], sr)
     rumble = _noise(n, 40, home["rumble"], sr, rng) * 10 ** (0.1 * _wander(n, 0.3, sr, rng))
     return _at_level(hum, home["hum_level"]) + _at_level(rumble, -44) + _at_level(rng.standard_normal(n), -65)
@@ -216,7 +215,7 @@ def _bed(n, sr, rng, home):
 
 
 def _infant(rng):
-    """Voice and home of one infant: what all of the infant's recordings share."""
+    """Voice and home of one infant, the same in all recordings of the infant."""
     return {
         # Mean F0 400-600 Hz in healthy infants, first formants near 1100 and 3300 Hz (LaGasse et al. 2005).
         "f0": rng.uniform(350, 580),
@@ -234,13 +233,13 @@ def _infant(rng):
 
 
 def _coo(infant, n, sr, rng):
-    """Infant who does not cry: coos, babbles and short whines, with pauses."""
+    """Coos, babbles and short whines of the infant, with pauses; not crying."""
     voice = {**infant, "f0": infant["f0"] * rng.uniform(0.6, 1.1), "slope": infant["slope"] - rng.uniform(0, 8)}
     return _calls(n, voice, rng.uniform(0.2, 0.7), rng.uniform(0.5, 2), sr, rng)
 
 
 def _breath(n, infant, sr, rng):
-    """Pause with the inspiration in it: noisy and weak, sometimes voiced and high."""
+    """Pause with the inspiration: weak noise, sometimes voiced and high."""
     y = np.zeros(n)
     part = y[int(0.2 * n) : int(0.85 * n)]
     if len(part):
@@ -251,11 +250,11 @@ def _breath(n, infant, sr, rng):
 
 
 def _bout(n, infant, sr, rng):
-    """Cries of 0.4-2 s with breaths in between; the first and the last sound is a cry."""
+    """Cries of 0.4-2 s with breaths between them; begins and ends with a cry."""
     seconds: list = []
     while sum(seconds) < n / sr:
         seconds += [rng.uniform(0.2, 0.6)] * bool(seconds) + [np.clip(rng.lognormal(-0.1, 0.4), 0.4, 2.0)]
-    if len(seconds) > 1 and sum(seconds) * sum(seconds[:-2]) > (n / sr) ** 2:  # one cry less fits better
+    if len(seconds) > 1 and sum(seconds) * sum(seconds[:-2]) > (n / sr) ** 2:  # one cry less is closer to n
         seconds = seconds[:-2]
     edges = np.round(np.cumsum([0, *seconds]) * n / sum(seconds)).astype(int)
     parts = [(_breath if i % 2 else _expiration)(edges[i + 1] - edges[i], infant, sr, rng) for i in range(len(seconds))]
@@ -263,7 +262,7 @@ def _bout(n, infant, sr, rng):
 
 
 def _through_the_room(y, seconds, distance, sr, rng):
-    """Add reverberation which lasts ``seconds``; distance from 0 to 1 gives it weight and takes the treble."""
+    """Add reverberation of ``seconds``; ``distance`` (0 to 1) scales it and lowers the high frequencies."""
     t = np.arange(int(0.6 * seconds * sr)) / sr
     response = rng.standard_normal(len(t)) * np.exp(-6.9 * t / seconds)  # 60 dB after `seconds`
     response *= distance / np.sqrt(np.sum(response**2))
@@ -284,8 +283,8 @@ def _plan_bouts(number, duration, cry_fraction, rng):
         crying = np.clip(share * duration, 2, duration - 2)
         n_bouts = max(1, round(crying / rng.uniform(5, 15)))
     else:
-        # Too short for both at a natural length: some recordings cry for most of the time, the others not at all.
-        # Rounding up rather than drawing lots keeps the proportion, and the first always cries.
+        # Too short for both at a natural length: some recordings hold mostly crying, the others none. Which ones is not
+        # random, so that the proportion is kept, and the first always holds crying.
         crying, n_bouts = max(0.6, cry_fraction) * duration, 1
         chance = cry_fraction / max(0.6, cry_fraction)
         if np.ceil((number + 1) * chance) == np.ceil(number * chance):
@@ -299,13 +298,13 @@ def _plan_bouts(number, duration, cry_fraction, rng):
 
 
 def _add(y, sound, start):
-    """Add a sound from a timepoint on; what reaches past the end is cut."""
+    """Add a sound in place from timepoint ``start`` on, cut at the end."""
     part = y[start : start + len(sound)]
     part += sound[: len(part)]
 
 
 def _make_recording(duration, bouts, infant, sr, rng):
-    """One recording: the room, other sounds, the cries, and a microphone and dropouts of the recorder."""
+    """One recording: background, other sounds, cries, then microphone and dropouts of the recorder."""
     n = round(duration * sr)
     y = _bed(n, sr, rng, infant)
     sounds = (*OTHER_SOUNDS, partial(_coo, infant))
@@ -332,7 +331,7 @@ def _make_recording(duration, bouts, infant, sr, rng):
         cry = _through_the_room(cry, infant["reverberation"], distance, sr, rng)
         cry = _at_level(cry, rng.uniform(-30, -8) - 8 * distance)
         own, other = (np.std(sosfilt(cry_band, part)) for part in (cry[: len(beside)], beside))
-        # What is annotated was heard by someone: a cry that is lost in what sounds beside it is louder.
+        # Annotators mark only audible cries, so cries below LOWEST_SNR are raised to it.
         _add(y, cry * max(1.0, 10 ** (LOWEST_SNR / 20) * other / own), start)
     microphone = [rng.uniform(20, 250), min(rng.uniform(3000, 8000), 0.45 * sr)]
     y = sosfilt(butter(1, microphone, "bandpass", fs=sr, output="sos"), y)
@@ -342,7 +341,7 @@ def _make_recording(duration, bouts, infant, sr, rng):
             length = min(rng.uniform(1, 4), (offset - onset) / 2)
             start = rng.uniform(onset + 0.2 * length, offset - 1.2 * length)
             y[int(start * sr) : int((start + length) * sr)] = 0
-    # A peak below full scale: nothing clips, and recorders differ in gain.
+    # Recorders differ in gain; peaks stay below full scale.
     return (y * (10 ** (rng.uniform(-18, -0.5) / 20) / np.abs(y).max())).astype(np.float32)
 
 
@@ -366,15 +365,15 @@ def make_cry_recordings(
     cry_fraction: float = 0.25,
     random_state: RandomState = None,
 ) -> tuple[list[np.ndarray], list[pd.DataFrame], np.ndarray]:
-    """Make recordings of several infants at home, with the times at which they cry.
+    """Make recordings of several infants at home, with annotations of their crying.
 
-    Cries come in bouts: expirations of 0.4-2 s with a rising and falling melody around the infant's own pitch, some
-    hoarse or hyperphonated, and breaths in between; near or distant and muffled, at levels 30 dB apart. Around and
-    over them are hum, speech, a child's voice, laughter, song, alarms, sirens, animals, bangs, noise that swells,
-    stretches of digital silence, and the infant's own cooing and whining, which is not annotated. Other sounds are
-    often louder, but in no bout by more than 5 dB between 350 and 3000 Hz; each recording has a microphone of its own.
-    For infants it has not heard, an SVC on :class:`~skcry.StatFeatures` of 5 s windows reaches an average precision of
-    about 0.8 (0.7-0.9, depending on ``random_state``), the energy of each second 0.3.
+    Crying consists of bouts: expirations of 0.4-2 s with a rising and falling melody around the pitch of the infant,
+    some hoarse or hyperphonated, with breaths between them, near or distant, at levels up to 30 dB apart. Other sounds
+    are hum, speech, a child's voice, laughter, song, alarms, sirens, animals, bangs, noise, digital silence, and the
+    infant's cooing and whining, which is not annotated. They are often louder, but in no bout by more than 5 dB between
+    350 and 3000 Hz. Each recording has its own microphone. On new infants, an SVC on :class:`~skcry.StatFeatures` of
+    5 s windows has an average precision of about 0.8 (0.7-0.9, depending on ``random_state``), the energy of each
+    second 0.3.
 
     Parameters
     ----------
@@ -383,25 +382,24 @@ def make_cry_recordings(
     duration : float, default=60.0
         Length of each in seconds, at least 1.
     n_infants : int or None, default=None
-        Number of infants, who take turns. Each has a voice, room and surroundings of its own. None means that
-        every two successive recordings are of one infant.
+        Number of infants, who take turns. Each has its own voice, room and surroundings. With None, every two
+        successive recordings are of one infant.
     sr : int, default=16000
         Sampling rate in Hz, at least 8000.
     cry_fraction : float, default=0.25
-        Share of the time that is crying, on average over the recordings; 0 means none. In homes it is far less;
-        a quarter keeps small examples balanced enough to learn from.
+        Share of crying in the duration, on average over the recordings; 0 means none. At home it is much smaller; a
+        quarter makes small examples balanced enough to learn from.
     random_state : int, RandomState instance or None, default=None
-        Pass an int for the same recordings every time. Recording ``i`` is the same however many follow it, as long as
-        ``n_infants`` is.
+        Pass an int for the same recordings every time. Recording ``i`` does not depend on ``n_recordings``, only on
+        ``n_infants``.
 
     Returns
     -------
     recordings : list of ndarray of float32 of shape (n_timepoints,)
         Sound in [-1, 1].
     annotations : list of DataFrame of shape (n_bouts, 3)
-        Columns ``onset, offset`` in seconds and ``label``, always "cry". A row is one bout, from its first cry to the
-        end of its last. From 20 s on, every recording holds at least 2 s of crying and 2 s without; shorter ones cry
-        for most of the time or not at all (the first always does).
+        Columns ``onset, offset`` in seconds and ``label``, always "cry", with one row per bout. Recordings of at least
+        20 s hold at least 2 s of crying and 2 s without; shorter ones hold mostly crying (always the first) or none.
     groups : ndarray of int of shape (n_recordings,)
         The infant in each recording.
 
@@ -431,8 +429,8 @@ def make_cry_recordings(
     """
     if n_infants is not None and n_infants > n_recordings:
         raise ValueError(
-            f"n_infants={n_infants} must be at most n_recordings={n_recordings}. Ask for fewer infants, or for more "
-            "recordings."
+            f"n_infants={n_infants} must be at most n_recordings={n_recordings}. Lower n_infants, or raise "
+            "n_recordings."
         )
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     number = np.arange(n_recordings)

@@ -13,13 +13,22 @@ from scipy.special import logit
 from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._base import BaseEstimator
-from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions, check_sample_weight, fit_context, task
+from .._compat import (
+    CallbackSupportMixin,
+    ChainDisplayMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_callbacks,
+    fit_context,
+    task,
+)
 from .._progress import Progress
 from .._typing import Annotations, Labels, RandomState, Recordings, Targets
 from .._warnings import warn
@@ -52,7 +61,7 @@ class _Learned:
         setattr(detector.operating_point_, self.name, value)
 
 
-class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Detect crying in recordings.
 
     Cuts recordings into windows, scores the windows by a classifier, pools the scores into seconds, and joins seconds
@@ -235,12 +244,12 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     # Fitting
 
-    def _sk_visual_block_(self):
+    def _parts(self):
         """Show the parts in the order of sound: fitted ones where there are, and what None stands for."""
         parts = {name: getattr(self, f"{name}_", getattr(self, name)) for name in ("windower", "gate", "estimator")}
         for name, default in (("windower", Windower), ("estimator", make_cry_pipeline)):
             parts[name] = default() if parts[name] is None else parts[name]
-        return Pipeline([part for part in parts.items() if part[1] is not None])._sk_visual_block_()
+        return [part for part in parts.items() if part[1] is not None]
 
     # As GroupKFold does: where metadata is routed, groups are wanted.
     __metadata_request__fit = {"groups": True}
@@ -309,26 +318,24 @@ class CryDetector(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
         splits = data.split(self.cv, seed) if self.threshold == "cv" else []
-        tasks = self._init_callback_context(max_subtasks=len(splits) + 1)
-        tasks.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        with fit_callbacks(self, X, y, len(splits) + 1) as context:
 
-        def fit_on(rows, name):
-            fitted = clone(estimator)
-            with task(tasks, self, name, fitted):
-                return data.fit(fitted, rows)
+            def fit_on(rows, name):
+                fitted = clone(estimator)
+                with task(context, self, name, fitted):
+                    return data.fit(fitted, rows)
 
-        left_out = []
-        for number, (train, test) in enumerate(splits):
-            fitted = fit_on(train, f"fit on split {number}")
-            left_out += data.left_out(self._scorer(fitted, response_method(fitted)), test)
-        about = {name: getattr(self, name) for name in ("positive", "negative", "max_false_alarms")}
-        rules = {"merge_gap": self.merge_gap, "min_duration": self.min_duration}
-        point = OperatingPoint(self.classes_, data.roles, **about, **rules)
-        self.operating_point_ = point.fit(left_out) if splits else point.fix(self.threshold)
-        self.estimator_ = fit_on(np.arange(len(data.labels)), "fit on all")
-        # Stored, since another version of a library may offer another method for a loaded estimator.
-        self._method = response_method(self.estimator_)
-        tasks.call_on_fit_task_end(estimator=self, X=X, y=y)
+            left_out = []
+            for number, (train, test) in enumerate(splits):
+                fitted = fit_on(train, f"fit on split {number}")
+                left_out += data.left_out(self._scorer(fitted, response_method(fitted)), test)
+            about = {name: getattr(self, name) for name in ("positive", "negative", "max_false_alarms")}
+            rules = {"merge_gap": self.merge_gap, "min_duration": self.min_duration}
+            point = OperatingPoint(self.classes_, data.roles, **about, **rules)
+            self.operating_point_ = point.fit(left_out) if splits else point.fix(self.threshold)
+            self.estimator_ = fit_on(np.arange(len(data.labels)), "fit on all")
+            # Stored, since another version of a library may offer another method for a loaded estimator.
+            self._method = response_method(self.estimator_)
         return self
 
     def _scorer(self, estimator, method):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from functools import partial
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import scipy.fft
@@ -14,39 +14,23 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, StrOptions, fit_context
+from .._compat import Interval, StrOptions
 from .._transformer import SoundTransformer, apply
 from ..windows import Windows
 
-BLOCK_FRAMES = 256  # frames transformed at a time: some 3 MiB at the default setting, near the processor
-# Least power. librosa's 1e-10 would cut the quiet parts of quiet recordings before their level is known.
-AMIN = 1e-18
+BLOCK_FRAMES = 256  # frames transformed at a time: 3 MiB by default, which fit the cache
+AMIN = 1e-18  # smallest power; the 1e-10 of librosa would clip quiet parts of quiet recordings
 
 
 def mel_decibels(y, *, mel_basis, n_fft, hop_length):
-    """Mel power in dB re 1 of frames that lie wholly inside the sound.
-
-    Parameters
-    ----------
-    y : ndarray of shape (..., n_timepoints)
-        Sound; shorter than a frame, it is completed with zeros.
-    mel_basis : ndarray of shape (n_mels, 1 + n_fft // 2)
-        Mel weights.
-    n_fft, hop_length : int
-        Length of a frame and step between frames, in timepoints.
-
-    Returns
-    -------
-    ndarray of shape (..., n_mels, n_frames)
-        ``n_frames = max(1, 1 + (n_timepoints - n_fft) // hop_length)``.
-    """
+    """Return mel power in dB re 1 of whole frames, shape (..., n_mels, n_frames); short sound is padded with zeros."""
     missing = max(0, n_fft - y.shape[-1])
     if missing:
         y = np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, missing)])
     frames = np.lib.stride_tricks.sliding_window_view(y, n_fft, axis=-1)[..., ::hop_length, :]
     n_frames = frames.shape[-2]
     taper = scipy.signal.get_window("hann", n_fft).astype(y.dtype)
-    bank = scipy.sparse.csr_array(mel_basis)  # a bin lies in two bands at most
+    bank = scipy.sparse.csr_array(mel_basis)  # a bin lies in at most two bands
     out = np.empty((*y.shape[:-1], len(mel_basis), n_frames), dtype=y.dtype)
     for place in np.ndindex(y.shape[:-1]):
         for first in range(0, n_frames, BLOCK_FRAMES):
@@ -60,23 +44,8 @@ def mel_decibels(y, *, mel_basis, n_fft, hop_length):
 
 
 def scale_decibels(X, *, ref_db, top_db):
-    """Refer windows (n_windows, n_mels, n_frames), in place, to a level or each to its maximum; clip their range.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_windows, n_mels, n_frames)
-        Decibels, contiguous in memory.
-    ref_db : float or None
-        Level that becomes 0 dB. None means the maximum of each window.
-    top_db : float or None
-        Each window is clipped so far below its maximum. None clips nothing.
-
-    Returns
-    -------
-    ndarray of shape (n_windows, n_mels, n_frames)
-        ``X``.
-    """
-    flat = X.reshape(len(X), -1)  # long rows: numpy works through them at once
+    """Set 0 dB of windows (n_windows, n_mels, n_frames) to ``ref_db`` or their maximum, and clip them, in place."""
+    flat = X.reshape(len(X), -1)  # numpy is faster on long rows
     flat -= flat.max(axis=1, keepdims=True) if ref_db is None else X.dtype.type(ref_db)
     if top_db is not None:
         least = -X.dtype.type(top_db)
@@ -87,8 +56,8 @@ def scale_decibels(X, *, ref_db, top_db):
 class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
     """Turn each window into a mel-scaled spectrogram in decibels.
 
-    Bands are narrow where the ear is fine and wide above, and decibels grow with the logarithm of power: what the
-    networks here take as an image. From :class:`Windows`, whose frames overlap, each frame is computed once.
+    Mel bands are narrow at low and wide at high frequencies, as in hearing. The networks of this package take the
+    result as an image. For overlapping :class:`Windows` each frame is computed once per recording.
 
     Parameters
     ----------
@@ -105,8 +74,8 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
     top_db : float or None, default=80.0
         Values further than this below the maximum of their window are clipped. None clips nothing.
     ref : "window" or float, default="window"
-        Power that becomes 0 dB: the maximum of each window, so that a value depends neither on the recorder's gain nor
-        on the rest of the day; or a fixed power.
+        Power of 0 dB. "window" is the maximum of each window, so that values do not depend on the gain of the recorder
+        or on other windows.
     sr : int or None, default=None
         Sampling rate in Hz. None takes the rate of the windows, and 16000 for bare arrays.
 
@@ -123,15 +92,15 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
 
     See Also
     --------
-    FrameCNNClassifier : Classifies spectrograms, having learned frame by frame.
-    AlexNetClassifier : Classifies spectrograms with the published network.
-    StatFeatures : Describes a window in numbers instead.
+    FrameCNNClassifier : Classifies spectrograms by a network that learns frame by frame.
+    AlexNetClassifier : Classifies spectrograms by the published network.
+    StatFeatures : Computes statistics instead of a spectrogram.
 
     Notes
     -----
-    Frames lie wholly inside their window (``center=False`` in librosa's words), so a window has the same spectrogram
-    alone and inside its recording. The published geometry is ``Windower(sr=22050)`` with ``MelSpectrogram(n_fft=980,
-    hop_length=490)``: 225 bands x 224 frames, from which :class:`AlexNet` makes the same 256 values as from 225 x 225.
+    Frames lie inside their window (``center=False`` in librosa), so a window has the same spectrogram alone and in its
+    recording. The published shape comes from ``Windower(sr=22050)`` with ``MelSpectrogram(n_fft=980, hop_length=490)``:
+    225 bands x 224 frames, for which :class:`AlexNet` has as many hidden values as for 225 x 225.
 
     Examples
     --------
@@ -175,42 +144,20 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         self.ref = ref
         self.sr = sr
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
-        """Build the mel bank for the rate of ``X``.
-
-        Parameters
-        ----------
-        X : Windows or array-like of shape (n_windows, n_timepoints)
-            Sound.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        MelSpectrogram
-            Itself, fitted.
-
-        Raises
-        ------
-        ValueError
-            If the band edges do not fit the rate.
-        """
+    def _set_up(self, X):
         import librosa
 
-        X = self._validate_sound(X, reset=True)
         fmax = self.sr_ / 2 if self.fmax is None else self.fmax
         if not self.fmin < fmax <= self.sr_ / 2:
             raise ValueError(
-                f"fmin={self.fmin} Hz < fmax={fmax} Hz <= sr / 2 = {self.sr_ / 2} Hz must hold. Move the band edges or "
-                "pass the true sr."
+                f"fmin={self.fmin} Hz < fmax={fmax} Hz <= sr / 2 = {self.sr_ / 2} Hz must hold. Change fmin or fmax, "
+                "or pass the true sr."
             )
         self.mel_basis_ = librosa.filters.mel(
             sr=self.sr_, n_fft=self.n_fft, n_mels=self.n_mels, fmin=self.fmin, fmax=fmax
         )
         self._n_features_out = self.n_mels
         self.n_frames_ = 1 + max(0, X.shape[1] - self.n_fft) // self.hop_length
-        return self
 
     def transform(self, X: Windows | ArrayLike) -> Windows | np.ndarray:
         """Compute the spectrogram of each recording, or clip by clip.
@@ -223,8 +170,7 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         Returns
         -------
         Windows or ndarray of shape (n_windows, n_mels, n_frames)
-            Decibels, in the dtype of ``X``. From ``Windows`` come ``Windows``, which share their frames and hold no
-            copy per window.
+            Decibels, in the dtype of ``X``. ``Windows`` give ``Windows``, which share frames without copies.
         """
         check_is_fitted(self)
         X = self._validate_sound(X, reset=False)
@@ -235,8 +181,3 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         ref_db = None if self.ref == "window" else 10 * np.log10(self.ref)
         scale = partial(scale_decibels, ref_db=ref_db, top_db=self.top_db)
         return spectrogram.each(scale) if isinstance(X, Windows) else scale(spectrogram)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

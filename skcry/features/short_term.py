@@ -1,19 +1,20 @@
 """Classic short-term features of sound, vectorised over frames.
 
-The 34 classic features are those of pyAudioAnalysis 0.3.14 (Giannakopoulos, 2015), in agreement to rounding, so that
-results compare; spectral contrast is that of Jiang et al. (2002) as librosa computes it. Published peculiarities that
-are kept:
+Own code, because pyAudioAnalysis computes frame by frame in Python and scales by the peak of the whole signal. The 34
+classic features are equal to those of pyAudioAnalysis 0.3.14 (Giannakopoulos, 2015) up to rounding, so that results can
+be compared; spectral contrast is that of Jiang et al. (2002) as in librosa. These properties of pyAudioAnalysis are
+kept:
 
-- Frames are not tapered, and the spectrum ends one bin below the Nyquist frequency. Each bin is taken for the next
-  one, so that the centroid of a tone lies one bin (20 Hz in frames of 50 ms) too high.
-- The mel filters are laid out for twice the true frequencies: they cover 67 to 3427 Hz, not 133 to 6854 Hz.
-- A chroma pitch takes the power of the last bin that rounds to it, not of all, divided by a count of bins that is
-  looked up by the wrong number. Bins below 27 Hz (frames above 37 ms have some) wrap round to arbitrary pitches.
+- Frames have no taper, and the spectrum ends one bin below the Nyquist frequency. Bins are numbered one too high, so
+  the centroid of a tone is one bin (20 Hz in frames of 50 ms) too high.
+- The mel filters are laid out for twice the true frequencies: they cover 67 to 3427 Hz instead of 133 to 6854 Hz.
+- A chroma pitch is the power of the last bin that rounds to it, instead of all of them, divided by a number of bins
+  with a wrong index. Bins below 27 Hz (in frames above 37 ms) go to arbitrary pitches.
 
-Three things are mended. pyAudioAnalysis first removes the offset and the peak of the whole signal, which would make a
-value depend on the rest of the day. It fails in frames below 200 timepoints (at 16 kHz) and at rates below 6854 Hz,
-where its chroma and mel tables overflow; here these are continued with empty bins. And spectral contrast has no
-``top_db``, since librosa's is relative to the loudest frame among those passed along.
+Three differences are intended. The offset and the peak of the whole signal are not removed, so that a value does not
+depend on the rest of the day. Frames below 200 timepoints (at 16 kHz) and rates below 6854 Hz, at which the chroma and
+mel tables of pyAudioAnalysis overflow, work with empty bins. Spectral contrast has no ``top_db``, because in librosa it
+is relative to the loudest of all frames passed.
 """
 
 from itertools import pairwise
@@ -23,7 +24,7 @@ import scipy.fft
 import scipy.sparse
 
 N_MFCC = 13
-N_BLOCKS = 10  # parts of a frame or spectrum whose energies an entropy compares
+N_BLOCKS = 10  # blocks of a frame or spectrum for an entropy
 EPS = float(np.finfo(np.float64).eps)
 TEMPORAL = {"energy", "energy_entropy"}
 SPECTRAL = {
@@ -32,25 +33,23 @@ SPECTRAL = {
 
 
 def power_of(frames, dtype):
-    """Return the power spectra (n_frames, n_bins) of frames, transformed in double precision whatever the dtype.
-
-    In single precision, rounding would fill the quiet bands of muffled sound, 120 dB below the loud ones.
-    """
+    """Return power spectra (n_frames, n_bins) of frames (n_frames, frame_length)."""
+    # In double precision: in single, rounding hides the quiet bands of muffled sound, 120 dB below the loud ones.
     spectrum = scipy.fft.rfft(frames.astype(np.float64), axis=1)
     return (spectrum.real**2 + spectrum.imag**2).astype(dtype)
 
 
 def zero_crossing_rate(frames):
-    """Return the share of neighbouring values that differ in sign, shape (n_frames,); a step from or to 0 is half."""
+    """Return the share of adjacent values that differ in sign, shape (n_frames,); a step from or to 0 counts half."""
     above, below = frames > 0, frames < 0
-    # In small integers numpy counts three times as fast as by count_nonzero.
+    # A sum in small integers is three times as fast as count_nonzero.
     crossings = np.sum(above[:, 1:] != above[:, :-1], axis=1, dtype=np.uint32)
     crossings += np.sum(below[:, 1:] != below[:, :-1], axis=1, dtype=np.uint32)
     return crossings / 2 / (frames.shape[1] - 1)
 
 
 def block_entropy(power):
-    """Return the entropy in bits of power (n_frames, n_values) over ten equal blocks of values, shape (n_frames,)."""
+    """Return the entropy in bits of the power (n_frames, n_values) of ten equal blocks, shape (n_frames,)."""
     length = power.shape[1] // N_BLOCKS
     blocks = power[:, : length * N_BLOCKS].reshape(len(power), N_BLOCKS, length).sum(axis=2)
     share = blocks / (power.sum(axis=1, keepdims=True) + EPS)
@@ -60,7 +59,7 @@ def block_entropy(power):
 def spectral_centroid_spread(magnitude):
     """Return mean and standard deviation of frequency, shape (n_frames,) each, as shares of the Nyquist frequency."""
     frequency = (np.arange(1, magnitude.shape[1] + 1) / magnitude.shape[1]).astype(magnitude.dtype)
-    # Scaled by the peak, the small constant matters in silence only.
+    # The constant is scaled by the peak, so it has an effect in silence only.
     total = magnitude.sum(axis=1) + EPS * magnitude.max(axis=1)
     total[total == 0] = 1
     centroid = np.einsum("ij,j->i", magnitude, frequency) / total
@@ -70,15 +69,15 @@ def spectral_centroid_spread(magnitude):
 
 
 def spectral_flux(magnitude):
-    """Return the squared distance of each unit-sum spectrum from the one before, shape (n_frames - 1,)."""
+    """Return the squared distance of each spectrum, scaled to unit sum, from the one before, shape (n_frames - 1,)."""
     unit = magnitude / (magnitude.sum(axis=1, keepdims=True) + EPS * magnitude.shape[1])
     change = np.diff(unit, axis=0)
     return np.einsum("ij,ij->i", change, change)
 
 
 def spectral_rolloff(power, share=0.9):
-    """Return the bin up to which ``share`` of the power lies, as a share of all bins, shape (n_frames,)."""
-    # In double precision: where the sum comes near to the threshold, rounding would choose the bin.
+    """Return the bin below which ``share`` of the power lies, as a share of all bins, shape (n_frames,)."""
+    # In double precision: in single, rounding would change the bin where the sum is close to the threshold.
     threshold = share * power.sum(axis=1, keepdims=True, dtype=np.float64)
     return np.argmax(np.cumsum(power, axis=1, dtype=np.float64) + EPS > threshold, axis=1) / power.shape[1]
 
@@ -88,7 +87,7 @@ def mel_bank(sr, n_bins):
     edges = 133.33 + np.arange(13) * 200 / 3
     edges = np.append(edges, edges[-1] * 1.0711703 ** np.arange(1, 30))[:, np.newaxis]
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
-    # Bins reach to sr / 2, yet are spaced as if to sr: the published layout, see the module's text.
+    # Bins reach to sr / 2, but are spaced as if to sr: the published layout, see the module docstring.
     frequency = np.arange(n_bins) * (sr / n_bins)
     triangles = np.minimum((frequency - low) / (centre - low), (high - frequency) / (high - centre))
     return scipy.sparse.csr_array(np.maximum(triangles, 0) * 2 / (high - low))
@@ -96,13 +95,13 @@ def mel_bank(sr, n_bins):
 
 def mfcc(magnitude, bank):
     """Return mel-frequency cepstral coefficients of magnitude spectra, shape (n_frames, 13)."""
-    # Sparse, for speed, and because a dense product may round a frame by how many others are with it.
+    # Sparse, for speed, and because rounding in a dense product depends on the number of frames.
     levels = np.log10(bank @ magnitude.T + EPS)
     return scipy.fft.dct(levels, axis=0, norm="ortho")[:N_MFCC].T
 
 
 def chroma_bank(sr, n_bins):
-    """Return which bins make which of the 12 pitch classes from A to G sharp, sparse (12, n_bins)."""
+    """Return weights of the bins in the 12 pitch classes from A to G sharp, sparse (12, n_bins)."""
 
     def pitch_of(bin_number):
         return np.round(12 * np.log2((bin_number + 1) * (sr / (2 * n_bins)) / 27.5)).astype(int)
@@ -115,13 +114,13 @@ def chroma_bank(sr, n_bins):
     source = np.full(n_pitches, -1)
     np.maximum.at(source, pitch[:n_bins], np.arange(n_bins))
     filled = np.flatnonzero(source >= 0)
-    # counts[inverse] is meant for bins; that it is looked up by pitch is the published slip.
+    # pyAudioAnalysis indexes counts[inverse] by pitch instead of by bin.
     weights = 1 / counts[inverse][pitch[filled]]
     return scipy.sparse.csr_array((weights, (filled % 12, source[filled])), shape=(12, n_bins))
 
 
 def chroma(power, bank):
-    """Return the shares of power in 12 pitch classes and their standard deviation, shape (n_frames, 13)."""
+    """Return shares of power in 12 pitch classes, and their standard deviation, shape (n_frames, 13)."""
     total = power.sum(axis=1, keepdims=True)
     total[total == 0] = 1
     shares = np.ascontiguousarray((bank @ power.T).T) / total
@@ -129,12 +128,12 @@ def chroma(power, bank):
 
 
 def n_contrast_bands(sr, fmin=200.0):
-    """Return how many octaves from ``fmin`` start below the Nyquist frequency: 6 at most, as in librosa."""
+    """Return the number of octaves from ``fmin`` that start below the Nyquist frequency, at most 6 as in librosa."""
     return sum(fmin * 2**octave < sr / 2 for octave in range(6))
 
 
 def spectral_contrast(frames, sr, fmin=200.0, quantile=0.02):
-    """Return the level of peaks above valleys in octaves, in librosa's decibels, shape (n_frames, n_bands + 1)."""
+    """Return the level of peaks above valleys in octaves, in dB as in librosa, shape (n_frames, n_bands + 1)."""
     taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frames.shape[1]) / frames.shape[1])
     magnitude = np.sqrt(power_of(frames * taper, frames.dtype))
     frequency = np.fft.rfftfreq(frames.shape[1], 1 / sr)
@@ -145,7 +144,7 @@ def spectral_contrast(frames, sr, fmin=200.0, quantile=0.02):
         start = max(0, np.searchsorted(frequency, low) - (band > 0))
         stop = np.searchsorted(frequency, high, side="right") if band < n_bands else len(frequency)
         n_extreme = max(1, int(np.rint(quantile * (stop - start))))
-        # Octaves share no bin, but at least one belongs to each, even where bins are wider than octaves.
+        # Octaves have no common bins, and at least one bin each, even if bins are wider than octaves.
         stop = max(start + 1, stop - (band < n_bands))
         ordered = np.sort(magnitude[:, start:stop], axis=1)
         extremes = [ordered[:, :n_extreme].mean(axis=1), ordered[:, -n_extreme:].mean(axis=1)]
@@ -165,62 +164,23 @@ def short_term_names(sr):
 
 
 def select_features(features, sr):
-    """Return the names of the selected features, in the order of :func:`short_term_names`.
-
-    Parameters
-    ----------
-    features : str or array-like of str
-        Names of features or families, or "all".
-    sr : int
-        Sampling rate in Hz.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, or there is none.
-    """
+    """Return the names of features selected by name, family or "all", in the order of :func:`short_term_names`."""
     families = short_term_names(sr)
     wanted = [features] if isinstance(features, str) else [str(name) for name in features]
     known = {"all", *families, *(name for names in families.values() for name in names)}
     unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
-        problem = f"has unknown names {unknown} at sr={sr} Hz" if unknown else "is empty"
+        problem = f"has unknown names {unknown!s:.60} at sr={sr} Hz" if unknown else "is empty"
         raise ValueError(
-            f"features={features!r} {problem}. Use 'all' or any of the families {list(families)}, or single features "
-            "such as 'mfcc_1', 'chroma_12', 'chroma_std', 'spectral_contrast_1'."
+            f"features {problem}. Use 'all', single features such as 'mfcc_1', or families: {', '.join(families)}."
         )
     return [name for family, names in families.items() for name in names if {"all", family, name}.intersection(wanted)]
 
 
 def short_term_features(y, sr, frame_length, hop_length, features="all"):
-    """Compute short-term features of sound, as it is: nothing is normalised.
+    """Compute features (..., n_features, n_frames) of sound (..., n_timepoints) in its dtype, in blocks of frames.
 
-    Parameters
-    ----------
-    y : ndarray of shape (..., n_timepoints)
-        Sound, time last. Anything shorter than a frame is padded with zeros.
-    sr : int
-        Sampling rate in Hz.
-    frame_length, hop_length : int
-        Length of a frame, and step from one to the next, in audio timepoints. A frame has 20 or more, so that each
-        block of an entropy has a bin.
-    features : str or array-like of str, default="all"
-        See :class:`StatFeatures`.
-
-    Returns
-    -------
-    ndarray of shape (..., n_features, n_frames)
-        ``n_frames = max(1, 1 + (n_timepoints - frame_length) // hop_length)``; the dtype is that of ``y``, in which
-        all but the spectra is computed, in blocks that bound the memory. ``spectral_flux`` is 0 in each first frame.
-
-    Raises
-    ------
-    ValueError
-        If a feature is unknown or the frames are too short.
+    Sound shorter than a frame is padded with zeros. ``spectral_flux`` is 0 in the first frame.
     """
     selected = select_features(features, sr)
     if frame_length < 2 * N_BLOCKS:
@@ -240,8 +200,8 @@ def short_term_features(y, sr, frame_length, hop_length, features="all"):
     n_clips, n_frames = views.shape[:2]
     out = np.empty((n_clips, len(selected), n_frames), dtype=y.dtype)
 
-    # All blocks are alike, however long the sound, and hold whole SIMD registers: so a frame is rounded alike in a long
-    # recording and alone. Row 0 is the frame before, which only the flux needs.
+    # Blocks have a fixed size in whole SIMD registers, so that rounding of a frame does not depend on the length of the
+    # sound. Row 0 is the previous frame, for the spectral flux.
     block = np.zeros((16 * max(1, 2**13 // frame_length), frame_length), dtype=y.dtype)
     for start in range(0, n_clips * n_frames, len(block) - 1):
         stop = min(start + len(block) - 1, n_clips * n_frames)
@@ -256,7 +216,7 @@ def short_term_features(y, sr, frame_length, hop_length, features="all"):
 
 
 def _describe(frames, sr, families, banks):
-    """Return one array per family, each of shape (n_frames,) or (n_frames, n_columns)."""
+    """Return one array of shape (n_frames,) or (n_frames, n_columns) per family."""
     if families & TEMPORAL:
         squares = frames**2
     if families & SPECTRAL:

@@ -1,10 +1,9 @@
-"""Describe each window by statistics of short-term features, which are computed once per recording."""
+"""Statistics of short-term features of each window; the features are computed once per recording."""
 
 from __future__ import annotations
 
 import numbers
 from collections.abc import Callable
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,15 +11,16 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, check_feature_names_in, fit_context
+from .._compat import Interval, check_feature_names_in
 from .._transformer import SoundTransformer, apply
 from .._typing import Labels
 from ..windows import Windows
+from ..windows.windower import duration_to_length
 from .short_term import N_BLOCKS, select_features, short_term_features
 
 
 def median(values, axis):
-    """Return the median: as numpy's, which takes nine times as long because it selects row by row and looks for NaN."""
+    """Return the median of values without NaN; sorting all rows at once is nine times as fast as ``numpy.median``."""
     ordered, n = np.sort(values, axis=axis), values.shape[axis]
     return ordered.take([(n - 1) // 2, n // 2], axis=axis).mean(axis=axis)
 
@@ -29,36 +29,36 @@ STATISTICS: dict[str, Callable] = {"mean": np.mean, "median": median, "std": np.
 
 
 def with_deltas(values):
-    """Append each feature's change since the frame before, 0 at the first: (..., 2 * n_features, n_frames)."""
+    """Append the differences between frames, 0 in the first one; return shape (..., 2 * n_features, n_frames)."""
     return np.concatenate([values, np.diff(values, axis=-1, prepend=values[..., :1])], axis=-2)
 
 
 class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
-    """Describe each window by statistics of short-term features: zero crossings, energy, spectrum, MFCCs, chroma.
+    """Compute statistics of short-term features per window: zero crossings, energy, spectrum, MFCCs, chroma.
 
-    Each recording is cut into short frames once, each frame is described by up to 41 numbers, and each window by the
-    statistics of these numbers over its frames. Of the features, 34 are those of pyAudioAnalysis [1]_, the others are
-    spectral contrast [2]_. Unlike pyAudioAnalysis, nothing is normalised first: a value depends on the window's sound
-    alone, never on the rest of the day, and a window has the same features alone and inside its recording. Energy and
-    the first MFCC therefore follow the gain of the recorder; scale recordings alike, or leave these two out.
+    Each recording is cut into short frames, each frame is described by up to 41 features, and each window by statistics
+    of these features over its frames. 34 features are those of pyAudioAnalysis [1]_, the others are spectral contrast
+    [2]_. Unlike in pyAudioAnalysis, the sound is not normalised, so a window has the same features alone and in its
+    recording. Energy and the first MFCC therefore depend on the gain of the recorder: use recordings of the same gain,
+    or leave out these two.
 
     Parameters
     ----------
     features : str or array-like of str, default="all"
         Families: "zcr", "energy", "energy_entropy", "spectral_centroid", "spectral_spread", "spectral_entropy",
         "spectral_flux", "spectral_rolloff", "mfcc" (13), "chroma" (12 and their standard deviation),
-        "spectral_contrast" (7, fewer below 12.8 kHz); or single features such as "mfcc_2". Order does not matter.
+        "spectral_contrast" (7, fewer below 12.8 kHz); or single features such as "mfcc_2". Order has no effect.
         Centroid, spread and rolloff are shares of ``sr / 2``.
     statistics : str or array-like of str, default=("mean", "median", "std")
-        What to tell of a feature over the frames of a window: "mean", "median", "std", "min", "max".
+        Statistics of a feature over the frames of a window: "mean", "median", "std", "min", "max".
     frame_duration : float, default=0.05
         Length of a frame in seconds, as in [1]_.
     hop_duration : float, default=0.025
-        Step from one frame to the next in seconds, as in [1]_. Overlapping windows share their frames when this, in
-        whole timepoints, divides the step of the windows (at 22050 Hz 0.02 s does, 0.025 s does not); otherwise each
-        window is computed by itself: slower, and the same numbers.
+        Step from one frame to the next in seconds, as in [1]_. Overlapping windows share frames if this step, in whole
+        timepoints, divides the step of the windows (at 22050 Hz 0.02 s does, 0.025 s does not). Otherwise each window
+        is computed separately, which is slower and gives the same values.
     deltas : bool, default=True
-        Whether to describe the changes of the features from frame to frame as well, as in [1]_.
+        Whether to add the differences of the features between frames, as in [1]_.
     sr : int or None, default=None
         Sampling rate in Hz. None means that of the windows, and 16000 for arrays.
 
@@ -77,8 +77,8 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
 
     See Also
     --------
-    MelSpectrogram : Turns a window into an image, for networks.
-    Wav2Vec2Embedding : Describes a window by what a model of speech makes of it.
+    MelSpectrogram : Computes an image of each window, for networks.
+    Wav2Vec2Embedding : Computes embeddings of a pretrained model of speech.
 
     References
     ----------
@@ -128,50 +128,19 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         self.deltas = deltas
         self.sr = sr
 
-    # Unlike sound and spectrograms, these are a table: set_output(transform="pandas") works.
+    # The output is a table, unlike sound and spectrograms, so set_output(transform="pandas") works.
     set_output = TransformerMixin.set_output
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
-        """Settle the rate and the names of the features; nothing is learned from the sound.
-
-        Parameters
-        ----------
-        X : Windows or ndarray of shape (n_windows, n_timepoints)
-            Sound.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        StatFeatures
-            Itself, fitted.
-
-        Raises
-        ------
-        ValueError
-            If a feature or statistic is unknown, or a frame or hop is too short.
-        """
-        self._validate_sound(X, reset=True)
-        self.frame_length_ = self._length_of("frame", at_least=2 * N_BLOCKS)
-        self.hop_length_ = self._length_of("hop", at_least=1)
+    def _set_up(self, X):
+        at_least = 2 * N_BLOCKS
+        self.frame_length_ = duration_to_length("frame_duration", self.frame_duration, self.sr_, at_least=at_least)
+        self.hop_length_ = duration_to_length("hop_duration", self.hop_duration, self.sr_)
         self.features_ = select_features(self.features, self.sr_)
         self.statistics_ = [self.statistics] if isinstance(self.statistics, str) else list(self.statistics)
         unknown = [name for name in self.statistics_ if name not in STATISTICS]
         if unknown or not self.statistics_:
             problem = f"has unknown names {unknown}" if unknown else "is empty"
             raise ValueError(f"statistics={self.statistics!r} {problem}. Use any of {list(STATISTICS)}.")
-        return self
-
-    def _length_of(self, name, *, at_least):
-        duration = getattr(self, f"{name}_duration")
-        length = round(duration * self.sr_)
-        if length < at_least:
-            raise ValueError(
-                f"{name}_duration={duration} s is {length} timepoints at sr={self.sr_} Hz, but must be at least "
-                f"{at_least}. Use {at_least / self.sr_:g} s or more, or pass the true sr."
-            )
-        return length
 
     def transform(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute the statistics of each window.
@@ -190,7 +159,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         X = self._validate_sound(X, reset=False)
         frames = apply(X, self._short_term, frame_length=self.frame_length_, hop_length=self.hop_length_)
         out = np.empty((len(frames), len(self.get_feature_names_out())), dtype=frames.dtype)
-        # Batches that fit the cache: 1 MiB in single precision.
+        # Batches of 1 MiB in single precision fit the cache.
         for rows in gen_batches(len(frames), max(1, 2**18 // int(np.prod(frames.shape[1:])))):
             out[rows] = self._summarise(np.asarray(frames[rows]))
         return out
@@ -199,9 +168,9 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         return short_term_features(y, self.sr_, self.frame_length_, self.hop_length_, self.features_)
 
     def _summarise(self, values):
-        """Turn the frames of windows (n_windows, n_features, n_frames) into statistics (n_windows, n_outputs)."""
+        """Return statistics (n_windows, n_outputs) of frames (n_windows, n_features, n_frames)."""
         if "spectral_flux" in self.features_:
-            # A window's first frame has none before it, though inside a recording there was one.
+            # The first frame of a window has no previous one, although its recording may have.
             values[:, self.features_.index("spectral_flux"), 0] = 0
         if self.deltas:
             values = with_deltas(values)
@@ -209,7 +178,7 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         return np.stack(statistics, axis=-1).reshape(len(values), -1)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Name the outputs, such as "mfcc_1__median" and "delta_mfcc_1__std".
+        """Return the names of the outputs, such as "mfcc_1__median" and "delta_mfcc_1__std".
 
         Parameters
         ----------
@@ -219,15 +188,9 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         ndarray of str of shape (n_outputs,)
-            Feature and statistic, with two underscores in between.
+            Feature and statistic, joined by two underscores.
         """
         check_is_fitted(self)
         check_feature_names_in(self, input_features, generate_names=False)
         names = self.features_ + [f"delta_{name}" for name in self.features_ if self.deltas]
         return np.array([f"{name}__{statistic}" for name in names for statistic in self.statistics_], dtype=object)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -1,4 +1,4 @@
-"""Annotation files in and out: one function each way, one table of formats."""
+"""Read and write annotation files: one function each, and a table of the formats."""
 
 from __future__ import annotations
 
@@ -11,81 +11,40 @@ import pandas as pd
 
 from .._typing import Annotations, PathLike
 from ..events import as_annotations
-from .csv_tables import (
-    is_childproject,
-    is_seconds,
-    lines_of,
-    read_childproject,
-    read_csv,
-    read_seconds,
-    write_childproject,
-    write_csv,
-    write_seconds,
-)
-from .lena import read_its
-from .text_files import atomic_path, check_file
-from .text_tables import (
-    is_audacity,
-    is_raven,
-    read_audacity,
-    read_raven,
-    read_rttm,
-    write_audacity,
-    write_raven,
-    write_rttm,
-)
-from .tiers import read_elan, read_textgrid, write_elan, write_textgrid
+from . import csv_tables, lena, text_tables, tiers
+from .text_files import atomic_path, check_file, read_lines
 
 
 @dataclass(frozen=True)
 class Format:
-    """What an annotation format is called, how it is told from others, and who reads and writes it.
+    """An annotation format: how it is recognised, and the functions that read and write it."""
 
-    Parameters
-    ----------
-    suffixes : tuple of str
-        Extensions of its files.
-    read : callable
-        Takes a path and ``read_options``; returns what ``as_annotations`` takes.
-    write : callable or None
-        Takes a table, a path and ``write_options``. None means that the format is only read.
-    read_options, write_options : tuple of str, default=()
-        For which of tier, recording and (in writing) duration it has use.
-    recognise : callable or None, default=None
-        Says, from the lines of a file, whether it is of this format; for extensions that formats share. None is for
-        files that no other format of that extension recognises.
-    decimals : int, default=6
-        Digits after the point that its times keep, in seconds.
-    """
-
-    suffixes: tuple
-    read: Callable
-    write: Callable | None
-    read_options: tuple = ()
-    write_options: tuple = ()
-    recognise: Callable | None = None
-    decimals: int = 6
+    suffixes: tuple  # extensions of its files
+    read: Callable  # (path, *, tier, recording) -> rows for `as_annotations`
+    write: Callable | None  # (table, path, *, tier, recording, duration); None if the format is only read
+    recognise: Callable | None = None  # lines of a file -> bool; None if it is used when no other format matches
+    decimals: int = 6  # of its times, in seconds
 
 
-# Of the formats that share an extension, the first is written unless another is asked for.
+# Of the formats that share an extension, the first is written by default.
 FORMATS = {
-    "audacity": Format((".txt",), read_audacity, write_audacity, recognise=is_audacity),
-    "csv": Format((".csv", ".txt"), read_csv, write_csv),
-    "seconds": Format((".csv", ".txt"), read_seconds, write_seconds, ("recording",), ("duration",), is_seconds),
+    "audacity": Format((".txt",), text_tables.read_audacity, text_tables.write_audacity, text_tables.is_audacity),
+    "csv": Format((".csv", ".txt"), csv_tables.read_csv, csv_tables.write_csv),
+    "seconds": Format((".csv", ".txt"), csv_tables.read_seconds, csv_tables.write_seconds, csv_tables.is_seconds),
     "childproject": Format(
-        (".csv",), read_childproject, write_childproject, ("recording",), ("recording",), is_childproject, 3
+        (".csv",), csv_tables.read_childproject, csv_tables.write_childproject, csv_tables.is_childproject, decimals=3
     ),
-    "raven": Format((".txt",), read_raven, write_raven, ("tier",), ("tier",), is_raven),
-    "textgrid": Format((".TextGrid",), read_textgrid, write_textgrid, ("tier",), ("tier", "duration")),
-    "elan": Format((".eaf",), read_elan, write_elan, ("tier",), ("tier",), decimals=3),
-    "rttm": Format((".rttm",), read_rttm, write_rttm, ("recording",), ("recording",)),
-    "lena": Format((".its",), read_its, None),
+    "raven": Format((".txt",), text_tables.read_raven, text_tables.write_raven, text_tables.is_raven),
+    "textgrid": Format((".TextGrid",), tiers.read_textgrid, tiers.write_textgrid),
+    "elan": Format((".eaf",), tiers.read_elan, tiers.write_elan, decimals=3),
+    "rttm": Format((".rttm",), text_tables.read_rttm, text_tables.write_rttm),
+    "lena": Format((".its",), lena.read_its, None),
 }
 SUFFIXES = tuple(dict.fromkeys(suffix for known in FORMATS.values() for suffix in known.suffixes))
 
 
 def _formats_of(path, format):
-    """Names of the formats that a path may be of, by its extension or as asked for."""
+    """List the names of the formats with the extension of ``path``, or the one asked for."""
     if format is None:
         names = [name for name, known in FORMATS.items() if path.suffix.lower() in [s.lower() for s in known.suffixes]]
     else:
@@ -100,9 +59,9 @@ def _formats_of(path, format):
 
 
 def _recognise(path, names):
-    """Tell formats that share an extension apart by what the file holds."""
+    """Choose among formats with the same extension by the content of the file."""
     if len(names) > 1:
-        lines = lines_of(path)
+        lines = list(read_lines(path, "CSV" if path.suffix.lower() == ".csv" else "text").values())
         fallback = [name for name in names if FORMATS[name].recognise is None]
         names = [name for name in names if (fits := FORMATS[name].recognise) and fits(lines)] + fallback
     return names[0]
@@ -113,34 +72,33 @@ def read_annotations(
 ) -> pd.DataFrame:
     r"""Read the annotations of one recording.
 
-    The extension says what a file is, in upper or lower case; where formats share one, so do its first line and its
-    columns.
+    The format is found from the extension, in upper or lower case, and for formats that share an extension from the
+    first line and the columns.
 
     ============== ========= ==========================================================================================
-    format         extension what is read
+    format         extension content
     ============== ========= ==========================================================================================
     "csv"          .csv .txt ``start,end,label`` in seconds. A first line may name the columns (``start`` or ``onset``,
-                             ``end`` or ``offset``, ``label``), in any order, and others are ignored. With times alone,
-                             every line means "cry".
-    "seconds"      .csv .txt A value per second: 0 for nothing, 1 for "cry", or a label. Either a single column, where
-                             line i is second i (with labels alone, below a name such as "label"); or columns, named in
-                             the first line, of
-                             which one is called "second" (seconds, sec, time), and, if there are more than two,
-                             another "prediction" (pred, label, cry, value, class, annotation) and one perhaps
-                             "recording". Without such names, two columns are start and end; ``format="seconds"`` says
-                             otherwise. A run of one value is one annotation.
+                             ``end`` or ``offset``, ``label``) in any order; other columns are ignored. Without labels
+                             each line means "cry".
+    "seconds"      .csv .txt One value per second: 0 for nothing, 1 for "cry", or a label. Either a single column, in
+                             which line i is second i (if it has no 0 and 1, the first line is a name such as "label").
+                             Or named columns: one "second" (seconds, sec, time); if there are more than two, one
+                             "prediction" (pred, label, cry, value, class, annotation); and optionally "recording". Two
+                             columns without names are start and end, unless ``format="seconds"``. A run of equal
+                             values is one annotation.
     "childproject" .csv      ChildProject's annotations, in milliseconds: ``segment_onset, segment_offset``. Crying is
-                             ``vcm_type`` Y, or what ``cries`` lists within a segment. Other rows are called by their
-                             ``label``, their ``vcm_type`` (laughing, canonical, non-canonical, junk), or their
-                             ``speaker_type``. ``recording`` is a ``recording_filename``, or a ``raw_filename``.
+                             ``vcm_type`` Y, or the times in ``cries`` within a segment. Other rows get their
+                             ``label``, ``vcm_type`` (laughing, canonical, non-canonical, junk) or ``speaker_type`` as
+                             label. ``recording`` is a ``recording_filename`` or ``raw_filename``.
     "audacity"     .txt      Audacity's labels: start, end, label, separated by tabs. Frequencies are ignored.
     "raven"        .txt      Raven's selection table. ``tier`` is the column of labels, by default Annotation or Label.
-                             A selection that stands in several views is read once.
-    "textgrid"     .TextGrid Praat's intervals on one ``tier``, in long or short text format. An interval without a
-                             label is no annotation, one with the label "-" is.
-    "elan"         .eaf      ELAN's annotations on one ``tier``.
+                             A selection with several views is read once.
+    "textgrid"     .TextGrid Praat's intervals on one ``tier``, in long or short text format. Intervals without label
+                             are ignored, those with the label "-" are not.
+    "elan"         .eaf      ELAN's annotations on one ``tier``. Annotations without text are ignored.
     "rttm"         .rttm     SPEAKER lines of one ``recording``; the speaker's name is the label.
-    "lena"         .its      Cries of the key child (``startCry1``, ...) as LENA found them; when it was recorded says
+    "lena"         .its      Cries of the key child (``startCry1``, ...) as LENA detected them. For clock times see
                              :func:`read_its_clock`.
     ============== ========= ==========================================================================================
 
@@ -149,29 +107,29 @@ def read_annotations(
     path : str or path-like
         File to read: text in UTF-8 (or UTF-16 with a byte order mark), with decimal points.
     format : str or None, default=None
-        Name of the format, from the table above. None goes by the extension.
+        Name of the format, from the table above. None means the one of the extension.
     tier : str or None, default=None
         Tier to read. None means the only one. Formats without tiers ignore it.
     recording : str or None, default=None
-        Recording to read, where a file holds several. None means the only one. Formats for one recording ignore it.
+        Recording to read from a file with several. None means the only one. Formats for one recording ignore it.
 
     Returns
     -------
     DataFrame of shape (n_annotations, 3)
-        Columns ``onset, offset`` (float, seconds) and ``label`` (str), sorted by onset; overlaps stay. No rows
-        mean that nothing was heard, as an empty text file says.
+        Columns ``onset, offset`` (float, seconds) and ``label`` (str), sorted by onset. Annotations may overlap. An
+        empty text file gives no rows: nothing was heard.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If the format is unknown, lines are malformed (the message quotes them by number), the tier or the recording is
-        to be chosen, or times are wrong as described in :func:`skcry.events.as_annotations`.
+        If the format is unknown, lines are malformed (the message quotes them by number), there are several tiers or
+        recordings to choose from, or :func:`skcry.events.as_annotations` refuses the times.
 
     See Also
     --------
-    write_annotations : The way back.
+    write_annotations : Write annotations.
 
     Examples
     --------
@@ -189,9 +147,7 @@ def read_annotations(
     path = Path(path)
     check_file(path)
     known = FORMATS[_recognise(path, _formats_of(path, format))]
-    given = {"tier": tier, "recording": recording}
-    rows = known.read(path, **{name: given[name] for name in known.read_options})
-    return as_annotations(rows, name=path.name)
+    return as_annotations(known.read(path, tier=tier, recording=recording), name=path.name)
 
 
 def write_annotations(
@@ -205,40 +161,40 @@ def write_annotations(
 ) -> None:
     r"""Write the annotations of one recording.
 
-    The extension says what is written: ``.csv`` start,end,label; ``.txt`` Audacity's labels; ``.TextGrid``, ``.eaf``
-    and ``.rttm`` what they are called after. Others by name: see the table in :func:`read_annotations`, of which all
-    but "lena" can be written. Text is UTF-8. A file is written whole or not at all.
+    The extension chooses the format: ``.csv`` start,end,label; ``.txt`` Audacity's labels; ``.TextGrid`` Praat;
+    ``.eaf`` ELAN; ``.rttm`` RTTM. ``format`` chooses the others in the table of :func:`read_annotations`; all but
+    "lena" can be written. Text is UTF-8. A file is written completely or not at all.
 
     Parameters
     ----------
     annotations : DataFrame or sequence of tuples
         See :func:`skcry.events.as_annotations`. Blanks around labels are dropped.
     path : str or path-like
-        File to write; one that is there is replaced.
+        File to write; an existing one is replaced.
     format : str or None, default=None
-        Name of the format. None goes by the extension.
+        Name of the format. None means the one of the extension.
     duration : float or None, default=None
-        Length of the recording in seconds. Needed for a value per second ("seconds") and for a TextGrid without
-        annotations. None means, for a TextGrid, that it ends with the last annotation.
+        Length of the recording in seconds. Needed for one value per second ("seconds") and for a TextGrid without
+        annotations. With None, a TextGrid ends with the last annotation.
     tier : str or None, default=None
         Tier to write, for TextGrid and ELAN ("annotations" when None), or column of labels, for Raven ("Annotation").
         Other formats ignore it.
     recording : str or None, default=None
-        What RTTM and ChildProject call the recording. None means the file's name without its extension, with "_" for
-        blanks.
+        Name of the recording in RTTM and ChildProject's tables. None means the name of the file without its extension,
+        with "_" for blanks.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     TypeError, ValueError
-        If the annotations are wrong (see :func:`skcry.events.as_annotations`), the format is unknown or only read, or
-        it cannot hold them: a label with line breaks (for RTTM, with blanks), overlaps on a tier, an annotation that is
-        shorter than the times which the format keeps (1 ms for ELAN and ChildProject, else 1 microsecond).
+        If :func:`skcry.events.as_annotations` refuses the annotations, the format is unknown or only read, or it cannot
+        hold them: a label with line breaks (for RTTM, with blanks), overlaps on a tier, an annotation shorter than the
+        resolution of its times (1 ms for ELAN and ChildProject, else 1 microsecond).
 
     See Also
     --------
-    read_annotations : The way back.
+    read_annotations : Read annotations.
 
     Examples
     --------
@@ -264,7 +220,7 @@ def write_annotations(
         row = faulty.iloc[0]
         raise ValueError(
             f"annotations: the label {row.label!r} from {row.onset:g} s to {row.offset:g} s is empty or holds tabs, "
-            "line breaks or other characters that cannot be seen. Replace it."
+            "line breaks or other characters that are not printable. Replace it."
         )
     rounded = table.round({"onset": known.decimals, "offset": known.decimals})
     lost = table[rounded["onset"] >= rounded["offset"]]
@@ -276,6 +232,5 @@ def write_annotations(
         )
     if recording is None:
         recording = re.sub(r"\s", "_", path.stem)
-    given = {"tier": tier, "recording": recording, "duration": duration}
     with atomic_path(path) as temporary:
-        known.write(rounded, temporary, **{name: given[name] for name in known.write_options})
+        known.write(rounded, temporary, tier=tier, recording=recording, duration=duration)

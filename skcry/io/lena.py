@@ -1,4 +1,4 @@
-"""LENA's .its files: cries, and the clock."""
+"""LENA's .its files: cries, and clock times."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 from .._typing import PathLike
 from .text_files import read_xml, shorten
 
-# "PT83.12S"; newer files may count hours and minutes, as ISO 8601 allows.
+# ISO 8601: "PT83.12S"; newer files may have hours and minutes.
 DURATION = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d*)?)S)?")
 
 
 def _seconds(element, attribute, name):
-    """Time in seconds of an attribute."""
+    """Return an attribute of an element in seconds; ``name`` is the file."""
     text = element.get(attribute)
     match = DURATION.fullmatch(text or "")
     if not match or not any(match.groups()):
@@ -24,13 +24,13 @@ def _seconds(element, attribute, name):
         place = " ".join(f'{key}="{shorten(element.get(key))}"' for key in keys if element.get(key))
         raise ValueError(
             f"{name}: <{element.tag} {place}> has {attribute}={text and shorten(text)!r}, which is no time such as "
-            "'PT12.34S'. Export the file from LENA again."
+            "'PT12.34S'. Export it from LENA again."
         )
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return round(((days * 24 + hours) * 60 + minutes) * 60 + seconds, 6)
 
 
-def read_its(path):
+def read_its(path, **_):
     """Read the cries of the key child: ``startCry1`` to ``endCry1``, ``startCry2``, ... of each segment."""
     rows = []
     for segment in read_xml(path, "ITS", "LENA's .its file").iter("Segment"):
@@ -43,10 +43,10 @@ def read_its(path):
 
 
 def read_its_clock(path: PathLike) -> pd.DataFrame:
-    """Say when, by the clock, each stretch of a LENA recording was made.
+    """Read the clock time at which each stretch of a LENA recording starts.
 
-    A recorder that is paused and switched on again goes on with the same audio file, so seconds in the file are no time
-    of day by themselves.
+    A recorder that is paused and resumed continues the same audio file, so the time of day cannot be computed from the
+    position in the file and the start of the recording alone.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def read_its_clock(path: PathLike) -> pd.DataFrame:
     Raises
     ------
     OSError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If it is no ``.its`` file, holds no recording, or a time is missing.
+        If it is not an ``.its`` file, has no recording, or a time is missing.
 
     Examples
     --------
@@ -92,9 +92,9 @@ def read_its_clock(path: PathLike) -> pd.DataFrame:
         rows.append((onset, offset, clock))
         if pd.isna(clock):
             raise ValueError(
-                f"{path.name}: <Recording> from {onset:g} s to {offset:g} s has no startClockTime that is a date and "
-                "time. Export the file from LENA again."
+                f"{path.name}: <Recording> from {onset:g} s to {offset:g} s has no startClockTime with date and time. "
+                "Export it from LENA again."
             )
     if not rows:
-        raise ValueError(f"{path.name} holds no <Recording>. Export the file from LENA again.")
+        raise ValueError(f"{path.name} holds no <Recording>. Export it from LENA again.")
     return pd.DataFrame(rows, columns=["onset", "offset", "start"]).sort_values("onset", ignore_index=True)

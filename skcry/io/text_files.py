@@ -1,4 +1,4 @@
-"""Text in, whole files out: what every format shares."""
+"""What the text formats share: bounded reading of text, tables and XML, messages about lines, and whole files out."""
 
 import codecs
 import io
@@ -7,17 +7,19 @@ import re
 import secrets
 from contextlib import contextmanager
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pandas as pd
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import ParseError, iterparse
 
-N_SHOWN = 5  # faulty lines that one message quotes; a file in a wrong format has nothing but those
+N_SHOWN = 5  # faulty lines that one message quotes
 QUOTE_LENGTH = 200  # characters of each
-# Bounds on text, so that no file fills the memory: a day with an annotation each second takes some 5 MB.
+# Upper bounds, so that no file fills the memory. A day with one annotation per second takes about 5 MB.
 MAX_BYTES = 2**26
 MAX_LINES = 2**19
 MAX_LINE_LENGTH = 2**16
 MAX_CELLS = 2**24
+# Bounds on XML that defusedxml does not check.
 MAX_ELEMENTS = 2**20
 MAX_DEPTH = 100
 MAX_TAG_BYTES = 2**20
@@ -25,7 +27,7 @@ BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16",
 
 
 def check_file(path):
-    """Refuse a path where there is no file to read."""
+    """Raise OSError if ``path`` is not a regular file."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not a file. Name a file in it.")
     if not path.exists():
@@ -34,66 +36,45 @@ def check_file(path):
         raise OSError(f"{path} is a pipe or a device, which may never end. Copy its content to a file.")
 
 
-def refuse_above(path, count, bound, what, remedy="Check that it is the right file, or split it by recording."):
-    """Refuse a file that holds more of something than can be meant."""
+def refuse_above(path, count, bound, what):
+    """Raise ValueError if ``count`` is above ``bound``."""
     if count > bound:
-        raise ValueError(f"{path.name} holds {what}: {count}, but at most {bound} are read. {remedy}")
+        raise ValueError(
+            f"{path.name} holds {what}: {count}, but at most {bound} are read. Check that it is the right file, or "
+            "split it by recording."
+        )
 
 
 def shorten(text, length=QUOTE_LENGTH):
-    """Cut a text to what a message can quote."""
+    """Cut a text to ``length`` characters, for messages."""
     return text if len(text) <= length else f"{text[:length]}... ({len(text)} characters)"
 
 
 def list_names(names):
-    """Put names together as a message can quote them."""
+    """Join names for a message."""
     return shorten(", ".join(map(repr, list(names)[:50])))
 
 
 def _read_bytes(path):
-    """Content of a file that is no larger than a text can be meant to be."""
     check_file(path)
-    # Asked first, for large files take long to read; bounded all the same, for files grow.
     refuse_above(path, path.stat().st_size, MAX_BYTES, "too many bytes for a text of one recording")
-    with open(path, "rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    refuse_above(path, len(content), MAX_BYTES, "too many bytes for a text of one recording")
-    return content
+    return path.read_bytes()
 
 
 def read_text(path, kind="text", errors="strict", max_lines=MAX_LINES):
-    """Text of a file in UTF-8, or in UTF-16 with a byte order mark.
+    """Read a text file in UTF-8, or in UTF-16 with a byte order mark; ValueError if it is binary or too large.
 
-    Parameters
-    ----------
-    path : Path
-        File to read.
-    kind : str, default="text"
-        What error messages advise to save it as.
-    errors : str, default="strict"
-        What becomes of bytes that are no text, see :meth:`bytes.decode`.
-    max_lines : int, default=2 ** 19
-        Most lines that are read: six days of a value per second.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    OSError
-        If the file is missing, a folder, a pipe, or cannot be opened.
-    ValueError
-        If it is not text, has more than 64 MiB or ``max_lines``, or a line of more than 65536 characters.
+    ``kind`` is the name of the format in messages; ``errors`` is that of :meth:`bytes.decode`.
     """
     content = _read_bytes(path)
     encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
-        text = content.decode(encoding, errors)
+        text = content.decode(encoding, errors).lstrip("\ufeff")
         if "\0" in text:
             raise ValueError("it holds binary data")
     except ValueError as error:
         raise ValueError(f"{path.name} cannot be read as {kind} ({error}). Save it as {kind} in UTF-8.") from None
+    # Counted before the text is split: a list of 60 million empty lines fills the memory.
     n_lines = text.count("\n") + text.count("\r") - text.count("\r\n") + 1
     refuse_above(path, n_lines, max_lines, "too many lines")
     for number, line in enumerate(_split(text), start=1):
@@ -107,112 +88,69 @@ def _split(text):
 
 
 def read_lines(path, kind="text"):
-    """Lines of a text file that are not blank, as a dict from their number, counted from 1."""
+    """Read the lines of a text file that are not blank: dict from line number (from 1) to line."""
     lines = enumerate(_split(read_text(path, kind)), start=1)
     return {number: line for number, line in lines if line.strip()}
 
 
-def read_table(path, kind="CSV", *, sep=",", names=None, errors="strict", max_lines=MAX_LINES, **options):
-    """Read a text file as a table of texts.
+def read_table(path, kind="CSV", *, sep=",", n_columns=None, errors="strict", max_lines=MAX_LINES, **options):
+    """Read a text file as a DataFrame of str, or of the ``dtype`` in ``options`` (:func:`pandas.read_csv`).
 
-    Parameters
-    ----------
-    path : Path
-        File to read.
-    kind : str, default="CSV"
-        What error messages call it.
-    sep : str, default=","
-        What separates fields.
-    names : tuple of int or None, default=None
-        Least and largest number of columns, which are then counted from 0 up to those of the longest line. None means
-        that the first line names them.
-    errors : str, default="strict"
-        See :func:`read_text`.
-    max_lines : int, default=2 ** 19
-        See :func:`read_text`.
-    **options : object
-        See :func:`pandas.read_csv`.
-
-    Returns
-    -------
-    DataFrame of str
-
-    Raises
-    ------
-    OSError, ValueError
-        As :func:`read_text`; and if the file is no table, has no line at all, or too large a one.
+    The first line names the columns. With ``n_columns=(least, most)`` it does not: columns are numbered from 0, as many
+    as the longest line has.
     """
     text = read_text(path, kind, errors, max_lines)
     lines = _split(text)
-    if names is None:
-        n_columns = 1 + next((line for line in lines if line.strip()), "").count(sep)
+    if n_columns is None:
+        width = 1 + next((line for line in lines if line.strip()), "").count(sep)
     else:
-        n_columns = min(max(names[0], 1 + max(line.count(sep) for line in lines)), names[1])
-        options |= {"names": range(n_columns)}
+        width = min(max(n_columns[0], 1 + max(line.count(sep) for line in lines)), n_columns[1])
+        options |= {"names": range(width)}
     n_lines = len(lines)
     del lines
-    refuse_above(path, n_columns * n_lines, MAX_CELLS, f"too many cells ({n_lines} lines of {n_columns} columns)")
+    refuse_above(path, width * n_lines, MAX_CELLS, f"too many cells ({n_lines} lines of {width} columns)")
+    defaults = {"sep": sep, "dtype": str, "keep_default_na": False, "index_col": False, "encoding_errors": errors}
     try:
-        defaults = {"sep": sep, "dtype": str, "keep_default_na": False, "index_col": False, "encoding_errors": errors}
         return pd.read_csv(io.StringIO(text), **(defaults | options))
-    except pd.errors.EmptyDataError:
-        raise
-    except (pd.errors.ParserError, OverflowError) as error:
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, OverflowError) as error:
         raise ValueError(
             f"{path.name} cannot be read as {kind} ({shorten(str(error))}). Save it as {kind} in UTF-8."
         ) from None
 
 
-class _BoundedBuilder(ElementTree.TreeBuilder):
-    """Build a tree of XML from what the file itself says, and no more of it than can be meant."""
-
-    def __init__(self):
-        super().__init__()
-        self.n_elements = self.depth = 0
-
-    def doctype(self, name, pubid, system):
-        raise ValueError("it declares a document type, whose entities could be anything")
-
-    def start(self, tag, attributes):
-        self.n_elements += 1
-        self.depth += 1
-        if self.n_elements > MAX_ELEMENTS:
-            raise ValueError(f"it holds more than {MAX_ELEMENTS} elements")
-        if self.depth > MAX_DEPTH:
-            raise ValueError(f"its elements are nested more than {MAX_DEPTH} deep")
-        return super().start(tag, attributes)
-
-    def end(self, tag):
-        self.depth -= 1
-        return super().end(tag)
+def read_named_table(path, kind="CSV", **options):
+    """Read a table whose first line names the columns; cells without blanks around them, indexed by line number."""
+    table = read_table(path, kind, **options)
+    table = table.rename(columns=lambda name: str(name).strip()).fillna("").map(str.strip)
+    table.index += 2  # line 1 names the columns
+    return table[table.ne("").any(axis=1)]
 
 
 def read_xml(path, root, kind):
-    """Root element of an XML file, which must be called ``root``.
-
-    Document types are refused, and so are entities of any kind: neither LENA nor ELAN writes any.
-    """
+    """Read an XML file without document type and return its root element, whose tag must be ``root``."""
     content = _read_bytes(path)
-    parser = ElementTree.XMLParser(target=_BoundedBuilder())
     try:
         if max(map(len, content.split(b">"))) > MAX_TAG_BYTES:
             raise ValueError(f"a single tag or text of it is longer than {MAX_TAG_BYTES} bytes")
-        parser.feed(content)
-        element = parser.close()
-    except ElementTree.ParseError as error:
-        raise ValueError(
-            f"{path.name} cannot be read as {kind}: it is no complete XML ({error}). Copy or export it again."
-        ) from None
-    except LookupError as error:  # the encoding that the first line names is unknown
-        raise ValueError(f"{path.name} cannot be read as {kind} ({error}). Save it in UTF-8.") from None
-    except ValueError as error:
-        raise ValueError(f"{path.name} cannot be read as {kind} ({error}). Export it again, in UTF-8.") from None
-    if element.tag != root:
-        raise ValueError(
-            f"{path.name} cannot be read as {kind}: it holds <{shorten(element.tag)}> where <{root}> is expected. "
-            "Check the file."
-        )
-    return element
+        tree, n_elements, depth = iterparse(io.BytesIO(content), ("start", "end"), forbid_dtd=True), 0, 0
+        for event, _ in tree:
+            n_elements += event == "start"
+            depth += 1 if event == "start" else -1
+            if n_elements > MAX_ELEMENTS:
+                raise ValueError(f"it holds more than {MAX_ELEMENTS} elements")
+            if depth > MAX_DEPTH:
+                raise ValueError(f"its elements are nested more than {MAX_DEPTH} deep")
+        if tree.root.tag != root:
+            raise ValueError(f"it holds <{shorten(tree.root.tag)}> where <{root}> is expected")
+    except ParseError as error:
+        reason = f"it is no complete XML ({error})"
+    except DefusedXmlException:
+        reason = "it declares a document type, which may hold harmful entities"
+    except (LookupError, ValueError) as error:  # LookupError: unknown encoding
+        reason = shorten(str(error))
+    else:
+        return tree.root
+    raise ValueError(f"{path.name} cannot be read as {kind}: {reason}. Copy or export it again, in UTF-8.")
 
 
 def is_number(text):
@@ -225,7 +163,10 @@ def is_number(text):
 
 
 def refuse_lines(name, faulty, remedy, quote=None):
-    """Raise one error that quotes the first of the faulty lines: numbers of lines, or a dict from these to quotes."""
+    """Raise ValueError that quotes the first faulty lines, if any.
+
+    ``faulty`` is a dict from line number to quote, or the numbers, with ``quote`` as function of a number.
+    """
     if len(faulty):
         quote = faulty.get if quote is None else quote
         shown = "; ".join(f"line {line}: {shorten(quote(line))}" for line in list(faulty)[:N_SHOWN])
@@ -234,23 +175,7 @@ def refuse_lines(name, faulty, remedy, quote=None):
 
 
 def choose(name, wanted, names, option):
-    """Choose one of several ``names`` in a file; None chooses the only one.
-
-    Parameters
-    ----------
-    name : str
-        File, for error messages.
-    wanted : str or None
-        What the user asked for.
-    names : list of str
-        What there is.
-    option : str
-        What the things are called, which is also the parameter that chooses: "tier" or "recording".
-
-    Returns
-    -------
-    str
-    """
+    """Choose one of the ``names`` in file ``name``; None chooses the only one. ``option`` is "tier" or "recording"."""
     if wanted is None and len(names) == 1:
         return names[0]
     if wanted is None:
@@ -265,44 +190,18 @@ def choose(name, wanted, names, option):
 
 @contextmanager
 def atomic_path(path):
-    """Write a file whole or not at all.
+    """Write a file completely or not at all: yields a temporary path in the same folder.
 
-    Gives the path of a file that does not exist yet, in the same folder. When the block ends well it takes the place
-    of ``path``, in one step; when it raises, it is removed and a former ``path`` stays as it was.
-
-    Parameters
-    ----------
-    path : str or path-like
-        File to write in the end.
-
-    Yields
-    ------
-    Path
-        File to write to within the block.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-        If there is no such folder, or ``path`` is one.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from skcry.io.text_files import atomic_path
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with atomic_path(Path(folder, "notes.txt")) as temporary:
-    ...         _ = temporary.write_text("done")
-    ...     [path.name for path in Path(folder).iterdir()]
-    ['notes.txt']
+    At the end of the block the temporary file replaces ``path`` in one step. If the block raises, it is removed and
+    ``path`` stays as it was.
     """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder. Name a file in it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder to write {path.name} to. Create it first.")
-    # Not made by tempfile, whose files are for their owner's eyes only: the result has the usual permissions.
-    # The end of a long name says what kind of file it is; names may be 255 bytes long.
+    # Not tempfile, whose files only their owner may read. The suffix of the name shows the kind of file; names may have
+    # up to 255 bytes.
     end = os.fsencode(path.name)[-200:].decode(errors="ignore")
     temporary = path.with_name(f".{end}.{secrets.token_hex(4)}.tmp")
     try:

@@ -1,10 +1,9 @@
-"""How good a detector is: per second, per event, in false alarms and in cry minutes per hour.
+"""Metrics per second, per event, in false alarms and in cry minutes per hour.
 
-Three steps, each a plain table that can be looked at. Annotations become truth (:func:`second_truth`,
-:func:`event_truth`); truth is compared with what a detector gives (its ``timeline``, its ``detect``) recording by
-recording; and the comparison becomes numbers (functions that end in ``_metrics``). Because the tables keep recordings
-apart, :func:`bootstrap_interval` can draw whole recordings, or infants. :func:`get_scorer` does all of it by name, for
-``GridSearchCV`` over recordings.
+:func:`second_truth` and :func:`event_truth` convert annotations to tables of truth. These are compared with the
+``timeline`` and the ``detect`` of a detector, recording by recording. Functions that end in ``_metrics`` summarise the
+comparison, and :func:`bootstrap_interval` resamples recordings or infants. :func:`get_scorer` does all of this by name,
+for ``GridSearchCV`` over recordings.
 """
 
 from .bootstrap import bootstrap_interval

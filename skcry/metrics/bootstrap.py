@@ -1,4 +1,8 @@
-"""Confidence intervals over recordings or infants."""
+"""Confidence intervals over recordings or infants.
+
+Own code, because ``scipy.stats.bootstrap`` does not resample by group, and returns NaN if the metric is undefined in a
+single resample.
+"""
 
 from __future__ import annotations
 
@@ -33,41 +37,41 @@ def bootstrap_interval(
     n_resamples: int = 1000,
     random_state: RandomState = None,
 ) -> tuple[float, float]:
-    """Confidence interval of any metric, by drawing whole recordings or infants.
+    """Confidence interval of any metric, from resampled recordings or infants.
 
-    Seconds of one recording resemble each other, and so do recordings of one infant: drawn one by one they would make
-    the interval far too narrow. So groups are drawn, with replacement, each with all of its rows [1]_, and the interval
-    lies between percentiles of the metric.
+    Seconds of one recording are correlated, and so are recordings of one infant: resampling single rows would give an
+    interval that is much too narrow. Therefore groups are drawn with replacement, each with all of its rows [1]_. The
+    bounds are percentiles of the metric.
 
     Parameters
     ----------
     metric : callable
-        ``metric(*arrays) -> float``; NaN where it has no meaning.
+        ``metric(*arrays) -> float``; NaN where it is undefined.
     *arrays : array-like, Series or DataFrame of shape (n_rows, ...)
-        What the metric takes: truth and timeline, a table of counts, of cry minutes, ...
+        Arguments of the metric, such as truth and timeline, or a table of counts.
     groups : array-like of shape (n_rows,)
         Recording or infant of each row.
     level : float, default=0.9
-        Probability that the interval is to cover; with ten groups or fewer it covers less.
+        Confidence level. With ten groups or fewer the interval is too narrow for it.
     n_resamples : int, default=1000
-        How often groups are drawn.
+        Number of resamples.
     random_state : int, RandomState instance or None, default=None
-        Seed.
+        Seed of the resampling.
 
     Returns
     -------
     low, high : float
-        NaN where the metric has no meaning in any resample.
+        Bounds of the interval; NaN if the metric is undefined in all resamples.
 
     Raises
     ------
     ValueError
-        If lengths differ, a group is missing, or there is only one.
+        If lengths differ, a row has no group, or there is only one group.
 
     Warns
     -----
     UserWarning
-        If the metric has no meaning in some of the resamples. These are left out.
+        If the metric is undefined in some resamples, which are left out.
 
     References
     ----------
@@ -92,11 +96,10 @@ def bootstrap_interval(
     check_consistent_length(*arrays, groups)
     code, names = pd.factorize(pd.Index(groups))
     if (code < 0).any():
-        raise ValueError(f"groups: {int((code < 0).sum())} rows have none. Fill them in, or leave these rows out.")
+        raise ValueError(f"groups: {int((code < 0).sum())} rows have none. Fill them in, or drop these rows.")
     if len(names) < 2:
         raise ValueError(
-            f"groups holds {len(names)} group, but an interval needs at least 2 recordings or infants. It cannot be "
-            "had from the seconds of a single one."
+            f"groups holds {len(names)} group, but an interval needs at least 2 recordings or infants. Add recordings."
         )
     arrays = [array if hasattr(array, "iloc") else np.asarray(array) for array in arrays]
     rows = np.split(np.argsort(code, kind="stable"), np.cumsum(np.bincount(code))[:-1])
@@ -107,9 +110,8 @@ def bootstrap_interval(
     undefined = int(np.isnan(values).sum())
     if undefined:
         warn(
-            f"{undefined} of {n_resamples} resamples are left out: the metric is NaN there, as where none of the "
-            f"groups drawn holds any crying. The interval speaks of the others only; with {len(rows)} groups, more of "
-            "them would help."
+            f"{undefined} of {n_resamples} resamples are left out because the metric is NaN, for example if no drawn "
+            f"group holds crying. The interval comes from the others. Use more groups than {len(rows)}."
         )
     if undefined == n_resamples:
         return np.nan, np.nan

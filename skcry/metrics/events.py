@@ -1,4 +1,8 @@
-"""How well events agree with the truth, at one threshold or at many: counts of each recording, and rates from them."""
+"""Agreement of events with the truth, at one threshold or at many: counts of each recording, and rates from them.
+
+Own code, because sed_eval, the reference in the tests, cannot be imported: its dependency dcase_util needs the module
+``pkg_resources``, which setuptools has removed.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,12 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from .._compat import Interval, StrOptions, validate_params
 from ..events import as_annotations, coverage, find_events, merge
-from ..summary import HOUR, _blocks, _quote
-from .seconds import ratio
-from .truth import as_items
+from ..summary import HOUR, blocks, quote
+from .truth import as_items, check_scored
 
 COUNTS = ["n_true", "n_found", "n_recalled", "n_correct", "hours"]
-ROUNDING = 1e-9  # seconds; lengths that are equal on paper differ by binary fractions
+NO_EVENTS = np.empty((0, 2))
+ROUNDING = 1e-9  # tolerance in seconds, because 0.3 - 0.2 and 0.2 - 0.1 differ in binary
 
 _SECONDS = [Interval(Real, 0, None, closed="left")]
 MATCHING = {
@@ -30,16 +34,21 @@ MATCHING = {
 }
 
 
+def _ratio(part, whole):
+    """Divide arrays; NaN where ``whole`` is 0 or NaN."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
+
+
 def _as_events(events, name):
-    """Check a table of events; give the onsets and offsets of each recording, in their order."""
-    if isinstance(events, dict):  # checked already
+    """Check a table of events; return a dict from recording to onsets and offsets (n_events, 2)."""
+    if isinstance(events, dict):  # already checked
         return events
     needed = ["recording", "onset", "offset"]
     if not isinstance(events, pd.DataFrame) or not set(needed) <= set(events.columns):
         got = list(events.columns) if isinstance(events, pd.DataFrame) else type(events).__name__
         raise TypeError(
-            f"{name} must be a DataFrame with columns {needed}, as event_truth and CryDetector.detect give it, "
-            f"got {got}."
+            f"{name} must be a DataFrame with columns {needed}, got {got!s:.90}. Pass the result of event_truth or "
+            "CryDetector.detect."
         )
     return {
         recording: as_annotations(rows[["onset", "offset"]], name=name)[["onset", "offset"]].to_numpy()
@@ -47,8 +56,19 @@ def _as_events(events, name):
     }
 
 
-def _match(true, found, *, matching, min_overlap, onset_collar, offset_collar, offset_share):
-    """Tell which true events were found, and which found ones are right, in one recording."""
+def _checked_events(true_events, found_events):
+    """Check both tables of events, and that both name recordings in the same way."""
+    true, found = _as_events(true_events, "true_events"), _as_events(found_events, "found_events")
+    if len({isinstance(recording, str) for recording in (*true, *found)}) > 1:
+        raise ValueError(
+            f"true_events and found_events call recordings differently: {[*true][:1]!s:.50} and {[*found][:1]!s:.50}. "
+            "Use numbers in both, or names in both."
+        )
+    return true, found
+
+
+def _match(true, found, matching, min_overlap, onset_collar, offset_collar, offset_share):
+    """Match true events (n_true, 2) and found events (n_found, 2) of one recording; return a flag for each."""
     recalled, correct = np.zeros(len(true), dtype=bool), np.zeros(len(found), dtype=bool)
     if len(true) == 0 or len(found) == 0:
         return recalled, correct
@@ -72,17 +92,6 @@ def _match(true, found, *, matching, min_overlap, onset_collar, offset_collar, o
     return recalled, correct
 
 
-def _checked_events(true_events, found_events):
-    """Check both tables of events, and that they call recordings alike."""
-    true, found = _as_events(true_events, "true_events"), _as_events(found_events, "found_events")
-    if len({isinstance(recording, str) for recording in (*true, *found)}) > 1:
-        raise ValueError(
-            f"true_events and found_events call recordings differently: {[*true][:2]} and {[*found][:2]}. Name them "
-            "alike, by number or by name."
-        )
-    return true, found
-
-
 @validate_params(MATCHING, prefer_skip_nested_validation=True)
 def match_events(
     true_events: pd.DataFrame,
@@ -94,7 +103,7 @@ def match_events(
     offset_collar: float | None = 1.0,
     offset_share: float = 0.5,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tell which true events were found, and which found ones are right.
+    """Match detected events with true events.
 
     Parameters
     ----------
@@ -102,27 +111,21 @@ def match_events(
         Columns ``recording``, ``onset`` and ``offset`` in seconds, as :func:`event_truth` and
         :meth:`skcry.CryDetector.detect` give them.
     matching : {"overlap", "iou", "collar"}, default="overlap"
-        What a match is; see :func:`event_counts`, which counts what this tells one by one.
-    min_overlap : float, default=0.5
-        See :func:`event_counts`.
-    onset_collar : float, default=1.0
-        See :func:`event_counts`.
-    offset_collar : float or None, default=1.0
-        See :func:`event_counts`.
-    offset_share : float, default=0.5
-        See :func:`event_counts`.
+        What counts as a match, see :func:`event_counts`.
+    min_overlap, onset_collar, offset_collar, offset_share : float, default=0.5, 1.0, 1.0, 0.5
+        Settings of the match, see :func:`event_counts`.
 
     Returns
     -------
     true_events : DataFrame of shape (n_true_events, 4)
-        Columns ``recording``, ``onset``, ``offset`` and ``recalled`` (bool), by recording and onset.
+        Columns ``recording``, ``onset``, ``offset`` and ``recalled`` (bool), by recording, sorted by onset.
     found_events : DataFrame of shape (n_found_events, 4)
         The same with ``correct`` (bool).
 
     Raises
     ------
     TypeError, ValueError
-        If a table has another form, or recordings go by number in one table and by name in the other.
+        If a table has other columns, or one table numbers recordings and the other names them.
 
     Examples
     --------
@@ -134,18 +137,11 @@ def match_events(
     1          0   60.0    80.0     False
     """
     true, found = _checked_events(true_events, found_events)
-    criterion = {
-        "matching": matching,
-        "min_overlap": min_overlap,
-        "onset_collar": onset_collar,
-        "offset_collar": offset_collar,
-        "offset_share": offset_share,
-    }
-    none = np.empty((0, 2))
+    criterion = matching, min_overlap, onset_collar, offset_collar, offset_share
     rows: tuple[list, list] = ([], [])
     for recording in dict.fromkeys([*true, *found]):
-        pair = true.get(recording, none), found.get(recording, none)
-        for side, events, flags in zip(rows, pair, _match(*pair, **criterion), strict=True):
+        pair = true.get(recording, NO_EVENTS), found.get(recording, NO_EVENTS)
+        for side, events, flags in zip(rows, pair, _match(*pair, *criterion), strict=True):
             side.extend(zip([recording] * len(events), *events.T, flags, strict=True))
     tables = []
     for side, flag in zip(rows, ("recalled", "correct"), strict=True):
@@ -166,52 +162,54 @@ def event_counts(
     offset_collar: float | None = 1.0,
     offset_share: float = 0.5,
 ) -> pd.DataFrame:
-    """Count in each recording what was found of the true events, and what of the found ones is right.
+    """Count true, detected and matched events of each recording.
 
     Parameters
     ----------
-    true_events : DataFrame of shape (n_true_events, n_columns)
-        Columns ``recording``, ``onset`` and ``offset`` in seconds, as :func:`event_truth` gives them.
-    found_events : DataFrame of shape (n_found_events, n_columns)
-        The same, as :meth:`skcry.CryDetector.detect` gives it.
+    true_events, found_events : DataFrame of shape (n_events, n_columns)
+        Columns ``recording``, ``onset`` and ``offset`` in seconds, as :func:`event_truth` and
+        :meth:`skcry.CryDetector.detect` give them.
     durations : list, dict, Series or None, default=None
-        Length of each recording in seconds, such as ``timeline.groupby("recording").size()``. False alarms per hour
-        need it, and so do recordings without any event, which have no row otherwise.
+        Duration of each recording in seconds, such as ``timeline.groupby("recording").size()``. Needed for false alarms
+        per hour, and for rows of recordings without any event.
     matching : {"overlap", "iou", "collar"}, default="overlap"
-        - "overlap": a found event is right when crying covers at least ``min_overlap`` of it; a true one is found when
-          found events that are right cover at least ``min_overlap`` of it [1]_. Pieces may make up a whole, and a
-          detector that never stops finds nothing.
-        - "iou": one true with one found event, whose intersection is at least ``min_overlap`` of their union;
-        - "collar": one true with one found event, whose onsets and offsets agree [2]_.
+        - "overlap": a detected event is correct when true events cover at least ``min_overlap`` of it; a true event is
+          recalled when correct events cover at least ``min_overlap`` of it [1]_. Several short events can match a long
+          one, but an event over the whole recording matches nothing.
+        - "iou": one true and one detected event match when their intersection is at least ``min_overlap`` of their
+          union.
+        - "collar": one true and one detected event match when their onsets and offsets agree [2]_.
 
-        One with one means the largest possible number of pairs.
+        With "iou" and "collar" the number of pairs is the largest possible.
     min_overlap : float, default=0.5
-        See ``matching``.
+        Share of an event, or of the union of two, see ``matching``.
     onset_collar : float, default=1.0
-        Seconds by which onsets may differ. Timelines resolve one second; sound event detection at large uses 0.2.
+        Largest difference of onsets in seconds. Timelines have a resolution of one second; sound event detection
+        usually takes 0.2.
     offset_collar : float or None, default=1.0
-        Seconds by which offsets may differ, where ``offset_share`` does not allow for more. None: any offset will do.
+        Largest difference of offsets in seconds, unless ``offset_share`` allows more. None ignores offsets.
     offset_share : float, default=0.5
-        Share of the true event's length by which offsets may differ.
+        Largest difference of offsets, as a share of the duration of the true event.
 
     Returns
     -------
     DataFrame of shape (n_recordings, 5)
-        Indexed by recording: ``n_true`` and ``n_found`` events, ``n_recalled`` of the true and ``n_correct`` of the
-        found ones (equal for pairs), and ``hours`` (NaN without durations). See :func:`event_metrics`.
+        Indexed by recording. Columns: numbers of events ``n_true``, ``n_found``, ``n_recalled`` (true events that were
+        found) and ``n_correct`` (detected events that are correct; equal to ``n_recalled`` for "iou" and "collar"), and
+        ``hours`` (NaN without durations).
 
     Raises
     ------
     TypeError, ValueError
-        If a table has another form, an event is of a recording without duration, or recordings go by number in one
-        table and by name in the other.
+        If a table has other columns, a recording with events has no duration, or one table numbers recordings and the
+        other names them.
 
     References
     ----------
     .. [1] C. Bilen, G. Ferroni, F. Tuveri, J. Azcarreta and S. Krstulovic (2020). A framework for the robust evaluation
-       of sound event detection. ICASSP. There, as tolerance criteria for detections and ground truth.
+       of sound event detection. ICASSP. There called detection and ground truth tolerance criterion.
     .. [2] A. Mesaros, T. Heittola and T. Virtanen (2016). Metrics for polyphonic sound event detection. Applied
-       Sciences 6(6), 162. The numbers are those of its reference implementation, sed_eval.
+       Sciences 6(6), 162. Results are equal to those of its reference implementation, sed_eval.
 
     Examples
     --------
@@ -232,42 +230,34 @@ def event_counts(
         missing = [recording for recording in recordings if recording not in hours]
         if missing:
             raise ValueError(
-                f"There are events in recording {_quote(missing[0])}, but durations are for {[*hours][:3]}... Add its "
-                "duration, or leave out its events."
+                f"There are events in recording {quote(missing[0])}, but durations are for {[*hours][:3]!s:.90}... "
+                "Add its duration, or leave out its events."
             )
-    criterion = {
-        "matching": matching,
-        "min_overlap": min_overlap,
-        "onset_collar": onset_collar,
-        "offset_collar": offset_collar,
-        "offset_share": offset_share,
-    }
-    none = np.empty((0, 2))
     rows = []
     for recording in hours:
-        ours, theirs = true.get(recording, none), found.get(recording, none)
-        recalled, correct = _match(ours, theirs, **criterion)
-        rows.append((len(ours), len(theirs), recalled.sum(), correct.sum(), hours[recording]))
+        pair = true.get(recording, NO_EVENTS), found.get(recording, NO_EVENTS)
+        recalled, correct = _match(*pair, matching, min_overlap, onset_collar, offset_collar, offset_share)
+        rows.append((len(recalled), len(correct), recalled.sum(), correct.sum(), hours[recording]))
     return pd.DataFrame(rows, columns=COUNTS, index=pd.Index([*hours], name="recording"))
 
 
 @validate_params({"counts": [pd.DataFrame], "by": [str, None]}, prefer_skip_nested_validation=True)
 def event_metrics(counts: pd.DataFrame, *, by: str | None = None) -> pd.DataFrame | pd.Series:
-    """Turn counts of events into rates.
+    """Compute rates from counts of events.
 
     Parameters
     ----------
     counts : DataFrame of shape (n_rows, 5)
-        What :func:`event_counts` or :func:`threshold_counts` gives; rows are summed.
+        Result of :func:`event_counts` or :func:`threshold_counts`; rows are summed.
     by : str or None, default=None
-        Name of the index to keep: "threshold" gives the curve of a detector, "recording" a row per recording.
+        Level of the index to group rows by: "threshold" or "recording". None sums all rows.
 
     Returns
     -------
     Series of shape (4,), or DataFrame of shape (n_groups, 4)
-        ``f1``, ``precision`` (right among the found), ``recall`` (found among the true) and ``false_alarms_per_hour``
-        (found events that are not right). NaN is what has no meaning: precision where nothing was found, recall where
-        there is nothing to find, F1 where both; false alarms per hour without durations.
+        ``f1``, ``precision``, ``recall`` and ``false_alarms_per_hour`` (of detected events that are not correct).
+        Undefined values are NaN: precision without detected events, recall without true events, F1 without either,
+        false alarms per hour without durations.
 
     Examples
     --------
@@ -278,15 +268,15 @@ def event_metrics(counts: pd.DataFrame, *, by: str | None = None) -> pd.DataFram
     """
     total = counts[COUNTS].groupby(level=by).sum() if by else counts[COUNTS].sum().to_frame().T
     n_true, n_found, n_recalled, n_correct, hours = total.to_numpy(dtype=float).T
-    precision, recall = ratio(n_correct, n_found), ratio(n_recalled, n_true)
-    # Where one side is empty nothing is right: F1 is 0, not undefined.
-    f1 = ratio(2 * np.nan_to_num(precision) * np.nan_to_num(recall), np.nan_to_num(precision) + np.nan_to_num(recall))
-    f1 = np.where(np.isnan(f1) & (n_true + n_found > 0), 0.0, f1)
+    precision, recall = _ratio(n_correct, n_found), _ratio(n_recalled, n_true)
+    p, r = np.nan_to_num(precision), np.nan_to_num(recall)
+    f1 = _ratio(2 * p * r, p + r)
+    f1 = np.where(np.isnan(f1) & (n_true + n_found > 0), 0.0, f1)  # 0 without matches, NaN without events
     values = {
         "f1": f1,
         "precision": precision,
         "recall": recall,
-        "false_alarms_per_hour": ratio(n_found - n_correct, hours),
+        "false_alarms_per_hour": _ratio(n_found - n_correct, hours),
     }
     table = pd.DataFrame(values, index=total.index)
     return table if by else table.iloc[0].rename(None)
@@ -310,7 +300,7 @@ def threshold_counts(
     min_duration: float = 5.0,
     **matching: Any,
 ) -> pd.DataFrame:
-    """Count events, as :func:`event_counts` does, at many thresholds on the score.
+    """Count events at many thresholds on the score, see :func:`event_counts`.
 
     Parameters
     ----------
@@ -319,22 +309,21 @@ def threshold_counts(
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by recording and second, with the column ``score``.
     n_thresholds : int, default=200
-        Largest number of thresholds. They lie closer where few seconds exceed them: from one to the next, the number of
-        seconds that do grows by a constant factor.
+        Largest number of thresholds. From one to the next, the number of seconds above it grows by a constant factor.
     merge_gap, min_duration : float, default=5.0
-        Rules by which seconds become events, see :func:`skcry.events.find_events`; those of the detector.
+        How seconds become events, see :func:`skcry.events.find_events`; pass the settings of the detector.
     **matching : dict
         ``matching``, ``min_overlap``, ``onset_collar``, ... of :func:`event_counts`.
 
     Returns
     -------
     DataFrame of shape (n_thresholds * n_recordings, 5)
-        Indexed by ``threshold``, falling, and ``recording``; columns as those of :func:`event_counts`.
+        Indexed by ``threshold`` (descending) and ``recording``; columns as in :func:`event_counts`.
 
     Raises
     ------
     ValueError
-        If the timeline has another form, or a true event is of a recording that it lacks.
+        If the timeline has no scores, or a true event belongs to a recording that the timeline does not hold.
 
     Examples
     --------
@@ -345,12 +334,8 @@ def threshold_counts(
     >>> event_metrics(threshold_counts(event_truth([[(0, 18)]]), timeline), by="threshold")["precision"].to_dict()
     {0.1: 0.0, 0.6: 0.5, 0.9: 1.0}
     """
-    if "score" not in timeline or timeline.empty:
-        raise ValueError(
-            f"timeline has {len(timeline)} seconds and columns {list(timeline.columns)}, but some seconds and 'score' "
-            "are needed. With more than two classes name the one that counts: timeline.assign(score=timeline['cry'])."
-        )
-    recordings, first, second = _blocks(timeline)
+    check_scored(timeline)
+    recordings, first, second = blocks(timeline)
     score = timeline["score"].to_numpy(dtype=float)
     durations = pd.Series(np.diff(first, append=len(score)), index=recordings)
     true = _as_events(true_events, "true_events")
@@ -371,20 +356,20 @@ def threshold_counts(
     {"counts": [pd.DataFrame], "rate": [Interval(Real, 0, None, closed="left")]}, prefer_skip_nested_validation=True
 )
 def recall_at_false_alarms(counts: pd.DataFrame, rate: float = 1.0) -> float:
-    """Share of the true events that is found at a threshold of at most so many false alarms per hour.
+    """Highest recall of events at a limited rate of false alarms.
 
     Parameters
     ----------
     counts : DataFrame of shape (n_thresholds * n_recordings, 5)
-        What :func:`threshold_counts` gives.
+        Result of :func:`threshold_counts`.
     rate : float, default=1.0
-        False alarms per hour. In less than ``1 / rate`` hours of recordings a single one is too many.
+        Largest number of false alarms per hour. In less than ``1 / rate`` hours of recordings it allows none.
 
     Returns
     -------
     float
-        The highest recall among the thresholds that keep to the rate; 0 where none does, NaN where there is no true
-        event. It says what the scores allow for, not that the threshold is known beforehand.
+        Highest recall over the thresholds that keep to the rate: 0 if there is no such threshold, NaN without true
+        events. The threshold is chosen on the same recordings, so this is an upper bound.
 
     Examples
     --------

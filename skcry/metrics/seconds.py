@@ -1,4 +1,4 @@
-"""How well seconds agree with the truth, and what follows for cry minutes per hour."""
+"""Agreement of seconds with the truth, by the functions of scikit-learn, and errors of cry minutes per hour."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn import metrics
 
-from ..summary import _flags, summarize
+from ..summary import flags, summarize
 from .truth import check_same_seconds
 
 
-def ratio(part, whole):
-    """Divide; NaN where there is nothing to divide by."""
-    part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
-    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
-
-
 def second_metrics(truth: ArrayLike, timeline: pd.DataFrame) -> pd.Series:
-    """Compare the seconds of a timeline with the truth, all recordings together.
+    """Compare the seconds of a timeline with the truth, over all recordings together.
 
     Parameters
     ----------
     truth : array-like of bool of shape (n_seconds,)
-        What :func:`second_truth` gives.
+        Result of :func:`second_truth`.
     timeline : DataFrame of shape (n_seconds, n_columns)
         With the column ``cry`` (bool) and, where known, ``score``.
 
@@ -33,14 +27,15 @@ def second_metrics(truth: ArrayLike, timeline: pd.DataFrame) -> pd.Series:
     -------
     Series of shape (7,)
         ``f1``, ``precision``, ``recall``, ``average_precision``, ``roc_auc``, ``balanced_accuracy`` and
-        ``cohen_kappa``. NaN is what has no meaning: without a second of crying, recall and average precision, without a
-        second of either kind also ROC AUC and balanced accuracy; where nothing was found, precision; F1 where there is
-        neither; kappa where truth and decisions are all the same; the two that need scores where there are none.
+        ``cohen_kappa``, as scikit-learn computes them. Undefined values are NaN: recall and average precision without
+        true crying; ROC AUC and balanced accuracy unless there is crying and other sound; precision if nothing was
+        detected; F1 without either; kappa if all seconds are alike in truth and detection; ROC AUC and average
+        precision without scores.
 
     Raises
     ------
     ValueError
-        If truth and timeline do not belong together, or ``cry`` is missing.
+        If truth and timeline have other seconds, or ``cry`` is missing.
 
     Examples
     --------
@@ -53,25 +48,24 @@ def second_metrics(truth: ArrayLike, timeline: pd.DataFrame) -> pd.Series:
     """
     if "cry" not in timeline or timeline["cry"].dtype.kind == "f":  # a column of probabilities, of several
         raise ValueError(
-            f"timeline has columns {list(timeline.columns)}, but 'cry' (bool) is needed. With more than two classes "
-            "name the one that counts: timeline.assign(cry=timeline['label'] == 'cry', score=timeline['cry'])."
+            f"timeline has columns {list(timeline.columns)!s:.60}, but 'cry' (bool) is needed. With more than two "
+            "classes choose one: timeline.assign(cry=timeline['label'] == 'cry', score=timeline['cry'])."
         )
     check_same_seconds(truth, timeline)
-    truth, cry = np.asarray(truth, dtype=bool), _flags(timeline, "cry")
-    n, n_true, n_found = len(truth), truth.sum(), cry.sum()
-    hit = (truth & cry).sum()
-    recall, specificity = ratio(hit, n_true), ratio((~truth & ~cry).sum(), n - n_true)
-    agreed = ratio((truth == cry).sum(), n)
-    by_chance = ratio(n_true * n_found + (n - n_true) * (n - n_found), n * n)
-    scored = "score" in timeline and n_true > 0
+    truth, cry = np.asarray(truth, dtype=bool), flags(timeline, "cry")
+    rates = [np.nan] * 4
+    if len(truth):
+        rates = metrics.precision_recall_fscore_support(truth, cry, average="binary", zero_division=np.nan)
+    # The conditions exclude the cases in which scikit-learn warns.
+    ranked, two_classes = "score" in timeline and truth.any(), len(np.unique(truth)) == 2
     values = {
-        "f1": ratio(2 * hit, n_true + n_found),
-        "precision": ratio(hit, n_found),
-        "recall": recall,
-        "average_precision": average_precision_score(truth, timeline["score"]) if scored else np.nan,
-        "roc_auc": roc_auc_score(truth, timeline["score"]) if scored and n_true < n else np.nan,
-        "balanced_accuracy": (recall + specificity) / 2,
-        "cohen_kappa": ratio(agreed - by_chance, 1 - by_chance),
+        "f1": rates[2],
+        "precision": rates[0],
+        "recall": rates[1],
+        "average_precision": metrics.average_precision_score(truth, timeline["score"]) if ranked else np.nan,
+        "roc_auc": metrics.roc_auc_score(truth, timeline["score"]) if ranked and two_classes else np.nan,
+        "balanced_accuracy": metrics.balanced_accuracy_score(truth, cry) if two_classes else np.nan,
+        "cohen_kappa": metrics.cohen_kappa_score(truth, cry) if len(np.unique([truth, cry])) == 2 else np.nan,
     }
     return pd.Series(values, dtype=float)
 
@@ -85,13 +79,13 @@ def cry_minutes(
     merge_gap: float = 5.0,
     min_duration: float = 5.0,
 ) -> pd.DataFrame:
-    """Cry minutes per hour, true and found, of each recording or clock hour.
+    """Compute true and detected cry minutes per hour, of each recording or clock hour.
 
     Parameters
     ----------
     truth : Series of bool of shape (n_seconds,)
-        What :func:`second_truth` gives; with its ``merge_gap=5.0`` short pauses within annotated crying count as
-        crying, as they do in what is found.
+        Result of :func:`second_truth`. With its ``merge_gap=5.0`` short pauses within annotated crying count as
+        crying, as they do in detected events.
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by recording and second, with the column ``cry`` and, where known, ``usable``.
     by : {"recording", "hour"}, default="recording"
@@ -99,18 +93,18 @@ def cry_minutes(
     start : datetime-like, sequence of them, dict, Series or None, default=None
         When each recording began, see :func:`skcry.summarize`.
     merge_gap, min_duration : float, default=5.0
-        Rules for what is found, see :func:`skcry.summarize`; those of the detector.
+        Rules for detected crying, see :func:`skcry.summarize`; pass the settings of the detector.
 
     Returns
     -------
     DataFrame of shape (n_rows, 2)
-        Indexed as by :func:`skcry.summarize`: ``true`` and ``found`` minutes of crying in an hour of usable sound. Rows
-        without usable sound are left out.
+        ``true`` and ``found`` minutes of crying per hour of usable sound, indexed as by :func:`skcry.summarize`. Rows
+        without usable sound are dropped.
 
     Raises
     ------
     ValueError
-        If truth and timeline do not belong together, or as :func:`skcry.summarize` raises.
+        If truth and timeline have other seconds, or as :func:`skcry.summarize`.
 
     Examples
     --------
@@ -131,18 +125,19 @@ def cry_minutes(
 
 
 def cry_minutes_metrics(minutes: pd.DataFrame) -> pd.Series:
-    """Error of cry minutes per hour, as researchers publish it.
+    """Compute the error of cry minutes per hour.
 
     Parameters
     ----------
     minutes : DataFrame of shape (n_rows, 2)
-        Columns ``true`` and ``found``, as :func:`cry_minutes` gives them; each row counts the same.
+        Columns ``true`` and ``found``, as :func:`cry_minutes` gives them; rows have equal weight.
 
     Returns
     -------
     Series of shape (3,)
-        ``bias`` (mean of found less true) and ``mean_absolute_error``, in minutes per hour, and Pearson's
-        ``correlation`` [1]_, which is NaN for fewer than two rows or where either column is constant.
+        ``bias`` (mean of ``found - true``) and ``mean_absolute_error`` in minutes per hour, and Pearson's
+        ``correlation``, as published for this task [1]_. The correlation is NaN if there are fewer than two rows or a
+        column is constant.
 
     References
     ----------
@@ -157,10 +152,10 @@ def cry_minutes_metrics(minutes: pd.DataFrame) -> pd.Series:
     {'bias': -0.33, 'mean_absolute_error': 1.0, 'correlation': 0.9}
     """
     true, found = minutes["true"].to_numpy(dtype=float), minutes["found"].to_numpy(dtype=float)
-    varies = len(true) > 1 and np.ptp(true) > 0 and np.ptp(found) > 0
+    error, varies = found - true, len(true) > 1 and np.ptp(true) > 0 and np.ptp(found) > 0
     values = {
-        "bias": (found - true).mean() if len(true) else np.nan,
-        "mean_absolute_error": np.abs(found - true).mean() if len(true) else np.nan,
+        "bias": error.mean() if len(true) else np.nan,
+        "mean_absolute_error": np.abs(error).mean() if len(true) else np.nan,
         "correlation": np.corrcoef(true, found)[0, 1] if varies else np.nan,
     }
     return pd.Series(values, dtype=float)

@@ -1,4 +1,4 @@
-"""Annotations in, truth out: which seconds are crying, and from when to when."""
+"""True seconds and true events from annotations."""
 
 from __future__ import annotations
 
@@ -12,44 +12,45 @@ import pandas as pd
 from .._compat import Interval, validate_params
 from .._typing import Annotations, Labels
 from ..events import LabelMap, class_intervals, classify, merge
-from ..summary import _blocks, _quote
+from ..summary import blocks, quote
 
 _LABELS = [str, tuple, list]
 _SECONDS = [Interval(Real, 0, None, closed="left")]
 
 
 def as_items(values, name):
-    """Pair recordings, or their places, with what is known of each."""
+    """Return a dict from recording (its key, or its position in a list) to entry."""
     if isinstance(values, (Mapping, pd.Series)):
         return dict(values.items())
     if isinstance(values, (str, pd.DataFrame)) or not hasattr(values, "__len__"):
         raise TypeError(
-            f"{name}: got {type(values).__name__}, but a list with one entry per recording is needed, or a dict from "
-            f"recording to entry. For a single recording pass [{name}]."
+            f"{name} must be a list with one entry per recording, or a dict from recording to entry, got "
+            f"{type(values).__name__}. For a single recording pass [{name}]."
         )
     return dict(enumerate(values))
 
 
 def _of_recordings(values, recordings, name):
-    """List what is known of each of the recordings, given in the order of ``X``, or by recording."""
+    """List the entry of each recording of a timeline, from a list in the order of ``X`` or a dict."""
     items = as_items(values, name)
-    by_place = not isinstance(values, (Mapping, pd.Series)) and recordings.dtype.kind not in "iu"
-    if by_place and len(items) != len(recordings):
+    in_order = not isinstance(values, (Mapping, pd.Series)) and recordings.dtype.kind not in "iu"
+    if in_order and len(items) != len(recordings):
         raise ValueError(
             f"{name} holds {len(items)} entries, but the timeline {len(recordings)} recordings. Pass one for each, in "
             "their order, or a dict from recording to entry."
         )
-    keys = range(len(recordings)) if by_place else recordings
+    keys = range(len(recordings)) if in_order else recordings
     missing = [key for key in keys if key not in items]
     if missing:
         raise ValueError(
-            f"{name}: nothing for recording {_quote(missing[0])} ({len(missing)} of {len(recordings)} recordings of "
-            "the timeline). Add it (an empty list where nothing was heard), or leave the recording out."
+            f"{name}: nothing for recording {quote(missing[0])} ({len(missing)} of {len(recordings)} recordings of "
+            "the timeline). Add an entry (an empty list if nothing was annotated), or drop the recording."
         )
     return [items[key] for key in keys]
 
 
 def _bouts(annotations, label_map, merge_gap, duration=None, name="annotations"):
+    """Return onsets and offsets of annotated crying in one recording, merged, shape (n_bouts, 2)."""
     intervals = class_intervals(annotations, label_map, duration=duration, name=name)
     return merge(intervals.get(1, np.empty((0, 2))), merge_gap)
 
@@ -74,33 +75,32 @@ def second_truth(
     merge_gap: float = 0.0,
     durations: Sequence[float] | Mapping[Any, float] | pd.Series | None = None,
 ) -> pd.Series:
-    """Tell which seconds of a timeline are annotated as crying.
+    """Mark the seconds of a timeline that are annotated as crying.
 
     Parameters
     ----------
     annotations : list, or dict from recording, of DataFrame or list of tuples
-        Annotations of each recording, see :func:`skcry.events.as_annotations`: a list in the order of ``X``, or a dict.
+        Annotations of each recording, see :func:`skcry.events.as_annotations`; a list is in the order of ``X``.
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by recording and second, as :meth:`skcry.CryDetector.timeline` gives it.
     positive, negative : str, tuple of str, default=("cry",), None
-        Labels that count as crying, and those that do not; see :class:`skcry.events.LabelMap`.
+        Labels that count as crying and labels that do not, see :class:`skcry.events.LabelMap`.
     min_overlap : float, default=0.5
-        Share of a second that crying must cover for it to count as crying.
+        Smallest share of a crying second that annotations of crying cover.
     merge_gap : float, default=0.0
-        Gaps of at most so many seconds between annotations of crying are closed first.
+        Longest gap in seconds between annotations of crying that is closed first.
     durations : list, dict, Series or None, default=None
-        Length of each recording in seconds, for last seconds that are not whole. None means that all are.
+        Duration of each recording in seconds, which may end within a second. None means whole seconds.
 
     Returns
     -------
     Series of bool of shape (n_seconds,)
-        With the index of the timeline.
+        True where a second is crying, with the index of the timeline.
 
     Raises
     ------
     ValueError
-        If the timeline has another form, there is nothing for one of its recordings, or annotations are faulty or lie
-        outside the recording.
+        If the timeline has another index, a recording has no entry, or annotations are invalid.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def second_truth(
     >>> second_truth([[(0.8, 2.5)]], pd.DataFrame(index=index)).to_list()
     [False, True, True, False]
     """
-    recordings, first, second = _blocks(timeline)
+    recordings, first, second = blocks(timeline)
     ends = [*first[1:], len(timeline)]
     known = _of_recordings(annotations, recordings, "annotations")
     lengths = [None] * len(recordings)
@@ -120,7 +120,7 @@ def second_truth(
     for recording, begin, end, table, duration in zip(recordings, first, ends, known, lengths, strict=False):
         onset = second[begin:end].astype(float)
         duration = onset[-1] + 1 if duration is None else float(duration)
-        bouts = _bouts(table, label_map, merge_gap, duration, f"annotations of recording {_quote(recording)}")
+        bouts = _bouts(table, label_map, merge_gap, duration, f"annotations of recording {quote(recording)}")
         truth[begin:end], _ = classify(bouts, LabelMap(), onset, onset + 1, min_overlap=min_overlap, duration=duration)
     return pd.Series(truth, index=timeline.index, name="truth")
 
@@ -135,28 +135,27 @@ def event_truth(
     negative: Labels | None = None,
     merge_gap: float = 5.0,
 ) -> pd.DataFrame:
-    """Bring annotations into events of crying, in the form in which a detector gives its own.
+    """Convert annotations to events of crying, in the form of :meth:`skcry.CryDetector.detect`.
 
     Parameters
     ----------
     annotations : list, or dict from recording, of DataFrame or list of tuples
         Annotations of each recording, see :func:`skcry.events.as_annotations`.
     positive, negative : str, tuple of str, default=("cry",), None
-        Labels that count as crying, and those that do not; see :class:`skcry.events.LabelMap`.
+        Labels that count as crying and labels that do not, see :class:`skcry.events.LabelMap`.
     merge_gap : float, default=5.0
-        Crying at most so many seconds apart is one event, however finely it was annotated: the rule by which a detector
-        joins what it finds (Yao et al., 2022). 0 takes the annotations as they are; only those that touch are joined.
-        Short events are never dropped.
+        Longest gap in seconds between annotations that is closed, as a detector does (Yao et al., 2022). 0 merges only
+        annotations that overlap or touch. Short events are kept.
 
     Returns
     -------
     DataFrame of shape (n_events, 3)
-        Columns ``recording`` (its place in a list, its key in a dict), ``onset`` and ``offset`` in seconds.
+        Columns ``recording`` (position in the list or key of the dict), ``onset`` and ``offset`` in seconds.
 
     Raises
     ------
     TypeError, ValueError
-        If annotations are faulty.
+        If annotations are invalid.
 
     Examples
     --------
@@ -170,16 +169,25 @@ def event_truth(
     rows = [
         (recording, *bout)
         for recording, table in as_items(annotations, "annotations").items()
-        for bout in _bouts(table, label_map, merge_gap, name=f"annotations of recording {_quote(recording)}")
+        for bout in _bouts(table, label_map, merge_gap, name=f"annotations of recording {quote(recording)}")
     ]
     table = pd.DataFrame(rows, columns=["recording", "onset", "offset"])
     return table if rows else table.astype({"recording": int, "onset": float, "offset": float})
 
 
 def check_same_seconds(truth, timeline):
-    """Refuse a truth that belongs to another timeline."""
+    """Raise ValueError if truth and timeline have other seconds."""
     if len(truth) != len(timeline) or (isinstance(truth, pd.Series) and not truth.index.equals(timeline.index)):
         raise ValueError(
             f"truth ({len(truth)} seconds) and timeline ({len(timeline)} seconds) are not of the same seconds. Pass "
-            "what second_truth(annotations, timeline) gives for this timeline."
+            "the result of second_truth(annotations, timeline) for this timeline."
+        )
+
+
+def check_scored(timeline):
+    """Raise ValueError if a timeline has no rows or no scores."""
+    if "score" not in timeline or timeline.empty:
+        raise ValueError(
+            f"timeline has {len(timeline)} seconds and columns {list(timeline.columns)!s:.60}, but some seconds and "
+            "'score' are needed. With more than two classes choose one: timeline.assign(score=timeline['cry'])."
         )

@@ -5,12 +5,13 @@ Layer names are those of the published code, so that its weights load with ``loa
 
 from __future__ import annotations
 
-import copy
 from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from .._compat import copy_module
 
 MIN_SIZE = 195  # the least input, bands and frames, that leaves one value after the last pooling
 
@@ -94,8 +95,7 @@ class AlexNet(nn.Module):
         AlexNet
             For prediction only; shares the other weights with this one.
         """
-        net = copy.copy(self)
-        net._modules = dict(self._modules)
+        net = copy_module(self)
         layers: list = [(f"conv{i}", f"bn{i}", fuse_conv_bn_eval) for i in range(1, 6)]
         layers += [(f"fc{i}", f"fc_bn{i}", fuse_linear_bn_eval) for i in range(1, 4)]
         for layer, norm, fuse in layers:

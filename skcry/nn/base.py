@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import assert_all_finite, check_random_state, column_or_1d, gen_batches
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
@@ -23,7 +23,7 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from .._base import BaseEstimator
-from .._compat import CallbackSupportMixin, StrOptions, check_feature_names, check_n_features, check_y, fit_context
+from .._compat import CallbackSupportMixin, StrOptions, fit_callbacks, fit_context
 from .._transformer import check_some
 from ..windows import Windows
 from .training_data import as_images
@@ -161,7 +161,8 @@ class SpectrogramClassifier(
             If there is a single class or the input is malformed.
         """
         X = self._validate_rows(X, reset=True)
-        y = check_y(y, estimator=self)
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_consistent_length(X, y, groups)
         check_classification_targets(y)
         encoder = LabelEncoder().fit(y)
@@ -181,9 +182,13 @@ class SpectrogramClassifier(
         self.mean_, self.scale_ = self._standardisation(X, train)
         weight = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y[train]])
         net, train_set = self._build_net(X, y, train, valid, torch.as_tensor(weight, dtype=torch.float32))
-        tasks = self._init_callback_context(max_subtasks=net.max_epochs)
-        tasks.call_on_fit_task_begin(estimator=self, X=X, y=labels)
-        net.callbacks.insert(0, ("epochs", Epochs(self, tasks, X, labels)))  # before one that stops training
+        with fit_callbacks(self, X, labels, net.max_epochs) as context:
+            net.callbacks.insert(0, ("epochs", Epochs(self, context, X, labels)))  # before one that stops training
+            self._train(net, train_set, seed)
+        return self
+
+    def _train(self, net, train_set, seed):
+        """Train a net, check the result, and keep what predicts."""
         with _repeatable(seed, net.device):
             net.initialize()
             net.module_.to(memory_format=torch.channels_last)  # the faster layout for convolutions on a CPU
@@ -207,8 +212,6 @@ class SpectrogramClassifier(
             _rounded(net.module_, torch.float32)
         self.net_ = net
         self._n_features_out = net.module_.n_embedding
-        tasks.call_on_fit_task_end(estimator=self, X=X, y=labels)
-        return self
 
     # The trained network leaves memory as settings and weights: nothing of torch or skorch is pickled.
 
@@ -221,7 +224,7 @@ class SpectrogramClassifier(
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        if not isinstance(state.get("net_"), NeuralNetClassifier | None):  # so it was in pickles before 0.2
+        if "net_" in state:
             with torch.device("meta"):  # without memory: whatever the settings say, the weights are what there is
                 module = self._module(**self._module_settings)
             module.load_state_dict(fetch(state["net_"]), assign=True)
@@ -274,8 +277,7 @@ class SpectrogramClassifier(
     def _validate_rows(self, X, *, reset):
         if isinstance(X, Windows):
             check_some(self, X)
-            check_feature_names(self, X, reset=reset)
-            check_n_features(self, X, reset=reset)
+            validate_data(self, X, reset=reset, skip_check_array=True)
         else:
             X = validate_data(self, X, reset=reset, allow_nd=True, dtype=[np.float32, np.float64])
             if X.ndim > 3:

@@ -14,7 +14,7 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .._compat import Interval, StrOptions
+from .._compat import Interval, StrOptions, copy_module
 from .._typing import RandomState
 from .augment import SpectrogramMask, SpectrogramMix
 from .base import SpectrogramClassifier
@@ -110,8 +110,7 @@ class FrameCNN(nn.Module):
         FrameCNN
             For prediction only; shares the other weights with this one.
         """
-        net = copy.copy(self)
-        net._modules = dict(self._modules)
+        net = copy_module(self)
         net.blocks = nn.ModuleList(_folded(block) for block in self.blocks)
         net.context = _folded(self.context)
         return net

@@ -1,4 +1,4 @@
-"""How networks leave memory: as arrays by name, in pickles and in shared models alike."""
+"""Weights of networks as arrays by name, for pickles and for the files of :func:`skcry.save`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _STORE: contextvars.ContextVar[WeightStore | None] = contextvars.ContextVar("ope
 
 
 class WeightStore:
-    """Weights of the networks of one model, apart from the rest of it.
+    """Weights of the networks of one model, kept apart from the rest of it.
 
     Parameters
     ----------
     tensors : dict of str to ndarray or None, default=None
-        Weights as loaded; None begins without any.
+        Weights to load; None for an empty store.
     dtype : {"float16", None}, default=None
-        What weights of layers are rounded to; None keeps them as they are.
+        Type to round the weights of layers to; None keeps them as they are.
     """
 
     def __init__(self, tensors=None, dtype=None):
@@ -29,28 +29,18 @@ class WeightStore:
 
     @contextlib.contextmanager
     def open(self):
-        """Have estimators leave their weights here, and fetch them from here, in this thread and for the time being."""
+        """Have :func:`keep` and :func:`fetch` use this store, in this thread, until the context ends."""
         token = _STORE.set(self)
         try:
-            yield self
+            yield
         finally:
             _STORE.reset(token)
 
 
 def keep(module, dtype=None):
-    """Take the weights out of a torch module.
+    """Return the weights of a torch module on the CPU as a dict of arrays, or their name in the open store.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        On the CPU.
-    dtype : {"float16", None}, default=None
-        What weights of layers, the bulk of a network, are rounded to; biases and batch norms stay as they are.
-
-    Returns
-    -------
-    dict of str to ndarray, or str
-        The arrays, or under which name an open store has them.
+    ``dtype="float16"`` rounds the weights of layers, most of a network; biases and batch norms stay as they are.
     """
     store = _STORE.get()
     half = "float16" in (dtype, store and store.dtype)
@@ -58,7 +48,7 @@ def keep(module, dtype=None):
     for name, value in module.state_dict().items():
         value = value.detach().cpu()
         rounded = half and value.ndim > 1 and value.is_floating_point()
-        # A copy in any case: the module goes on changing.
+        # A copy, since training may change the module afterwards.
         weights[name] = (value.half() if rounded else value).numpy().copy(order="C")
     if store is None:
         return weights
@@ -69,23 +59,13 @@ def keep(module, dtype=None):
 
 
 def fetch(kept):
-    """Return kept weights as tensors, single precision where they were rounded.
-
-    Parameters
-    ----------
-    kept : dict of str to ndarray, or str
-        What :func:`keep` gave.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-    """
+    """Return what :func:`keep` gave as tensors by name, in single precision if they were rounded."""
     if isinstance(kept, str):
         store = _STORE.get()
         if store is None:
-            raise ValueError(f"The weights of {kept} are not at hand. Use skcry.load.")
+            raise ValueError(f"The weights of {kept} are in another part of the file. Use skcry.load.")
         prefix = f"{kept}."
         kept = {name.removeprefix(prefix): value for name, value in store.tensors.items() if name.startswith(prefix)}
-    # joblib may have mapped arrays into memory, where torch cannot have them.
+    # torch needs writable arrays, and joblib may have mapped them read-only.
     tensors = {name: torch.from_numpy(np.require(value, requirements="W")) for name, value in kept.items()}
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}

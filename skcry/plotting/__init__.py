@@ -1,9 +1,9 @@
-"""Pictures of detectors at work, as Display classes in scikit-learn's form; they need the extra ``skcry[plot]``.
+"""Displays of detectors in the form of scikit-learn's; they need the extra ``skcry[plot]``.
 
-Make one by ``from_estimator`` or by another ``from_...``, which draw at once and return the display; its ``plot`` draws
-again, on other axes, without computing anything anew.
+Class methods ``from_estimator`` and ``from_predictions`` (or ``from_embeddings``) draw and return a display. Its
+``plot`` draws it again on other axes.
 
-Curves over thresholds are scikit-learn's own: the seconds of all recordings are its rows.
+For curves over thresholds use the displays of scikit-learn, with the seconds of all recordings as rows:
 
 >>> import matplotlib
 >>> matplotlib.use("Agg")

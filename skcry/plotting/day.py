@@ -1,7 +1,8 @@
-"""The picture of a day: hours as rows, the score of every second, the bouts that were found."""
+"""Display of a long recording: hours as rows, with scores and bouts."""
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from .._typing import Axes, PathLike
-from ..summary import HOUR, _as_time
+from ..summary import HOUR, as_time
 from .common import (
     GREY,
     PALE,
@@ -27,17 +28,17 @@ from .common import (
 if TYPE_CHECKING:
     from ..detector import CryDetector
 
-DOT = 5  # seconds that share a dot of the picture; an hour is some 800 dots wide
-BASE, HEIGHT = 0.68, 0.56  # of the scores in a row, from its top, in rows
-BOUTS = (0.72, 0.18)  # top and height of the bars of bouts
+DOT = 5  # seconds per dot of the figure; an hour has about 800 dots
+BASE, HEIGHT = 0.68, 0.56  # position and height of the scores in a row, in rows
+BOUTS = (0.72, 0.18)  # position and height of the bouts in a row
 
 
+@dataclass(repr=False, eq=False)
 class DayDisplay:
-    """A long recording at a glance: its hours as rows.
+    """Display of a long recording with its hours as rows.
 
-    Each row has the score of crying as a curve, the higher the more likely (every 5 seconds are drawn as their highest
-    score), the bouts as bars under it, and how many minutes they add up to at its end. What was not recorded is grey,
-    what holds no sound is hatched.
+    Each row shows scores as a curve (the highest score of every 5 seconds), bouts as bars below it, and at its end the
+    minutes in bouts. Time that was not recorded is grey, time without sound is hatched.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`, which make the display and draw it.
 
@@ -46,32 +47,32 @@ class DayDisplay:
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by second, with the column ``score`` (from 0 to 1) and, where known, ``usable`` (bool).
     events : DataFrame of shape (n_events, 2) or None, default=None
-        Columns ``onset`` and ``offset`` in seconds. None means that they are not known.
+        Columns ``onset`` and ``offset`` in seconds. None draws no events.
     start : Timestamp or None, default=None
-        When the recording began. None counts hours from there.
+        Start of the recording. None counts hours from the start.
     threshold : float or None, default=None
-        Score from which a second counts as crying.
+        Threshold on the score.
     name : str or None, default=None
-        What the title calls the recording.
+        Name of the recording in the title.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the hours, one below the other.
+        Axes with the hours as rows.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure of the axes.
     areas_ : list of matplotlib PolyCollection
         Scores of each hour.
     bouts_ : matplotlib PolyCollection or None
         Bars of the bouts, cut at the hours; None without ``events``.
     unusable_ : matplotlib PolyCollection or None
-        Stretches without sound, where there are any.
+        Time without sound; None if there is none.
     minutes_ : ndarray of shape (n_hours,) or None
-        Minutes within bouts, of each row; None without ``events``.
+        Minutes in bouts of each row; None without ``events``.
 
     See Also
     --------
-    TimelineDisplay : Some minutes, with their sound.
+    TimelineDisplay : Display of some minutes with their sound.
 
     Examples
     --------
@@ -88,20 +89,12 @@ class DayDisplay:
     [0.0, 0.0, 10.0]
     """
 
-    def __init__(
-        self,
-        timeline: pd.DataFrame,
-        *,
-        events: pd.DataFrame | None = None,
-        start: pd.Timestamp | None = None,
-        threshold: float | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.timeline = timeline
-        self.events = events
-        self.start = start
-        self.threshold = threshold
-        self.name = name
+    timeline: pd.DataFrame
+    _: KW_ONLY
+    events: pd.DataFrame | None = None
+    start: pd.Timestamp | None = None
+    threshold: float | None = None
+    name: str | None = None
 
     @classmethod
     def from_estimator(
@@ -114,28 +107,28 @@ class DayDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Let a detector score a recording, and draw it.
+        """Draw the scores and bouts of a recording.
 
         Parameters
         ----------
         detector : CryDetector
-            Fitted.
+            Fitted detector.
         recording : str, path-like or ndarray of shape (n_timepoints,)
-            Recording of any length; memory does not grow with it where it is a file.
+            Recording. For a file, memory does not depend on its length.
         start : datetime-like or None, default=None
-            When the recording began: a ``Timestamp``, ``datetime`` or text such as "2024-05-06 07:30". None counts
-            hours from there.
+            Start of the recording: a ``Timestamp``, ``datetime`` or text such as "2024-05-06 07:30". None counts hours
+            from the start.
         name : str or None, default=None
-            What the title calls the recording. None means the name of its file.
+            Name of the recording in the title. None means the name of its file.
         ax : matplotlib Axes or None, default=None
-            Axes to draw on. None makes a new figure, the higher the more hours there are.
+            Axes to draw on. None makes a new figure.
         **kwargs : dict
-            Passed on to ``fill_between``, which draws the scores.
+            Passed to ``fill_between``, which draws the scores.
 
         Returns
         -------
         DayDisplay
-            What was drawn.
+            The display.
 
         Raises
         ------
@@ -143,7 +136,7 @@ class DayDisplay:
             As :meth:`skcry.CryDetector.timeline`.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        start = None if start is None else _as_time(start, "to draw")
+        start = None if start is None else as_time(start, "to draw")
         _, found = score_recording(detector, recording)
         about = {"threshold": found.threshold, "name": name_recording(recording) if name is None else name}
         return cls.from_predictions(found.timeline, found.events, start=start, **about, ax=ax, **kwargs)
@@ -160,74 +153,71 @@ class DayDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw what a detector made of a recording.
+        """Draw scores and bouts from tables.
 
         Parameters
         ----------
         timeline : DataFrame of shape (n_seconds, n_columns)
-            What :meth:`skcry.CryDetector.timeline` gives for one recording: indexed by second (or by recording and
+            Result of :meth:`skcry.CryDetector.timeline` for one recording: indexed by second (or by recording and
             second), with the column ``score`` and, where known, ``usable``.
         events : DataFrame of shape (n_events, n_columns), list of tuples or None, default=None
-            What :meth:`skcry.CryDetector.detect` gives: columns ``onset`` and ``offset`` in seconds. None means that
-            they are not known.
+            Result of :meth:`skcry.CryDetector.detect`: columns ``onset`` and ``offset`` in seconds. None draws none.
         start : datetime-like or None, default=None
-            When the recording began. None counts hours from there.
+            Start of the recording. None counts hours from the start.
         threshold : float or None, default=None
-            Score from which a second counts as crying; drawn as a line.
+            Threshold on the score, drawn as a line.
         name : str or None, default=None
-            What the title calls the recording.
+            Name of the recording in the title.
         ax : matplotlib Axes or None, default=None
             Axes to draw on. None makes a new figure.
         **kwargs : dict
-            Passed on to ``fill_between``, which draws the scores.
+            Passed to ``fill_between``, which draws the scores.
 
         Returns
         -------
         DayDisplay
-            What was drawn.
+            The display.
 
         Raises
         ------
         TypeError, ValueError
-            If a table has another form or is of several recordings, or ``start`` is no date and time.
+            If a table has other columns or several recordings, or ``start`` is not a date and time.
         """
         check_matplotlib(f"{cls.__name__}.from_predictions")
         timeline, recording = one_timeline(timeline)
         events = one_table(events, recording)
-        start = None if start is None else _as_time(start, "to draw")
+        start = None if start is None else as_time(start, "to draw")
         return cls(timeline, events=events, start=start, threshold=threshold, name=name).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
-        """Draw the day.
+        """Draw the recording.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
             Axes to draw on. None makes a new figure.
         name : str or None, default=None
-            What the title calls the recording. None means the ``name`` of the display.
+            Name of the recording in the title. None means the ``name`` of the display.
         **kwargs : dict
-            Passed on to ``fill_between``, which draws the scores.
+            Passed to ``fill_between``, which draws the scores.
 
         Returns
         -------
         DayDisplay
-            Itself.
+            The display itself.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         from matplotlib.cbook import normalize_kwargs
         from matplotlib.collections import PolyCollection
 
-        into_hour = 0
-        if self.start is not None:
-            into_hour = self.start.minute * 60 + self.start.second
+        into_hour = 0 if self.start is None else self.start.minute * 60 + self.start.second
         first = into_hour + int(self.timeline.index[0])
         end = first + len(self.timeline)
         n_hours = -(-end // HOUR)
         self.ax_ = new_axes(ax, 10, 1.5 + 0.42 * n_hours)
         self.figure_ = self.ax_.figure
 
-        self.ax_.broken_barh([(0, 60)], (0, n_hours), color=PALE, zorder=0)  # not recorded, unless it is
+        self.ax_.broken_barh([(0, 60)], (0, n_hours), color=PALE, zorder=0)  # background of time not recorded
         for hour in range(n_hours):
             begin, stop = (min(max(second / 60 - 60 * hour, 0), 60) for second in (first, end))
             self.ax_.broken_barh([(begin, stop - begin)], (hour, 1), color="white", zorder=0)
@@ -259,7 +249,7 @@ class DayDisplay:
         if self.events is not None:
             times = self.events[["onset", "offset"]].to_numpy() + into_hour
             bars, self.minutes_ = _cut(times[:, 0], times[:, 1], n_hours, *BOUTS)
-            # The thin edge keeps bouts of few seconds visible.
+            # The edge keeps short bouts visible.
             self.bouts_ = PolyCollection(bars, facecolor=VERMILLION, edgecolor=VERMILLION, lw=0.8, zorder=3)
             self.ax_.add_collection(self.bouts_, autolim=False)
         self._label(n_hours, self.name if name is None else name)
@@ -267,11 +257,12 @@ class DayDisplay:
         return self
 
     def _label(self, n_hours, name):
+        """Set title, labels and limits of the axes."""
         hours = np.arange(n_hours)
         if self.start is None:
             labels, hour_label, day = [f"{hour}:00" for hour in hours], "Hours since the recording began", None
         else:
-            # Counted on from the start, so that clocks that change within the day are right.
+            # Added to the start, so that a change of the clock within the day is correct.
             began = self.start - pd.Timedelta(minutes=self.start.minute, seconds=self.start.second)
             times = [began + pd.Timedelta(hours=int(hour)) for hour in hours]
             new_day = [False] + [one.date() != other.date() for one, other in zip(times[1:], times, strict=False)]
@@ -313,7 +304,7 @@ class DayDisplay:
 
 
 def _cut(onset, offset, n_hours: int, top: float, height: float):
-    """Cut stretches of seconds at the hours: corners of their bars, and the minutes of them in each hour."""
+    """Cut intervals in seconds at the hours; return corners of their bars, and minutes in each hour (n_hours,)."""
     bars, minutes = [], np.zeros(n_hours)
     for begin, end in zip(onset, offset, strict=True):
         for hour in range(int(begin // HOUR), min(int(-(-end // HOUR)), n_hours)):

@@ -1,7 +1,8 @@
-"""The picture of what windows look like to a network: their embeddings in two dimensions."""
+"""Display of embeddings of windows in two dimensions."""
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -19,8 +20,9 @@ from .common import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, check_matplotlib, n
 STYLES = ((BLUE, "o"), (VERMILLION, "^"), (GREEN, "s"), (ORANGE, "D"), (PURPLE, "v"), ("black", "P"))
 
 
+@dataclass(repr=False, eq=False)
 class EmbeddingDisplay:
-    """Embeddings of windows as points in two dimensions, one marker per label.
+    """Display of embeddings of windows as points in two dimensions, with a marker per label.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_embeddings`, which make the display and draw it.
 
@@ -31,20 +33,20 @@ class EmbeddingDisplay:
     y : ndarray of shape (n_windows,)
         Labels.
     axis_names : tuple of str, default=("Dimension 1", "Dimension 2")
-        What the axes are called.
+        Labels of the axes.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         Axes with the points.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure of the axes.
     points_ : dict of object to matplotlib PathCollection
         Points of each label.
 
     See Also
     --------
-    skcry.FrameCNNClassifier : Its ``transform`` gives embeddings.
+    skcry.FrameCNNClassifier : Network whose ``transform`` gives embeddings.
 
     Examples
     --------
@@ -60,12 +62,10 @@ class EmbeddingDisplay:
     ((40, 2), 2)
     """
 
-    def __init__(
-        self, points: np.ndarray, y: np.ndarray, *, axis_names: tuple[str, str] = ("Dimension 1", "Dimension 2")
-    ) -> None:
-        self.points = points
-        self.y = y
-        self.axis_names = axis_names
+    points: np.ndarray
+    y: np.ndarray
+    _: KW_ONLY
+    axis_names: tuple[str, str] = ("Dimension 1", "Dimension 2")
 
     @classmethod
     def from_estimator(
@@ -78,36 +78,36 @@ class EmbeddingDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Let a fitted estimator describe windows, and draw them.
+        """Draw embeddings that an estimator computes.
 
         Parameters
         ----------
         estimator : estimator
-            Fitted, with ``transform``: a network, or a pipeline, of which the steps up to the last one that transforms
+            Fitted estimator with ``transform``: a network; a pipeline, of which the steps up to the last transformer
             are used; or a search over either.
         X : Windows or array-like of shape (n_windows, ...)
-            What it takes. Best windows that it was not fitted on: those look better than they are.
+            Input of the estimator. Use windows that it was not fitted on, because training windows look too separable.
         y : array-like of shape (n_windows,)
-            Their labels.
+            Labels.
         projection : transformer or None, default=None
-            Turns embeddings into two values each, with ``fit_transform``, such as ``TSNE()``. None means the first two
-            principal components, after scaling.
+            Transformer to two dimensions with ``fit_transform``, such as ``TSNE()``. None means the first two principal
+            components after scaling.
         ax : matplotlib Axes or None, default=None
             Axes to draw on. None makes a new figure.
         **kwargs : dict
-            Passed on to ``scatter``.
+            Passed to ``scatter``.
 
         Returns
         -------
         EmbeddingDisplay
-            What was drawn.
+            The display.
 
         Raises
         ------
         TypeError
-            If the estimator gives no embeddings.
+            If the estimator has no ``transform``.
         ValueError
-            If lengths differ, or the projection does not give two values.
+            If lengths differ, or the projection does not give two dimensions.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         return cls.from_embeddings(_transformer(estimator).transform(X), y, projection=projection, ax=ax, **kwargs)
@@ -131,21 +131,21 @@ class EmbeddingDisplay:
         y : array-like of shape (n_windows,)
             Labels.
         projection : transformer or None, default=None
-            Turns embeddings into two values each. None means the first two principal components, after scaling.
+            Transformer to two dimensions. None means the first two principal components after scaling.
         ax : matplotlib Axes or None, default=None
             Axes to draw on. None makes a new figure.
         **kwargs : dict
-            Passed on to ``scatter``.
+            Passed to ``scatter``.
 
         Returns
         -------
         EmbeddingDisplay
-            What was drawn.
+            The display.
 
         Raises
         ------
         ValueError
-            If lengths differ, there are NaN, or the projection does not give two values.
+            If lengths differ, there are NaN, or the projection does not give two dimensions.
         """
         check_matplotlib(f"{cls.__name__}.from_embeddings")
         embeddings = check_array(embeddings, ensure_min_samples=2, ensure_min_features=2)
@@ -155,8 +155,7 @@ class EmbeddingDisplay:
         points = np.asarray(projection.fit_transform(StandardScaler().fit_transform(embeddings)))
         if points.shape != (len(y), 2):
             raise ValueError(
-                f"projection={projection!r} gave shape {points.shape}, but {(len(y), 2)} is drawn. Choose one of two "
-                "components."
+                f"projection={projection!r:.90} gave shape {points.shape}, not {(len(y), 2)}. Use two components."
             )
         axis_names = ("Dimension 1", "Dimension 2")
         if hasattr(projection, "explained_variance_ratio_"):
@@ -173,12 +172,12 @@ class EmbeddingDisplay:
         ax : matplotlib Axes or None, default=None
             Axes to draw on. None makes a new figure.
         **kwargs : dict
-            Passed on to ``scatter``.
+            Passed to ``scatter``.
 
         Returns
         -------
         EmbeddingDisplay
-            Itself.
+            The display itself.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         self.ax_ = new_axes(ax, 6, 5)
@@ -186,7 +185,7 @@ class EmbeddingDisplay:
         labels, counts = np.unique(self.y, return_counts=True)
         size = float(np.clip(4000 / len(self.y), 6, 36))
         self.points_ = {}
-        for place in np.argsort(-counts, kind="stable"):  # rare ones on top
+        for place in np.argsort(-counts, kind="stable"):  # rare labels on top
             color, marker = STYLES[place % len(STYLES)]
             style = {"s": size, "c": color, "marker": marker, "alpha": 0.6, "linewidths": 0, **kwargs}
             rows = self.y == labels[place]
@@ -200,7 +199,7 @@ class EmbeddingDisplay:
 
 
 def _transformer(estimator):
-    """Find the part of an estimator that transforms."""
+    """Return the estimator, or its first steps, with ``transform``."""
     while hasattr(estimator, "best_estimator_"):
         estimator = estimator.best_estimator_
     if isinstance(estimator, Pipeline):
@@ -210,6 +209,6 @@ def _transformer(estimator):
     if hasattr(estimator, "transform"):
         return estimator
     raise TypeError(
-        f"{type(estimator).__name__} has no transform, so there are no embeddings. Pass a network or a pipeline that "
-        "takes windows; of a CryDetector, its estimator_ and the windows of its windower_."
+        f"{type(estimator).__name__} has no transform, which gives the embeddings. Pass a network or a pipeline of "
+        "windows; of a CryDetector, its estimator_ and windows of its windower_."
     )

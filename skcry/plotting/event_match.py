@@ -1,7 +1,8 @@
-"""The picture of hits and misses: which events were found, which were not, and which are false alarms."""
+"""Display of matched events: found, missed, right and false alarms."""
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from .common import BLUE, VERMILLION, check_matplotlib, legend_below, name_recor
 if TYPE_CHECKING:
     from ..detector import CryDetector
 
-# True events above, detected ones below; what does not match is hollow.
+# True events are drawn above detected events; events without a match are hollow.
 LANES = {"true": (0.12, 0.36), "found": (0.52, 0.36)}
 KINDS = {
     "found": ("true", True, BLUE),
@@ -27,8 +28,9 @@ KINDS = {
 }
 
 
+@dataclass(repr=False, eq=False)
 class EventMatchDisplay:
-    """True and detected events of recordings, one below the other: found, missed, right, false alarms.
+    """Display of true and detected events, one row per recording: found, missed, right, false alarms.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`, which make the display and draw it.
 
@@ -39,22 +41,22 @@ class EventMatchDisplay:
     found_events : DataFrame of shape (n_found_events, 4)
         The same with ``correct``.
     recordings : list
-        Recordings in the order of the rows, as the tables call them.
+        Values of ``recording`` in the tables, in the order of the rows.
     names : list of str or None, default=None
-        What the rows are called. None means as the tables call them.
+        Labels of the rows. None means ``recordings``.
     duration : float or None, default=None
-        Length of the longest recording in seconds. None means up to the last event.
+        Duration of the longest recording in seconds. None means up to the last event.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         Axes with the events.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure of the axes.
     bars_ : dict of str to matplotlib PolyCollection
         Bars of events "found", "missed", "right" and "false alarms".
     counts_ : dict of str to int
-        How many there are of each.
+        Number of events of each kind.
 
     See Also
     --------
@@ -71,20 +73,12 @@ class EventMatchDisplay:
     {'found': 1, 'missed': 1, 'right': 1, 'false alarms': 2}
     """
 
-    def __init__(
-        self,
-        true_events: pd.DataFrame,
-        found_events: pd.DataFrame,
-        *,
-        recordings: list,
-        names: list[str] | None = None,
-        duration: float | None = None,
-    ) -> None:
-        self.true_events = true_events
-        self.found_events = found_events
-        self.recordings = recordings
-        self.names = names
-        self.duration = duration
+    true_events: pd.DataFrame
+    found_events: pd.DataFrame
+    _: KW_ONLY
+    recordings: list
+    names: list[str] | None = None
+    duration: float | None = None
 
     @classmethod
     def from_estimator(
@@ -97,27 +91,27 @@ class EventMatchDisplay:
         ax: Axes | None = None,
         **matching: Any,
     ) -> Self:
-        """Let a detector find events, and compare them with the truth.
+        """Draw events that a detector finds, and true events.
 
         Parameters
         ----------
         detector : CryDetector
-            Fitted.
+            Fitted detector.
         X : list of ndarray or path
             Recordings.
         y : list of DataFrame or of list of tuples
             Annotations of each recording.
         names : list of str or None, default=None
-            What the rows are called. None means the names of files, and numbers otherwise.
+            Labels of the rows. None means names of files, or numbers of arrays.
         ax : matplotlib Axes or None, default=None
             Axes to draw on. None makes a new figure.
         **matching : dict
-            What a match is, see :func:`skcry.metrics.match_events`.
+            Settings of the match, see :func:`skcry.metrics.match_events`.
 
         Returns
         -------
         EventMatchDisplay
-            What was drawn.
+            The display.
 
         Raises
         ------
@@ -147,7 +141,7 @@ class EventMatchDisplay:
         ax: Axes | None = None,
         **matching: Any,
     ) -> Self:
-        """Compare found events with true ones.
+        """Draw detected and true events from tables.
 
         Parameters
         ----------
@@ -156,23 +150,23 @@ class EventMatchDisplay:
             :meth:`skcry.CryDetector.detect` give them; or a table or list of tuples (onset, offset, "cry") for each
             recording.
         names : list of str or None, default=None
-            What the rows are called, in the order of the recordings. None means as the tables call them.
+            Labels of the rows, in the order of the recordings. None means ``recording`` in the tables.
         duration : float or None, default=None
-            Length of the longest recording in seconds. None means up to the last event.
+            Duration of the longest recording in seconds. None means up to the last event.
         ax : matplotlib Axes or None, default=None
             Axes to draw on. None makes a new figure.
         **matching : dict
-            What a match is, see :func:`skcry.metrics.match_events`.
+            Settings of the match, see :func:`skcry.metrics.match_events`.
 
         Returns
         -------
         EventMatchDisplay
-            What was drawn.
+            The display.
 
         Raises
         ------
         TypeError, ValueError
-            As :func:`skcry.metrics.match_events`, or if there are other numbers of names and recordings.
+            As :func:`skcry.metrics.match_events`, or if the numbers of names and recordings differ.
         """
         check_matplotlib(f"{cls.__name__}.from_predictions")
         recordings: set = set()
@@ -187,6 +181,7 @@ class EventMatchDisplay:
 
     @classmethod
     def _of_tables(cls, true_events, found_events, recordings, names, duration, matching):
+        """Match events and make the display."""
         if names is not None and len(names) != len(recordings):
             raise ValueError(f"Got {len(names)} names for {len(recordings)} recordings. Pass one for each.")
         tables = match_events(true_events, found_events, **matching)
@@ -203,7 +198,7 @@ class EventMatchDisplay:
         Returns
         -------
         EventMatchDisplay
-            Itself.
+            The display itself.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         from matplotlib.collections import PolyCollection
@@ -225,7 +220,7 @@ class EventMatchDisplay:
             bars = np.stack([np.column_stack(corner) for corner in corners], axis=1)
             style: dict[str, Any] = {"facecolor": color} if matched else {"facecolor": "white", "hatch": "///////"}
             self.counts_[kind] = len(table)
-            label = f"{side if side == 'true' else 'detected'}, {_label(kind)} ({len(table)})"
+            label = f"{side if side == 'true' else 'detected'}, {kind.replace('alarms', 'alarm')} ({len(table)})"
             self.bars_[kind] = PolyCollection(list(bars), edgecolor=color, lw=0.9, label=label, **style)
             self.ax_.add_collection(self.bars_[kind], autolim=False)
         names = [str(one) for one in self.recordings] if self.names is None else self.names
@@ -243,7 +238,3 @@ class EventMatchDisplay:
         recall = f"{found} of {found + missed} events found" if found + missed else "no true events"
         precision = f"{right} of {right + false} detections right" if right + false else "nothing detected"
         return f"{recall[0].upper()}{recall[1:]}, {precision}"
-
-
-def _label(kind):
-    return kind.removesuffix("s") if kind == "false alarms" else kind

@@ -1,7 +1,8 @@
-"""The picture of a stretch of sound: what it looks like, what the detector made of it, and the truth."""
+"""Display of part of a recording: sound, scores, detected and true events."""
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -27,14 +28,15 @@ from .common import (
 if TYPE_CHECKING:
     from ..detector import CryDetector
 
-MAX_DURATION = 600.0  # seconds of sound in a picture
+MAX_DURATION = 600.0  # seconds of sound in a figure
 MAX_FREQUENCY = 8000.0  # Hz
 N_COLUMNS = 2000
 LANES = {"truth": (1.2, 0.09), "detected": (1.08, 0.09)}  # bottom and height, above scores from 0 to 1
 
 
+@dataclass(repr=False, eq=False)
 class TimelineDisplay:
-    """A stretch of a recording: its sound, the score of each second, true and detected events.
+    """Display of part of a recording: sound, score of each second, true and detected events.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`, which make the display and draw it.
 
@@ -43,35 +45,35 @@ class TimelineDisplay:
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by second, with the column ``score``.
     events : DataFrame of shape (n_events, 2) or None, default=None
-        Detected events: columns ``onset`` and ``offset`` in seconds of the recording. None means not known.
+        Detected events: columns ``onset`` and ``offset`` in seconds of the recording. None draws none.
     true_events : DataFrame of shape (n_events, 2) or None, default=None
-        True events. None means not known.
+        True events with the same columns. None draws none.
     sound : ndarray of shape (n_timepoints,) or None, default=None
-        Sound of these very seconds. None leaves it out.
+        Sound of the seconds in ``timeline``. None draws none.
     sr : int, default=16000
-        Its sampling rate in Hz.
+        Sampling rate of the sound in Hz.
     threshold : float or None, default=None
-        Score from which a second counts as crying.
+        Threshold on the score.
     name : str or None, default=None
-        What the title calls the recording.
+        Name of the recording in the title.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the scores and events.
+        Axes with scores and events.
     sound_ax_ : matplotlib Axes or None
-        Axes with the sound.
+        Axes with the sound; None without ``sound``.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure of the axes.
     line_ : matplotlib PolyCollection
         Scores.
     bars_ : dict of str to matplotlib BrokenBarHCollection
-        Bars of "truth" and "detected", as far as these are known.
+        Bars of "truth" and "detected" events that are not None.
 
     See Also
     --------
-    DayDisplay : Hours on one page.
-    EventMatchDisplay : Which events were found, over several recordings.
+    DayDisplay : Display of a long recording.
+    EventMatchDisplay : Display of matched events of several recordings.
 
     Examples
     --------
@@ -85,24 +87,14 @@ class TimelineDisplay:
     ['truth', 'detected']
     """
 
-    def __init__(
-        self,
-        timeline: pd.DataFrame,
-        *,
-        events: pd.DataFrame | None = None,
-        true_events: pd.DataFrame | None = None,
-        sound: np.ndarray | None = None,
-        sr: int = 16000,
-        threshold: float | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.timeline = timeline
-        self.events = events
-        self.true_events = true_events
-        self.sound = sound
-        self.sr = sr
-        self.threshold = threshold
-        self.name = name
+    timeline: pd.DataFrame
+    _: KW_ONLY
+    events: pd.DataFrame | None = None
+    true_events: pd.DataFrame | None = None
+    sound: np.ndarray | None = None
+    sr: int = 16000
+    threshold: float | None = None
+    name: str | None = None
 
     @classmethod
     def from_estimator(
@@ -118,33 +110,33 @@ class TimelineDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Let a detector score a recording, and draw a stretch of it.
+        """Draw part of a recording with its scores and events.
 
         Parameters
         ----------
         detector : CryDetector
-            Fitted. It hears all of the recording, whatever is drawn.
+            Fitted detector. It scores the whole recording.
         recording : str, path-like or ndarray of shape (n_timepoints,)
             Recording.
         annotations : DataFrame, list of tuples or None, default=None
-            What is true, see :func:`skcry.events.as_annotations`. None means not known.
+            Annotations, see :func:`skcry.events.as_annotations`. None draws none.
         start : float, default=0.0
-            Where the stretch begins, in seconds; rounded down to a whole one.
+            Start of the drawn part in seconds, rounded down.
         duration : float, default=300.0
-            Length of the stretch in seconds, at most 600; it ends with the recording.
+            Length of the drawn part in seconds, at most 600. It ends at the end of the recording.
         kind : {"spectrogram", "waveform"}, default="spectrogram"
             How the sound is drawn.
         name : str or None, default=None
-            What the title calls the recording. None means the name of its file.
+            Name of the recording in the title. None means the name of its file.
         ax : matplotlib Axes or None, default=None
-            Axes of a grid whose place is taken. None makes a new figure.
+            Axes to replace, in a grid. None makes a new figure.
         **kwargs : dict
-            Passed on to ``fill_between``, which draws the scores.
+            Passed to ``fill_between``, which draws the scores.
 
         Returns
         -------
         TimelineDisplay
-            What was drawn.
+            The display.
 
         Raises
         ------
@@ -193,43 +185,42 @@ class TimelineDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw what a detector made of a stretch of sound.
+        """Draw scores and events from tables.
 
         Parameters
         ----------
         timeline : DataFrame of shape (n_seconds, n_columns)
-            What :meth:`skcry.CryDetector.timeline` gives for one recording, or some consecutive seconds of it.
+            Result of :meth:`skcry.CryDetector.timeline` for one recording, or consecutive seconds of it.
         events : DataFrame of shape (n_events, n_columns), list of tuples or None, default=None
-            What :meth:`skcry.CryDetector.detect` gives: columns ``onset`` and ``offset`` in seconds. None means not
-            known.
+            Result of :meth:`skcry.CryDetector.detect`: columns ``onset`` and ``offset`` in seconds. None draws none.
         annotations : DataFrame, list of tuples or None, default=None
-            What is true, see :func:`skcry.events.as_annotations`. None means not known.
+            Annotations, see :func:`skcry.events.as_annotations`. None draws none.
         sound : array-like of shape (n_timepoints,) or None, default=None
-            Sound of these very seconds. None leaves it out.
+            Sound of the seconds in ``timeline``. None draws none.
         sr : int, default=16000
-            Its sampling rate in Hz.
+            Sampling rate of the sound in Hz.
         positive : str or tuple of str, default=("cry",)
             Labels of annotations that are drawn.
         threshold : float or None, default=None
-            Score from which a second counts as crying; drawn as a line.
+            Threshold on the score, drawn as a line.
         kind : {"spectrogram", "waveform"}, default="spectrogram"
             How the sound is drawn.
         name : str or None, default=None
-            What the title calls the recording.
+            Name of the recording in the title.
         ax : matplotlib Axes or None, default=None
-            Axes of a grid whose place is taken. None makes a new figure.
+            Axes to replace, in a grid. None makes a new figure.
         **kwargs : dict
-            Passed on to ``fill_between``, which draws the scores.
+            Passed to ``fill_between``, which draws the scores.
 
         Returns
         -------
         TimelineDisplay
-            What was drawn.
+            The display.
 
         Raises
         ------
         TypeError, ValueError
-            If a table has another form or is of several recordings.
+            If a table has other columns or several recordings.
         """
         check_matplotlib(f"{cls.__name__}.from_predictions")
         timeline, recording = one_timeline(timeline)
@@ -256,28 +247,28 @@ class TimelineDisplay:
         name: str | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw the stretch.
+        """Draw sound, scores and events.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Axes of a grid whose place is taken. None makes a new figure.
+            Axes to replace, in a grid. None makes a new figure.
         kind : {"spectrogram", "waveform"}, default="spectrogram"
             How the sound is drawn.
         name : str or None, default=None
-            What the title calls the recording. None means the ``name`` of the display.
+            Name of the recording in the title. None means the ``name`` of the display.
         **kwargs : dict
-            Passed on to ``fill_between``, which draws the scores.
+            Passed to ``fill_between``, which draws the scores.
 
         Returns
         -------
         TimelineDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
         ValueError
-            If ``kind`` is neither.
+            If ``kind`` is unknown.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         if kind not in ("spectrogram", "waveform"):
@@ -296,7 +287,7 @@ class TimelineDisplay:
 
     def _draw_sound(self, ax, kind, y, begin, end):
         if kind == "waveform":
-            # The extremes of each column of the picture: millions of timepoints would be a blot.
+            # Extremes of each column of the figure, which is much faster than millions of points.
             edges = np.linspace(0, len(y), min(len(y), N_COLUMNS) + 1).astype(int)[:-1]
             low, high = (extreme.reduceat(y, edges) for extreme in (np.minimum, np.maximum))
             ax.fill_between(begin + edges / self.sr, low, high, step="post", color="black", lw=0.5)
@@ -340,7 +331,7 @@ class TimelineDisplay:
 
 
 def _axes(ax, with_sound):
-    """Make axes for sound (or None) and scores, in a new figure or in the place of other axes."""
+    """Return axes for sound (or None) and scores, in a new figure or in place of ``ax``."""
     import matplotlib.pyplot as plt
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 
@@ -355,7 +346,7 @@ def _axes(ax, with_sound):
 
 
 def _stretch(recording, sr, channel, first, n_seconds):
-    """Read some seconds of a recording; memory does not grow with what lies before them."""
+    """Read part of a recording second by second, to limit memory."""
     name = name_recording(recording) or "recording"
     with open_source(recording, sr, name, channel) as source:
         for _ in range(first):

@@ -1,21 +1,12 @@
-"""Noise reduction by spectral gating, as noisereduce does it, per recording in bounded memory.
-
-The gate is that of noisereduce 3.0.3 (Sainburg, Thielk and Gentner, 2020), in agreement to rounding, and several times
-as fast: it works in the precision of the sound, follows the noise floor in all bins at once, and smooths by running
-means where the original convolves in two dimensions.
-"""
+"""Noise reduction by the spectral gate of noisereduce, chunk by chunk, in bounded memory."""
 
 from __future__ import annotations
 
 import numbers
-from functools import partial
-from itertools import pairwise
 from typing import Self
 
 import numpy as np
-import scipy.fft
 from numpy.typing import ArrayLike
-from scipy.ndimage import uniform_filter1d
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,187 +14,35 @@ from .._compat import Interval, fit_context
 from .._transformer import SoundTransformer, apply
 from ..windows import Windows
 
-# noisereduce's own defaults, in timepoints: sound gated at a time, and the context on both sides of it.
+# noisereduce's own defaults, in timepoints: length of a chunk, and context on both sides of it.
 CHUNK_SIZE = 600_000
 PADDING = 30_000
-BLOCK_FRAMES = 128  # frames tapered at a time: half a MiB, which stays in the cache
-SLOPE = 10  # of the sigmoid that opens the gate, per multiple of the floor
-
-
-def hann(n_fft, dtype):
-    """Return a periodic Hann window whose sum is 1, shape (n_fft,)."""
-    taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    return (taper / taper.sum()).astype(dtype)
-
-
-def spectra_of(y, n_fft):
-    """Return spectra of overlapping frames, the first centred on the first timepoint, (n_frames, 1 + n_fft // 2)."""
-    taper = hann(n_fft, y.dtype)
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, n_fft // 2), n_fft)[:: n_fft // 4]
-    out = np.empty((len(frames), 1 + n_fft // 2), dtype=np.result_type(y, np.complex64))
-    for i in range(0, len(frames), BLOCK_FRAMES):
-        out[i : i + BLOCK_FRAMES] = scipy.fft.rfft(frames[i : i + BLOCK_FRAMES] * taper, axis=1)
-    return out
-
-
-def sound_of(spectra, n_fft):
-    """Return the sound (n_timepoints,) whose tapered frames come nearest to these: right from half a frame on."""
-    hop_length, taper = n_fft // 4, hann(n_fft, spectra.real.dtype)
-    pieces = [slice(i, min(i + hop_length, n_fft)) for i in range(0, n_fft, hop_length)]
-    weight = np.zeros(hop_length, dtype=taper.dtype)
-    for piece in pieces:
-        weight[: piece.stop - piece.start] += taper[piece] ** 2
-    taper = taper / np.resize(weight, n_fft)
-    sound = np.zeros((len(spectra) + len(pieces) - 1, hop_length), dtype=taper.dtype)
-    for first in range(0, len(spectra), BLOCK_FRAMES):
-        frames = scipy.fft.irfft(spectra[first : first + BLOCK_FRAMES], n_fft, axis=1) * taper
-        for i, piece in enumerate(pieces, first):
-            sound[i : i + len(frames), : piece.stop - piece.start] += frames[:, piece]
-    return sound.ravel()[n_fft // 2 :]
-
-
-def floor_of(magnitude, n_frames):
-    """Follow the noise floor: a one-pole low-pass of so many frames, forwards and back, (n_frames, n_bins)."""
-    b = float((np.sqrt(1 + 4 * n_frames**2) - 1) / (2 * n_frames**2))
-    floor, faded = magnitude.copy(), np.empty_like(magnitude[0])
-    for rows in (floor, floor[::-1]):
-        rows[1:] *= b
-        for before, row in pairwise(rows):  # all bins at once: three times as fast as lfilter along each of them
-            np.multiply(before, 1 - b, out=faded)
-            row += faded
-    return floor
-
-
-def decibels(magnitude):
-    """Return the level of magnitudes (n_frames, n_bins), each bin at most 80 dB below its own maximum."""
-    level = 20 * np.log10(magnitude + np.finfo(np.float64).eps)
-    return np.maximum(level, level.max(axis=0) - 80)
-
-
-def gate_above(floor, magnitude, threshold):
-    """Open a gate where magnitudes (n_frames, n_bins) exceed so many times the floor; return how far, from 0 to 1."""
-    gate = np.empty_like(magnitude)
-    with np.errstate(over="ignore"):  # the gate is shut
-        for i in range(0, len(gate), BLOCK_FRAMES):
-            rows = slice(i, i + BLOCK_FRAMES)
-            excess = magnitude[rows] / np.maximum(floor[rows], np.finfo(floor.dtype).tiny)
-            excess -= 1 + threshold
-            excess *= -SLOPE
-            np.exp(excess, out=excess)
-            excess += 1
-            np.divide(1, excess, out=gate[rows])
-    return gate
-
-
-def smooth(gate, n_frames, n_bins):
-    """Convolve with triangles over so many frames and bins to each side; these are missing in what is returned."""
-    for origin in (0, -(n_bins % 2)):  # a triangle is two running means
-        gate = uniform_filter1d(gate, n_bins + 1, 1, mode="constant", origin=origin)
-    gate = gate[:, n_bins : gate.shape[1] - n_bins]
-    for _ in range(2):
-        # Rows lie one after the other in memory: a few sums of rows are faster than running means down the columns.
-        length = len(gate) - n_frames
-        gate = sum(gate[i : i + length] for i in range(n_frames + 1))
-    return gate / (n_frames + 1) ** 2
-
-
-def reduce_noise(
-    y,
-    *,
-    sr,
-    stationary,
-    prop_decrease,
-    time_constant_s,
-    freq_mask_smooth_hz,
-    time_mask_smooth_ms,
-    thresh_n_mult_nonstationary,
-    n_std_thresh_stationary,
-    n_fft,
-):
-    """Gate each clip or recording along the last axis, chunk by chunk.
-
-    Gives what ``noisereduce.reduce_noise`` gives, and silence for digital silence, where the original divides zero by
-    zero. Only the stationary noise floor of recordings longer than a chunk is taken chunk by chunk.
-
-    Parameters
-    ----------
-    y : ndarray of shape (..., n_timepoints)
-        Sound.
-    sr : int
-        Sampling rate in Hz.
-    stationary, prop_decrease, time_constant_s, freq_mask_smooth_hz, time_mask_smooth_ms : object
-        See :class:`Denoise`.
-    thresh_n_mult_nonstationary, n_std_thresh_stationary, n_fft : object
-        See :class:`Denoise`.
-
-    Returns
-    -------
-    ndarray of shape (..., n_timepoints)
-        In the dtype of ``y``.
-    """
-    settings = {name: value for name, value in locals().items() if name != "y"}
-    if y.ndim > 1:
-        return np.stack([reduce_noise(row, **settings) for row in y])
-    hop_length = n_fft // 4
-    widths = (
-        1 if time_mask_smooth_ms is None else int(time_mask_smooth_ms / (hop_length / sr * 1000)),
-        1 if freq_mask_smooth_hz is None else int(freq_mask_smooth_hz / (sr / (n_fft / 2))),
-    )
-    if widths == (1, 1):  # noisereduce smooths by one frame, or bin, where only the other is smoothed
-        widths = (0, 0)
-    size = min(CHUNK_SIZE, len(y))
-    out = np.empty_like(y)
-    for start in range(0, len(y), size):
-        stop = min(start + size, len(y))
-        first, last = max(0, start - PADDING), min(len(y), start + size + PADDING)
-        chunk = np.zeros(size + 2 * PADDING, dtype=y.dtype)
-        chunk[first - start + PADDING : last - start + PADDING] = y[first:last]
-        spectra = spectra_of(chunk, n_fft)
-        magnitude = np.abs(spectra)
-        if stationary:
-            # Of the chunk itself, where noisereduce takes the first of all: a recorder's first half minute tells little
-            # of the day, and here a chunk depends on nothing far away. The last one takes as much as the others.
-            noise = y[max(0, stop - size) : stop]
-            noise = decibels(np.abs(spectra_of(np.pad(noise, (0, max(0, n_fft - len(noise)))), n_fft)))
-            threshold = noise.mean(axis=0) + n_std_thresh_stationary * noise.std(axis=0)
-            gate = np.where(decibels(magnitude) > threshold, 1, 1 - prop_decrease).astype(y.dtype)
-        else:
-            gate = gate_above(
-                floor_of(magnitude, time_constant_s * sr / hop_length), magnitude, thresh_n_mult_nonstationary
-            )
-        padded = np.pad(gate, [(width, width) for width in widths])
-        for i in range(0, len(spectra), BLOCK_FRAMES):
-            gate = smooth(padded[i : i + BLOCK_FRAMES + 2 * widths[0]], *widths)
-            if not stationary:  # as the original: after smoothing, which ends in zeros beyond the first and last bin
-                gate = 1 - prop_decrease * (1 - gate)
-            spectra[i : i + BLOCK_FRAMES] *= gate
-        out[start:stop] = sound_of(spectra, n_fft)[PADDING : PADDING + stop - start]
-    return out
 
 
 class Denoise(OneToOneFeatureMixin, SoundTransformer):
     """Reduce steady noise by spectral gating, once per recording.
 
-    What is not far enough above the noise floor of its frequency is turned down, moment by moment. Fans and rain go; so
-    may faint crying, and networks learn to live with noise: see that it helps before you use it.
+    Attenuates time-frequency bins that do not exceed the estimated noise floor, with the spectral gate of noisereduce
+    [1]_. This removes fans and rain, and may remove faint crying too; networks can learn to ignore noise. Check that
+    it improves your results before you use it.
 
     Parameters
     ----------
     stationary : bool, default=False
-        Whether there is one noise floor for each stretch of 600000 timepoints (37.5 s at 16 kHz), or one that follows
-        the recording.
+        Whether the noise floor is constant within each chunk of 600000 timepoints (37.5 s at 16 kHz), or follows the
+        recording.
     prop_decrease : float, default=1.0
-        Share of the noise to take away, from 0 to 1.
+        Share of the noise to remove, from 0 to 1.
     time_constant_s : float, default=2.0
-        Time in seconds over which the floor follows the recording, when not stationary.
-    freq_mask_smooth_hz : float, default=500
-        Width in Hz over which the gate is smoothed.
-    time_mask_smooth_ms : float, default=50
-        Time in milliseconds over which the gate is smoothed.
+        Time constant in seconds of the noise floor, if not stationary.
+    freq_mask_smooth_hz : float or None, default=500
+        Width in Hz over which the gate is smoothed. None does not smooth along frequency.
+    time_mask_smooth_ms : float or None, default=50
+        Time in milliseconds over which the gate is smoothed. None does not smooth along time.
     thresh_n_mult_nonstationary : float, default=2
-        How many times above the floor the gate opens, when not stationary.
+        The gate opens at this multiple of the noise floor above it, if not stationary.
     n_std_thresh_stationary : float, default=1.5
-        How many standard deviations above the floor the gate opens, when stationary.
+        The gate opens at this number of standard deviations above the noise floor, if stationary.
     n_fft : int, default=1024
         Length of a frame in timepoints.
     sr : int or None, default=None
@@ -218,13 +57,22 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
 
     See Also
     --------
-    HighPassFilter : Takes low frequencies away, whatever they are.
-    make_cry_pipeline : Has a place for it, the step ``denoise``.
+    HighPassFilter : Removes low frequencies only.
+    make_cry_pipeline : Has a step ``denoise`` for it.
 
     Notes
     -----
-    All defaults are those of noisereduce (Sainburg, Thielk and Gentner, 2020). The gate listens to what surrounds a
-    moment, by its nature: a window differs alone and inside its recording.
+    The result equals that of ``noisereduce.reduce_noise`` with the same parameters, with three exceptions. Digital
+    silence stays silence, where noisereduce returns NaN. float32 input is computed in float32. The stationary noise
+    floor is that of each chunk, because the first 37 s do not represent a daylong recording.
+
+    The gate depends on the surrounding sound, so a window alone differs from the same window in its recording.
+
+    References
+    ----------
+    .. [1] T. Sainburg, M. Thielk and T. Q. Gentner (2020). Finding, visualizing, and quantifying latent structure
+       across diverse animal vocal repertoires. PLoS Computational Biology 16(10): e1008228.
+       https://doi.org/10.1371/journal.pcbi.1008228
 
     Examples
     --------
@@ -285,12 +133,12 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
         Returns
         -------
         Denoise
-            Itself, fitted.
+            Returns self.
 
         Raises
         ------
         ValueError
-            If the smoothing is finer than the frames resolve.
+            If the smoothing is finer than the resolution of the frames.
         """
         self._validate_sound(X, reset=True)
         # noisereduce takes a quarter of a frame as hop, and counts the bins of half a frame.
@@ -317,12 +165,45 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
         Returns
         -------
         Windows or ndarray of shape (n_windows, n_timepoints)
-            Of the kind and dtype of ``X``.
+            Of the type and dtype of ``X``.
         """
         check_is_fitted(self)
-        X = self._validate_sound(X, reset=False)
-        settings = {name: value for name, value in self.get_params(deep=False).items() if name != "sr"}
-        return apply(X, partial(reduce_noise, sr=self.sr_, **settings))
+        return apply(self._validate_sound(X, reset=False), self._reduce_noise)
+
+    def _reduce_noise(self, y):
+        """Gate a recording (n_timepoints,), or each row of (n_windows, n_timepoints), chunk by chunk."""
+        from noisereduce.spectralgate import SpectralGateStationary  # here, because noisereduce imports torch
+
+        from .spectral_gate import FastSpectralGate
+
+        if y.ndim > 1:
+            return np.stack([self._reduce_noise(row) for row in y])
+        names = ("prop_decrease", "n_fft", "time_constant_s", "freq_mask_smooth_hz", "time_mask_smooth_ms")
+        settings = {name: getattr(self, name) for name in names} | {"sr": self.sr_, "padding": PADDING}
+        settings |= {"chunk_size": None, "win_length": None, "hop_length": None}
+        settings |= {"tmp_folder": None, "use_tqdm": False, "n_jobs": 1}  # not used for a single chunk
+        size = min(CHUNK_SIZE, len(y))
+        out = np.empty_like(y)
+        for start in range(0, len(y), size):
+            stop = min(start + size, len(y))
+            first = max(0, start - PADDING)
+            settings["y"] = y[first : start + size + PADDING]
+            if self.stationary:
+                noise = y[max(0, stop - size) : stop]  # the last chunk takes as much as the others
+                gate = SpectralGateStationary(
+                    **settings,
+                    y_noise=np.pad(noise, (0, max(0, self.n_fft - len(noise)))),
+                    clip_noise_stationary=False,
+                    n_std_thresh_stationary=self.n_std_thresh_stationary,
+                )
+            else:
+                gate = FastSpectralGate(
+                    **settings,
+                    thresh_n_mult_nonstationary=self.thresh_n_mult_nonstationary,
+                    sigmoid_slope_nonstationary=10,  # noisereduce's default
+                )
+            out[start:stop] = gate.filter_chunk(start - first, start - first + size)[0, : stop - start]
+        return out
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,9 +1,8 @@
-"""High-pass filter: take away what lies below the voice of an infant."""
+"""High-pass filter that removes sound below the voice of an infant."""
 
 from __future__ import annotations
 
 import numbers
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,52 +10,38 @@ from scipy import signal
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, fit_context
+from .._compat import Interval
 from .._transformer import SoundTransformer, apply
 from ..windows import Windows
 
-BLOCK_LENGTH = 2**22  # timepoints filtered at a time: 32 MiB in float64, whatever the length of the day
+BLOCK_LENGTH = 2**22  # timepoints filtered at a time: 32 MiB in float64
 
 
 def highpass(y, sos):
-    """Filter along the last axis, in blocks, without the click that an offset at the start would make.
-
-    Parameters
-    ----------
-    y : ndarray of shape (..., n_timepoints)
-        Sound.
-    sos : ndarray of shape (n_sections, 6)
-        Second-order sections.
-
-    Returns
-    -------
-    ndarray of shape (..., n_timepoints)
-        Filtered sound, in the dtype of ``y``.
-    """
+    """Filter sound (..., n_timepoints) in blocks; an offset at the start makes no click."""
     out = np.empty_like(y)
-    sos = np.array(sos)  # scipy wants it writable, which it is not after joblib mapped it into memory
+    sos = np.array(sos)  # scipy needs a writable array; memory maps of joblib are read-only
     state = signal.sosfilt_zi(sos)
     state = state.reshape(len(sos), *[1] * (y.ndim - 1), 2) * y[..., :1].astype(np.float64)[np.newaxis]
     for start in range(0, y.shape[-1], BLOCK_LENGTH):
         block = np.s_[..., start : start + BLOCK_LENGTH]
-        # In float64: ten poles so near to the unit circle lose their accuracy in float32.
+        # In float64: ten poles close to the unit circle are inaccurate in float32.
         out[block], state = signal.sosfilt(sos, y[block].astype(np.float64), zi=state)
     return out
 
 
 class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
-    """Take low frequencies away by a Butterworth filter, once per recording.
+    """Remove low frequencies by a Butterworth filter, once per recording.
 
-    What lies below the voice of an infant, such as traffic, steps and the hum of machines, is often louder than the
-    cry, and tells nothing about it.
+    Sound below the voice of an infant, such as traffic, steps and the hum of machines, is often louder than a cry.
 
     Parameters
     ----------
     cutoff : float, default=350.0
-        Frequency in Hz at which 3 dB are lost. The mean fundamental of infant cries lies above 400 Hz (Yao et al.,
-        2022), so 350 Hz keeps the cry and takes traffic, steps and most of the adult voice.
+        Frequency in Hz with an attenuation of 3 dB. The mean fundamental of infant cries is above 400 Hz (Yao et al.,
+        2022), so 350 Hz keeps cries and attenuates traffic, steps and most of adult voices.
     order : int, default=10
-        Order of the filter: the slope is ``6 * order`` dB per octave.
+        Order of the filter. The slope is ``6 * order`` dB per octave.
     sr : int or None, default=None
         Sampling rate in Hz. None takes the rate of the windows, and 16000 for bare arrays.
 
@@ -71,13 +56,13 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
 
     See Also
     --------
-    Denoise : Takes steady noise away, at all frequencies.
+    Denoise : Reduces steady noise at all frequencies.
     MelSpectrogram : Leaves out low frequencies by its ``fmin``.
 
     Notes
     -----
-    The filter is causal. Inside a long recording a window differs from the same sound passed as a clip during the
-    filter's start-up, some 20 ms at the default setting.
+    The filter is causal. A window in a recording differs from the same sound as a clip during the transient of the
+    filter, 20 ms by default.
 
     Examples
     --------
@@ -101,28 +86,7 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
         self.order = order
         self.sr = sr
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
-        """Design the filter for the rate of ``X``.
-
-        Parameters
-        ----------
-        X : Windows or array-like of shape (n_windows, n_timepoints)
-            Sound.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        HighPassFilter
-            Itself, fitted.
-
-        Raises
-        ------
-        ValueError
-            If the cutoff is not below the Nyquist frequency.
-        """
-        self._validate_sound(X, reset=True)
+    def _set_up(self, X):
         if self.cutoff >= self.sr_ / 2:
             raise ValueError(
                 f"cutoff={self.cutoff} Hz must be below the Nyquist frequency sr / 2 = {self.sr_ / 2} Hz. Lower cutoff "
@@ -133,12 +97,11 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
             peak = np.abs(highpass(np.eye(1, self.sr_, 1), self.sos_)).max()
         except np.linalg.LinAlgError:
             peak = np.inf
-        if not peak < 2:  # a click stays below 1, were it not for rounding
+        if not peak < 2:  # a stable filter keeps a click below 1
             raise ValueError(
-                f"A filter of order={self.order} with cutoff={self.cutoff} Hz at sr={self.sr_} Hz is beyond floating "
-                "point. Lower the order or raise the cutoff."
+                f"A filter with order={self.order} and cutoff={self.cutoff} Hz at sr={self.sr_} Hz is unstable in "
+                "floating point. Lower the order or raise the cutoff."
             )
-        return self
 
     def transform(self, X: Windows | ArrayLike) -> Windows | np.ndarray:
         """Filter each recording.
@@ -151,13 +114,8 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
         Returns
         -------
         Windows or ndarray of shape (n_windows, n_timepoints)
-            Of the kind and dtype of ``X``.
+            Of the type and dtype of ``X``.
         """
         check_is_fitted(self)
         X = self._validate_sound(X, reset=False)
         return apply(X, lambda y: highpass(y, self.sos_))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -1,4 +1,4 @@
-"""What notebooks show of windows: they can be heard and seen."""
+"""HTML of windows for notebooks: a table, and the sound and spectrogram of the first window."""
 
 import base64
 import html
@@ -7,25 +7,14 @@ import io
 import numpy as np
 import soundfile
 
-SHOWN_DURATION = 30  # seconds of a window; more would make notebooks heavy
+SHOWN_DURATION = 30  # seconds of a window, to keep notebooks small
 SHOWN_ROWS = 10
 N_FFT = 512
 RANGE_DB = 80
 
 
 def windows_html(windows):
-    """Describe windows by a table, and the first of them by its sound and spectrogram.
-
-    Parameters
-    ----------
-    windows : Windows of shape (n_windows, ..., n_columns)
-        Sound, or spectrograms.
-
-    Returns
-    -------
-    str
-        HTML. The picture needs matplotlib and is left out without it.
-    """
+    """Return HTML of ``Windows`` of sound or of spectrograms; without matplotlib it has no picture."""
     parts = [f"<p>{html.escape(repr(windows)[1:-1])}</p>"]
     if len(windows):
         table = windows.times.rename(columns={"start": "start (s)", "end": "end (s)"})
@@ -36,7 +25,7 @@ def windows_html(windows):
 
 
 def _first(windows):
-    """Player and picture of the first window."""
+    """Return the player (of sound only) and the picture of the first window as HTML."""
     if windows.ndim > 3:
         return ""
     first, caption = np.asarray(windows[:1])[0], "Window 0"
@@ -44,7 +33,7 @@ def _first(windows):
     if windows.ndim == 2:
         first = first[: SHOWN_DURATION * windows.sr].astype(np.float64)
         parts.append(_player(first, windows.sr))
-        caption += f", loudness made even; picture from 0 to {windows.sr / 2000:g} kHz"
+        caption += f", volume normalised; picture from 0 to {windows.sr / 2000:g} kHz"
         first = decibels(first)
     parts.append(_picture(first))
     return f"<figure><figcaption>{caption}</figcaption>" + "".join(parts) + "</figure>"
@@ -57,7 +46,7 @@ def _player(y, sr):
 
 
 def decibels(y, hop_length=N_FFT // 4):
-    """Short-time spectrum of sound for a picture, in decibels, of shape (1 + N_FFT // 2, n_frames)."""
+    """Compute the short-time spectrum of sound in decibels, of shape (1 + N_FFT // 2, n_frames)."""
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, N_FFT // 2), N_FFT)[::hop_length]
     return 20 * np.log10(np.abs(np.fft.rfft(frames * np.hanning(N_FFT))).T + 1e-10)
 

@@ -1,4 +1,4 @@
-"""Cut recordings into windows."""
+"""Cutting of recordings into windows."""
 
 from __future__ import annotations
 
@@ -17,37 +17,61 @@ from ..io.audio import DEFAULT_SR, as_recordings, load_recording, name_of
 from .windows import Windows
 
 
+def validate_recordings(estimator, X, sr, *, reset):
+    """Return ``X`` as a list or 2-D array of recordings; check the values of an array at ``fit`` (``reset=True``)."""
+    X = as_recordings(X)
+    if reset:
+        for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit; lists have neither
+            estimator.__dict__.pop(name, None)
+    if hasattr(X, "shape"):
+        X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        for i, row in enumerate(X if reset else ()):
+            load_recording(row, sr, name_of(row, i))
+    return X
+
+
+def duration_to_length(name, duration, sr, *, at_least=1):
+    """Return a duration in timepoints; raise ValueError if it is too short."""
+    length = round(duration * sr)
+    if length < at_least:
+        raise ValueError(
+            f"{name}={duration} s is {length} timepoints at sr={sr} Hz, but must be at least {at_least}. Use "
+            f"{at_least / sr:g} s or more, or pass the true sr."
+        )
+    return length
+
+
 class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Cut recordings into overlapping windows.
 
-    The first step of everything here: one recording becomes many rows, which share its sound instead of copying it.
+    One recording becomes many rows, which share its sound without copies.
 
     Parameters
     ----------
     window_duration : float, default=5.0
-        Length of a window in seconds. Five seconds hold a few cries with the breaths between them and are the
-        published choice for this task (Yao et al., 2022).
+        Length of a window in seconds. Five seconds hold several cries and breaths, and are published for this task (Yao
+        et al., 2022).
     hop_duration : float, default=1.0
         Step from one window to the next in seconds.
     sr : int, default=16000
-        Sampling rate in Hz: audio files are resampled to it, arrays are taken to have it.
+        Sampling rate in Hz. Audio files are resampled to it; arrays must have it.
     last : {"pad", "drop"}, default="pad"
-        What becomes of a tail that fills no window: completed with zeros, or dropped. A recording shorter than one
-        window is padded in either case, never lost.
+        Whether the end of a recording that is shorter than a window is padded with zeros or dropped. Recordings shorter
+        than one window are always padded.
     channel : int or None, default=None
-        Channel of audio files to read, counted from 0. None mixes all of them down. Arrays are mono.
+        Channel of audio files to read, counted from 0. None mixes all channels down. Arrays are mono.
 
     Attributes
     ----------
     window_length_, hop_length_ : int
-        Both durations in timepoints.
+        Length and step of windows in timepoints.
     n_features_in_ : int
-        Number of timepoints, where the recordings came as a 2-D array.
+        Number of timepoints, if recordings were the rows of a 2-D array.
 
     See Also
     --------
-    Windows : What it makes.
-    CryDetector : Cuts, classifies and puts windows together again.
+    Windows : Array-like of windows, which it returns.
+    CryDetector : Detector that cuts recordings into windows by itself.
 
     Examples
     --------
@@ -99,27 +123,15 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
         Returns
         -------
         Windower
-            Itself, fitted.
+            The fitted windower itself.
         """
-        X = self._recordings(X)
-        for name in ("n_features_in_", "feature_names_in_"):  # lists have neither
-            self.__dict__.pop(name, None)
-        if hasattr(X, "shape"):
-            for i, row in enumerate(validate_data(self, X, reset=True, dtype="numeric", ensure_all_finite=False)):
-                load_recording(row, self.sr, name_of(row, i))
-        for name in ("window", "hop"):
-            duration = getattr(self, f"{name}_duration")
-            length = round(duration * self.sr)
-            if length < 1:
-                raise ValueError(
-                    f"{name}_duration={duration} s is shorter than one timepoint at sr={self.sr} Hz. Use at least "
-                    f"{1 / self.sr:g} s."
-                )
-            setattr(self, f"{name}_length_", length)
+        self._validate(X, reset=True)
+        self.window_length_ = duration_to_length("window_duration", self.window_duration, self.sr)
+        self.hop_length_ = duration_to_length("hop_duration", self.hop_duration, self.sr)
         return self
 
     def fit_transform(self, X: Recordings, y: object = None, groups: ArrayLike | None = None) -> Windows:
-        """Fit, and cut the same recordings. See :meth:`transform`.
+        """Check the parameters and cut recordings into windows, see :meth:`transform`.
 
         Parameters
         ----------
@@ -128,12 +140,12 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
         y : None
             Ignored.
         groups : array-like of shape (n_recordings,) or None, default=None
-            Who was recorded.
+            Infant in each recording.
 
         Returns
         -------
         Windows of shape (n_windows, n_timepoints)
-            In the order of the recordings, and within each in that of time.
+            Ordered by recording and time.
         """
         return self.fit(X, y).transform(X, groups=groups)
 
@@ -146,39 +158,37 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
             Recordings: 1-D arrays of any lengths at the rate ``sr``, audio files (resampled to ``sr``, mixed down to
             mono), or the rows of a 2-D array. Integer PCM is scaled to [-1, 1].
         groups : array-like of shape (n_recordings,) or None, default=None
-            Who was recorded; windows of one group must not straddle training and test data. None means that every
-            recording is a group of its own.
+            Infant in each recording, so that cross-validation can keep windows of one infant together. None means a
+            group per recording.
 
         Returns
         -------
         Windows of shape (n_windows, n_timepoints)
-            In the order of the recordings, and within each in that of time.
+            Ordered by recording and time.
 
         Raises
         ------
         ValueError
-            If a recording is empty, not mono, or holds NaN or infinite values.
+            If a recording is empty, not mono, or contains NaN or infinity.
         OSError
-            If a file is missing or no audio.
+            If a file is missing or cannot be read as audio.
         """
         check_is_fitted(self, "window_length_")
-        X = self._recordings(X)
-        if hasattr(X, "shape"):
-            X = validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False)
+        X = self._validate(X, reset=False)
         names = [name_of(item, i) for i, item in enumerate(X)]
         tracks = [load_recording(item, self.sr, name, self.channel) for item, name in zip(X, names, strict=True)]
         starts = [self._starts(len(track)) for track in tracks]
         return self._cut(tracks, starts, groups=groups, names=names)
 
     def _starts(self, length):
-        """Place the windows of a recording of so many timepoints."""
+        """Return the starts of the windows (n_windows,) in a recording of ``length`` timepoints."""
         beyond = max(0, length - self.window_length_) / self.hop_length_
         n_windows = 1 + int(np.ceil(beyond) if self.last == "pad" else beyond)
         starts = np.arange(n_windows) * self.hop_length_
-        return starts[starts < length]  # a hop longer than a window can step over the end
+        return starts[starts < length]  # for hops longer than a window
 
     def _cut(self, tracks, starts, **about):
-        """Place windows in recordings, or in stretches of recordings; complete what the last ones lack with zeros."""
+        """Make windows at the given starts of each track; pad tracks with zeros to the end of their last window."""
         common = np.result_type(*{track.dtype for track in tracks})
         lengths = [len(track) for track in tracks]
         for i, track in enumerate(tracks):
@@ -188,13 +198,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
         start = np.concatenate(starts)
         return Windows(tracks, recording, start, self.window_length_, sr=self.sr, lengths=lengths, **about)
 
-    @staticmethod
-    def _recordings(X):
+    def _validate(self, X, *, reset):
         if isinstance(X, Windows):
-            raise TypeError("X already is Windows; a Windower takes recordings: a list of 1-D arrays or audio files.")
-        return as_recordings(X)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = True
-        return tags
+            raise TypeError("X already is Windows. Pass recordings: a list of 1-D arrays or audio files.")
+        return validate_recordings(self, X, self.sr, reset=reset)

@@ -1,9 +1,8 @@
-"""A row of ``X`` is a window of sound.
+"""Array-like of windows of sound, which shares the sound of overlapping windows.
 
-Overlapping windows turn one recording into many rows, and each second of sound would be filtered, transformed and
-stored once per window that it lies in. :class:`Windows` is an array-like whose rows are windows, but which holds whole
-recordings: indexing it copies no sound, and :meth:`Windows.map` computes once per recording. :class:`Windower` makes
-them, :class:`skcry._transformer.SoundTransformer` is what takes them.
+Overlapping windows turn one recording into many rows. :class:`Windows` stores each recording once: indexing copies no
+sound, and :meth:`Windows.map` computes once per recording. :class:`Windower` makes them, and
+:class:`skcry._transformer.SoundTransformer` takes them.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ from .display import windows_html
 class Windows:
     """Windows of recordings: an array-like of shape (n_windows, n_timepoints).
 
-    Users get it from :class:`Windower`. It supports ``len``, ``shape``, ``ndim``, ``dtype``, iteration,
-    ``np.asarray`` and every way of indexing rows (``X[i]``, ``X[index_array]``, ``X[mask]``, ``X[a:b]``,
-    ``X[index, ...]``); an integer gives one window as an array, everything else gives ``Windows`` over the same
-    recordings, without a copy. A pickle carries only the recordings that its rows come from. In a notebook they show a
-    table, and the sound and the spectrogram of the first one: ``X[[7]]`` lets you hear and see number 7.
+    :class:`Windower` makes it. It supports ``len``, ``shape``, ``ndim``, ``dtype``, iteration, ``np.asarray`` and every
+    index of rows (``X[i]``, ``X[index_array]``, ``X[mask]``, ``X[a:b]``, ``X[index, ...]``). An integer gives one
+    window as an array, every other index gives ``Windows`` of the same recordings without a copy. A pickle contains
+    only the recordings of its rows. Notebooks show a table, and the sound and spectrogram of the first window, so
+    ``X[[7]]`` plays window 7.
 
     Parameters
     ----------
     tracks : sequence of ndarray of shape (..., n_columns)
-        One array per recording, time last; leading axes and dtype alike.
+        One array per recording, time last, with equal leading axes and dtype.
     recording : array-like of int of shape (n_windows,)
-        Which recording each window lies in.
+        Number of the recording of each window.
     start : array-like of int of shape (n_windows,)
-        Where each window starts, in audio timepoints.
+        Start of each window in audio timepoints.
     n_timepoints : int
         Length of a window in audio timepoints.
     sr : int
@@ -48,20 +47,20 @@ class Windows:
     lengths : array-like of int of shape (n_recordings,) or None, default=None
         Length of each recording in audio timepoints, before any padding. None means the lengths of the tracks.
     groups : array-like of shape (n_recordings,) or None, default=None
-        Who was recorded. None means that every recording is a group of its own.
+        Infant in each recording. None means a group per recording.
     names : sequence of str or None, default=None
-        What messages call each recording.
+        Name of each recording in error messages.
 
     Attributes
     ----------
     recording, start : ndarray of int of shape (n_windows,)
-        As above, one value per row.
+        Recording and start of each row, as above.
     groups : ndarray of shape (n_windows,)
         Group of each row, for ``cv.split(X, y, X.groups)``.
 
     See Also
     --------
-    Windower : Makes them from recordings.
+    Windower : Makes windows from recordings.
 
     Examples
     --------
@@ -99,13 +98,13 @@ class Windows:
         self.names = tuple(names if names is not None else (f"recordings[{i}]" for i in range(len(self.lengths))))
         groups = np.arange(len(self.lengths)) if groups is None else np.asarray(groups)
         if pd.isna(groups).any():
-            raise ValueError("groups has missing values. Give each recording a group, or leave groups out.")
+            raise ValueError("groups has missing values. Pass a group for each recording, or groups=None.")
         if groups.shape != self.lengths.shape:
             raise ValueError(
                 f"groups has shape {groups.shape}, but there are {len(self.lengths)} recordings. Pass one group per "
                 "recording."
             )
-        # Where the rows' values lie: the same as above until a map needs windows that start between its frames.
+        # Location of the values of each row. It differs from recording and start only after a map window by window.
         self._track = self.recording
         self._column = self.start
         self._n_columns = self.n_timepoints
@@ -114,17 +113,18 @@ class Windows:
         self.groups = groups[self.recording]
 
     def _check(self):
+        """Raise ValueError if arguments contradict each other or tracks are not finite floats."""
         if self.recording.shape != self.start.shape or self.start.ndim != 1:
-            raise ValueError(f"recording {self.recording.shape} and start {self.start.shape} must be 1-D and alike.")
+            raise ValueError(f"recording {self.recording.shape} and start {self.start.shape} must be 1-D and equal.")
         if self.n_timepoints < 1:
             raise ValueError(f"n_timepoints={self.n_timepoints} must be at least 1.")
         shapes = {(track.shape[:-1], track.dtype) for track in self._tracks}
         if len(shapes) != 1:
-            raise ValueError(f"tracks must agree in leading axes and dtype, got {sorted(map(str, shapes))}.")
+            raise ValueError(f"tracks must have equal leading axes and dtype, got {sorted(map(str, shapes))!s:.150}.")
         if self.dtype.kind != "f":
             raise ValueError(f"tracks must be floating point, got {self.dtype}. A Windower scales integer audio.")
         if not all(np.isfinite(track).all() for track in self._tracks):
-            raise ValueError("tracks contain NaN or infinity. Repair them, say with np.nan_to_num.")
+            raise ValueError("tracks contain NaN or infinity. Replace them, for example by np.nan_to_num.")
         sizes = np.array([track.shape[-1] for track in self._tracks])
         if len(self) and ((self.recording < 0) | (self.recording >= len(sizes))).any():
             raise ValueError(f"recording numbers must lie between 0 and {len(sizes) - 1}.")
@@ -133,16 +133,16 @@ class Windows:
             row = int(np.flatnonzero(wrong)[0])
             raise ValueError(
                 f"Window {row} spans timepoints {self.start[row]} to {self.start[row] + self.n_timepoints}, but its "
-                f"recording has {sizes[self._track[row]]}. Let a Windower place (and pad) the windows."
+                f"recording has {sizes[self._track[row]]}. Use a Windower, which pads recordings."
             )
 
     def _replace(self, **changes):
-        """Return a shallow copy with some attributes replaced; all sound stays shared."""
+        """Return a shallow copy with some attributes replaced; sound is shared."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__, **changes)
         return new
 
-    # What an array has
+    # Interface of an array
 
     def __len__(self) -> int:
         return len(self.start)
@@ -152,12 +152,12 @@ class Windows:
         return next(track for track in self._tracks if track is not None)
 
     def _used_tracks(self):
-        """Numbers of the tracks that the rows lie in; without rows one of them, which knows shape and dtype."""
+        """Return the set of numbers of tracks with rows; without rows one of them, for shape and dtype."""
         return set(np.unique(self._track).tolist()) or {next(n for n, t in enumerate(self._tracks) if t is not None)}
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Tuple: ``(n_windows, n_timepoints)``, or with the leading axes of mapped tracks in between."""
+        """Tuple ``(n_windows, n_timepoints)``, with leading axes of mapped tracks in between."""
         return (len(self), *self._any_track.shape[:-1], self._n_columns)
 
     @property
@@ -173,7 +173,7 @@ class Windows:
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple):
             if len(key) == 0 or any(part is not Ellipsis for part in key[1:]) or key[0] is Ellipsis:
-                raise IndexError("Windows index rows only, as in X[rows] or X[rows, ...]; use np.asarray(X) for more.")
+                raise IndexError("Windows index rows only, X[rows] or X[rows, ...]. Use np.asarray(X) for other axes.")
             key = key[0]
         if key is Ellipsis:
             return self
@@ -181,7 +181,7 @@ class Windows:
             return np.asarray(self[[key]])[0]
         rows = np.arange(len(self))[key if isinstance(key, slice) else _as_index(key)]
         if rows.ndim != 1:
-            raise IndexError(f"Windows take a one-dimensional index, got one of shape {rows.shape}.")
+            raise IndexError(f"Windows take a one-dimensional index, got shape {rows.shape}.")
         fields = ("recording", "start", "groups", "_track", "_column")
         return self._replace(**{field: getattr(self, field)[rows] for field in fields})
 
@@ -190,7 +190,7 @@ class Windows:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("Windows cannot become an array without a copy.")
+            raise ValueError("Windows cannot be converted to an array without a copy.")
         out = np.empty(self.shape, dtype=self.dtype)
         for window, track, column in zip(out, self._track.tolist(), self._column.tolist(), strict=True):
             window[...] = self._tracks[track][..., column : column + self._n_columns]
@@ -208,7 +208,7 @@ class Windows:
         self.__dict__.update(state, _tracks=tracks)
 
     def __sizeof__(self) -> int:
-        # All sound that goes along where these are sent, so that dask sends it once to each worker.
+        # Includes the sound that a pickle contains, so that dask sends it to each worker once.
         return object.__sizeof__(self) + sum(self._tracks[number].nbytes for number in self._used_tracks())
 
     def __repr__(self) -> str:
@@ -221,22 +221,22 @@ class Windows:
     def _repr_html_(self):
         return windows_html(self)
 
-    # What only windows have
+    # Interface of windows
 
     @property
     def times(self) -> pd.DataFrame:
-        """DataFrame of shape (n_windows, 3): recording, and start and end in seconds."""
+        """DataFrame of shape (n_windows, 3): recording, start and end in seconds."""
         start = self.start / self.sr
         return pd.DataFrame({"recording": self.recording, "start": start, "end": start + self.n_timepoints / self.sr})
 
     def map(
         self, function: Callable[[np.ndarray], np.ndarray], *, frame_length: int = 1, hop_length: int = 1
     ) -> Windows:
-        """Apply a function to each recording once; return windows over the results.
+        """Apply a function to each recording once, and return windows of the results.
 
-        A window of the result holds the columns computed from that window's sound alone. Where windows do not start on
-        a frame, or are shorter than one, no such columns exist in the whole recording; the function is then applied to
-        each window by itself: slower, and the same numbers.
+        A window of the result has the columns that are computed from its sound only. If windows do not start at a
+        frame, or are shorter than a frame, the function is applied to each window instead, which is slower and gives
+        the same values.
 
         Parameters
         ----------
@@ -244,18 +244,18 @@ class Windows:
             Takes an array of shape (..., n_columns) and returns one of shape (..., n_frames), time last, where
             ``n_frames = max(1, 1 + (n_columns - frame_length) // hop_length)``.
         frame_length : int, default=1
-            Number of columns that a column of the result is computed from.
+            Number of columns from which a column of the result is computed.
         hop_length : int, default=1
-            Number of columns from one column of the result to the next.
+            Step in columns between columns of the result.
 
         Returns
         -------
         Windows
-            The same windows, over the results.
+            The same windows of the results.
         """
         aligned = self._n_columns >= frame_length and not (self._column % hop_length).any()
         if len(self) and (self._finish is not None or not aligned):
-            # Batches of about 10 minutes at the default rate bound the memory of the copies.
+            # Batches of 10 minutes at the default rate limit the memory of the copies.
             size = max(1, 600 * DEFAULT_SR // self._n_columns)
             results = [function(np.asarray(self[rows])) for rows in gen_batches(len(self), size)]
             tracks = tuple(_frozen(track) for result in results for track in result)
@@ -265,25 +265,24 @@ class Windows:
             )
         used = self._used_tracks()
         tracks = tuple(_frozen(function(track)) if n in used else None for n, track in enumerate(self._tracks))
-        n_columns = max(1, 1 + (self._n_columns - frame_length) // hop_length)  # of windows too short, without rows
+        n_columns = max(1, 1 + (self._n_columns - frame_length) // hop_length)
         return self._replace(_tracks=tracks, _column=self._column // hop_length, _n_columns=n_columns)
 
     def each(self, function: Callable[[np.ndarray], np.ndarray]) -> Windows:
-        """Have a function applied to the windows, batch by batch, whenever they are read.
+        """Apply a function to batches of windows whenever they are converted to an array.
 
         Parameters
         ----------
         function : callable
-            Takes and returns an array of the shape of the windows, (n_windows, ..., n_columns), row by row. It may
-            write into what it takes.
+            Takes and returns an array of shape (n_windows, ..., n_columns), row by row. It may modify its argument.
 
         Returns
         -------
         Windows
-            The same windows, over the same recordings.
+            The same windows of the same recordings.
         """
         if self._finish is not None:
-            raise ValueError("These windows already carry a function of their own; combine both into one.")
+            raise ValueError("These windows already have a function. Combine both functions into one.")
         return self._replace(_finish=function)
 
     def label(
@@ -295,28 +294,29 @@ class Windows:
         negative: Labels | None = None,
         target_duration: float | None = None,
     ) -> np.ndarray:
-        """Label each window from the annotations of the recordings.
+        """Compute the label of each window from annotations of the recordings.
 
         Parameters
         ----------
         annotations : sequence of length n_recordings
             For each recording a DataFrame or list of tuples, see :func:`skcry.events.as_annotations`.
         min_overlap : float, default=0.5
-            A window is labelled with what covers at least this share of it (of the part inside the recording).
+            Smallest share of a window, inside the recording, that its label covers.
         positive, negative : str, tuple of str or None, default=("cry",), None
             See :class:`skcry.events.LabelMap`.
         target_duration : float or None, default=None
-            Label the windows by so many seconds in their middle; the rest is context. None means all of the window.
+            Length in seconds of the middle of each window that is labelled; the rest is context. None means the whole
+            window.
 
         Returns
         -------
         ndarray of shape (n_windows,)
-            0 and 1, or the names of the labels when ``positive=None``.
+            0 and 1, or names of labels with ``positive=None``.
 
         Raises
         ------
         ValueError
-            If annotations are faulty, contradict each other or do not fit the recordings.
+            If annotations are invalid, contradict each other or do not fit the recordings.
 
         Examples
         --------
@@ -336,14 +336,14 @@ class Windows:
         negative: Labels | None = None,
         target_duration: float | None = None,
     ) -> np.ndarray:
-        """Find the windows that hold more than one class, say to train on the clear ones: ``X[~X.mixed(annotations)]``.
+        """Find windows that hold more than one class. Select the others by ``X[~X.mixed(annotations)]``.
 
         Parameters
         ----------
         annotations : sequence of length n_recordings
             See :meth:`label`.
         positive, negative : str, tuple of str or None, default=("cry",), None
-            See :class:`skcry.events.LabelMap`. Unlabelled time is a class of its own.
+            See :class:`skcry.events.LabelMap`. Time without annotation is a separate class.
         target_duration : float or None, default=None
             See :meth:`label`.
 
@@ -355,6 +355,7 @@ class Windows:
         return self._classify(annotations, 0.5, positive, negative, target_duration)[1]
 
     def _classify(self, annotations, min_overlap: float, positive, negative, target_duration):
+        """Return the class of each window (n_windows,), and whether it is mixed (n_windows,)."""
         if not isinstance(min_overlap, numbers.Real) or not 0 < min_overlap <= 1:
             raise ValueError(f"min_overlap={min_overlap!r} must be a share above 0 and up to 1.")
         if not hasattr(annotations, "__len__") or isinstance(annotations, (str, pd.DataFrame)):
@@ -364,56 +365,34 @@ class Windows:
         if len(annotations) != len(self.lengths):
             raise ValueError(
                 f"Got annotations of {len(annotations)} recordings, but the windows come from {len(self.lengths)}. "
-                "Pass one table per recording, an empty one where nothing was heard."
+                "Pass one table per recording, an empty one if nothing was annotated."
             )
         annotations, label_map = list(annotations), LabelMap(positive, negative)
-        parts, order = [], []
+        if len(self) == 0:
+            return np.empty(0, dtype=int), np.empty(0, dtype=bool)
+        parts = []
         for number in np.unique(self.recording):
             rows = np.flatnonzero(self.recording == number)
             length, name = int(self.lengths[number]), f"annotations of {self.names[number]}"
             start, n_timepoints = middle_of(self.start[rows], self.n_timepoints, length, self.sr, target_duration)
-            parts.append(
-                classify(
-                    annotations[number],
-                    label_map,
-                    start / self.sr,
-                    (start + n_timepoints) / self.sr,
-                    min_overlap=min_overlap,
-                    duration=length / self.sr,
-                    name=name,
-                )
-            )
-            order.append(rows)
-        order = np.argsort(np.concatenate(order, dtype=int)) if order else []
-        chosen = np.concatenate([part[0] for part in parts])[order] if parts else np.empty(0, dtype=int)
-        mixed = np.concatenate([part[1] for part in parts])[order] if parts else np.empty(0, dtype=bool)
+            onset, offset, duration = start / self.sr, (start + n_timepoints) / self.sr, length / self.sr
+            about = {"min_overlap": min_overlap, "duration": duration, "name": name}
+            parts.append(classify(annotations[number], label_map, onset, offset, **about))
+        row_order = np.argsort(np.argsort(self.recording, kind="stable"))
+        chosen, mixed = (np.concatenate(values)[row_order] for values in zip(*parts, strict=True))
         return chosen, mixed
 
 
 def middle_of(start, n_timepoints, length, sr, target_duration):
-    """Find the middle of windows: what their labels and scores speak of.
+    """Return starts (n_windows,) and length of the middle of windows, in timepoints, inside the recording.
 
-    Parameters
-    ----------
-    start : ndarray of int of shape (n_windows,)
-        Starts in timepoints.
-    n_timepoints, length : int
-        Length of a window, and of the recording. A middle that lies behind the end of the recording is moved there.
-    sr : int
-        Sampling rate in Hz.
-    target_duration : float or None
-        Length of the middle in seconds. None means all of the window.
-
-    Returns
-    -------
-    start : ndarray of int of shape (n_windows,)
-    n_timepoints : int
+    The middle has ``target_duration`` seconds; None means the whole window.
     """
     target = n_timepoints if target_duration is None else round(target_duration * sr)
     if not 1 <= target <= n_timepoints:
         raise ValueError(
-            f"target_duration={target_duration} s must be at least one timepoint and at most the window's "
-            f"{n_timepoints / sr:g} s."
+            f"target_duration={target_duration} s must be at least one timepoint and at most {n_timepoints / sr:g} s, "
+            "the length of the window."
         )
     if target == n_timepoints:
         return start, n_timepoints
@@ -421,14 +400,14 @@ def middle_of(start, n_timepoints, length, sr, target_duration):
 
 
 def _frozen(track):
-    """Return a read-only view: windows share their tracks, so nobody may write into them."""
-    track = np.asarray(track)
-    view = track.view()
+    """Return a read-only view of a track, because windows share it."""
+    view = np.asarray(track).view()
     view.flags.writeable = False
     return view
 
 
 def _as_index(key):
+    """Convert an index of rows to a boolean or integer array."""
     key = np.asarray(key)
     if key.size == 0 and key.dtype != bool:
         key = key.astype(np.intp)

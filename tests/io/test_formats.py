@@ -117,21 +117,14 @@ def rows_of(path, **kwargs):
 @pytest.mark.parametrize("name", EXTENSIONS)
 def test_round_trip(tmp_path, name):
     path = tmp_path / f"day1{EXTENSIONS[name]}"
-    rows = SECONDS if name == "seconds" else ROWS
-    write_annotations(rows, path, format=name, duration=36000 if name != "seconds" else 9.5)
-    # The extension and what the file holds tell which format it is.
-    table = read_annotations(path)
-    assert list(table.columns) == ["onset", "offset", "label"]
-    assert table.to_numpy().tolist() == [list(row) for row in rows]
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-    assert b"\r" not in path.read_bytes()
-
-
-@pytest.mark.parametrize("name", EXTENSIONS)
-def test_round_trip_of_nothing(tmp_path, name):
-    path = tmp_path / f"day1{EXTENSIONS[name]}"
-    write_annotations([], path, format=name, duration=10.0)
-    assert read_annotations(path).shape == (0, 3)
+    for rows in ([], SECONDS if name == "seconds" else ROWS):
+        write_annotations(rows, path, format=name, duration=36000 if name != "seconds" else 9.5)
+        # The extension and what the file holds tell which format it is.
+        table = read_annotations(path)
+        assert list(table.columns) == ["onset", "offset", "label"]
+        assert table.to_numpy().tolist() == [list(row) for row in rows]
+        assert [file.name for file in tmp_path.iterdir()] == [path.name]
+        assert b"\r" not in path.read_bytes()
 
 
 @pytest.mark.parametrize("name", sorted(set(EXTENSIONS) - {"textgrid", "elan", "seconds"}))
@@ -160,14 +153,6 @@ def test_numbers_of_every_size_survive_a_textgrid(tmp_path):
     assert rows_of(tmp_path / "a.TextGrid", tier='t"1"') == rows
 
 
-@pytest.mark.parametrize("name", ["csv", "audacity", "raven", "textgrid", "elan"])
-def test_labels_with_commas_quotes_and_markup(tmp_path, name):
-    path = tmp_path / f"a{EXTENSIONS[name]}"
-    rows = [[0.0, 1.0, 'loud, "very" <b> & so'], [1.0, 2.0, "'x' # y"]]
-    write_annotations(rows, path, format=name)
-    assert rows_of(path) == rows
-
-
 def test_praatio_reads_what_is_written(tmp_path):
     textgrid = pytest.importorskip("praatio.textgrid")
     write_annotations(ROWS, tmp_path / "a.TextGrid", duration=36000, tier="näh")
@@ -176,12 +161,6 @@ def test_praatio_reads_what_is_written(tmp_path):
     assert [entry for entry in entries if entry[2]] == ROWS
     assert entries[0] == (0.0, 0.001, "")
     assert entries[-1] == (35999.999, 36000.0, "")
-
-
-def test_times_are_rounded_to_what_the_format_keeps(tmp_path):
-    for name, end in {"a.csv": 1.234568, "a.txt": 1.234568, "a.eaf": 1.235}.items():
-        write_annotations([(1, 1.23456789)], tmp_path / name)
-        assert rows_of(tmp_path / name) == [[1.0, end, "cry"]]
 
 
 def test_seconds_by_half_of_each(tmp_path):
@@ -260,17 +239,14 @@ def test_raven_columns_of_labels(put):
     assert rows_of(put(own, "a.txt")) == [[1.0, 2.0, "cry"]]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
 @pytest.mark.parametrize(
     "text",
     [LONG, SHORT, SHORT.rstrip(), LONG.replace("\n", "\r\n"), LONG.replace("    ", "\t"), SHORT.replace("\n\n", "\n")],
 )
 def test_textgrid_in_every_spelling(put, text, encoding):
-    assert rows_of(put(text.encode(encoding), "a.TextGrid")) == TEXTGRID_ROWS
-
-
-def test_textgrid_in_utf16_of_the_other_order(put):
-    assert rows_of(put(b"\xfe\xff" + SHORT.encode("utf-16-be"), "a.textgrid")) == TEXTGRID_ROWS
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    assert rows_of(put(mark + text.encode(encoding), "a.textgrid")) == TEXTGRID_ROWS
 
 
 def test_tiers_of_a_textgrid(put):
@@ -338,7 +314,7 @@ def test_recordings_of_rttm(put):
 
 def test_childproject_labels(put):
     text = (
-        CHILDPROJECT + "1000,2000,CHI,Y,a\n2000,2500,CHI,L,a\n3000,3500,FEM,NA,a\n4000,4100,CHI,C,a\n5000,5500,NA,,a\n"
+        CHILDPROJECT + "1000,2000,CHI,Y ,a\n2000,2500,CHI,L,a\n3000,3500,FEM,NA,a\n4000,4100,CHI,C,a\n5000,5500,NA,,a\n"
     )
     assert rows_of(put(text, "a.csv")) == [
         [1.0, 2.0, "cry"],
@@ -438,7 +414,7 @@ def test_empty_text_says_that_nothing_was_heard(put, name, text):
         (
             "a.txt",
             "Begin Time (s)\tEnd Time (s)\tBegin File\n0\t1\ta.wav\n5\t6\tb.wav\n",
-            "selections of 2 recordings: a.wav, b.wav",
+            "selections of 2 recordings: 'a.wav', 'b.wav'",
         ),
         ("a.rttm", "SPEAKER a 1 0 1 <NA> <NA> x\nSPEAKER a 1 zero 1 <NA> <NA> x\n", "line 2: 'SPEAKER a 1 zero"),
         ("a.rttm", "hello world\n", "a.rttm, line 1: 'hello world'. A line of RTTM reads"),

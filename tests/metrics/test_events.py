@@ -3,7 +3,14 @@ import pandas as pd
 import pytest
 
 from skcry.events import find_events
-from skcry.metrics import event_counts, event_metrics, event_truth, recall_at_false_alarms, threshold_counts
+from skcry.metrics import (
+    event_counts,
+    event_metrics,
+    event_truth,
+    match_events,
+    recall_at_false_alarms,
+    threshold_counts,
+)
 
 
 def table(*pairs, recording=0):
@@ -90,6 +97,19 @@ def test_events_agree_with_sed_eval(sed_eval, onset_collar, offset_share, seed):
     assert found["f1"] == pytest.approx(expected["f_measure"])
     assert found["precision"] == pytest.approx(expected["precision"])
     assert found["recall"] == pytest.approx(expected["recall"])
+
+
+@pytest.mark.parametrize("matching", ["overlap", "iou", "collar"])
+def test_matches_are_those_that_are_counted(rng, matching):
+    onset, late = rng.integers(0, 600, size=(2, 40)).astype(float)
+    true, found = (
+        pd.DataFrame({"recording": np.arange(40) % 3, "onset": onset, "offset": onset + 5})
+        for onset in (onset, np.where(rng.random(40) < 0.5, onset + 0.5, late))
+    )
+    ours, theirs = match_events(true, found, matching=matching)
+    counts = event_counts(true, found, matching=matching).sum()
+    assert 0 < ours["recalled"].sum() == counts["n_recalled"] < 40
+    assert 0 < theirs["correct"].sum() == counts["n_correct"] < 40
 
 
 def test_rates_counted_by_hand():

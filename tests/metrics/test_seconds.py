@@ -68,8 +68,10 @@ def test_the_numbers_are_those_of_scikit_learn(rng, make_timeline):
     assert found.to_dict() == pytest.approx(expected)
 
 
-def test_what_has_no_meaning_is_missing(make_timeline):
+@pytest.mark.filterwarnings("error")
+def test_undefined_values_are_nan_without_a_warning(make_timeline):
     timeline = make_timeline({0: [0.9, 0.1, 0.1]})
+    assert second_metrics([], timeline[:0]).isna().all()
     none = second_metrics(np.zeros(3, dtype=bool), timeline)
     assert none.index[none.isna()].tolist() == ["recall", "average_precision", "roc_auc", "balanced_accuracy"]
     assert none["f1"] == 0

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict, train_test_split
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import _safe_indexing
 
 from skcry import HighPassFilter, MelSpectrogram, StatFeatures, Windower, Windows
@@ -22,50 +24,28 @@ def X(recordings):
     return Windower(0.5, 0.1, sr=100).fit_transform(recordings, groups=["a", "a", "b", "c"])
 
 
-def test_array_like(X, recordings):
-    assert X.shape == (len(X), 50)
+def test_array_like(X):
+    assert X.shape == np.asarray(X).shape == (len(X), 50)
     assert X.ndim == 2
-    assert X.dtype == np.float64
-    dense = np.asarray(X)
-    row = 0
-    for number, y in enumerate(recordings):
-        padded = np.pad(y, (0, 60))
-        for start in X.start[X.recording == number]:
-            np.testing.assert_array_equal(dense[row], padded[start : start + 50])
-            row += 1
-    assert row == len(X)
+    assert X.dtype == np.asarray(X).dtype == np.float64
     assert np.asarray(X, dtype=np.float32).dtype == np.float32
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        slice(2, 9),
-        slice(None, None, -1),
-        slice(5, 5),
-        [3, 1, 1, -1],
-        np.array([0, 7]),
-        np.array([], dtype=int),
-        [],
-        pd.Series([4, 2]),
-    ],
-)
-def test_indexing_rows(X, key):
-    rows = np.asarray(key, dtype=int) if not isinstance(key, slice) else key
-    part = X[key]
-    assert isinstance(part, Windows)
-    np.testing.assert_array_equal(np.asarray(part), np.asarray(X)[rows])
-    np.testing.assert_array_equal(part.groups, X.groups[rows])
-    np.testing.assert_array_equal(part.times, X.times.iloc[rows])
-
-
-def test_indexing_by_mask_integer_and_ellipsis(X):
+def test_rows_are_indexed_as_in_an_array(X):
     mask = X.recording == 1
-    np.testing.assert_array_equal(np.asarray(X[mask]), np.asarray(X)[mask])
-    np.testing.assert_array_equal(np.asarray(X[mask.tolist()]), np.asarray(X)[mask])
-    np.testing.assert_array_equal(X[-1], np.asarray(X)[-1])
-    np.testing.assert_array_equal(X[np.int64(2)], np.asarray(X)[2])
-    np.testing.assert_array_equal(np.asarray(X[[1, 2], ...]), np.asarray(X)[[1, 2]])
+    for key in (
+        mask,
+        mask.tolist(),
+        pd.Series([4, 2]),
+        slice(None, None, -1),
+        [3, 1, 1, -1],
+        -1,
+        np.int64(2),
+        ([1, 2], ...),
+    ):
+        np.testing.assert_array_equal(np.asarray(X[key]), np.asarray(X)[key])
+    np.testing.assert_array_equal(X[[3, 1]].times, X.times.iloc[[3, 1]])
+    assert isinstance(X[[]], Windows)
     np.testing.assert_array_equal(np.asarray(_safe_indexing(X, [4, 0])), np.asarray(X)[[4, 0]])
     np.testing.assert_array_equal(np.stack(list(X)), np.asarray(X))
     for faulty in (len(X), -len(X) - 1, [len(X)], np.ones(3, dtype=bool)):
@@ -73,6 +53,8 @@ def test_indexing_by_mask_integer_and_ellipsis(X):
             X[faulty]
     with pytest.raises(IndexError, match="index rows only"):
         X[:, 0]
+    with pytest.raises(IndexError, match="one-dimensional index"):
+        X[np.array([[0, 1], [2, 3]])]
     with pytest.raises(ValueError, match="without a copy"):
         np.array(X, copy=False)
 
@@ -101,10 +83,7 @@ def test_splits_like_an_array(X):
 def test_pickle_carries_only_its_recordings(X):
     part = X[X.recording == 3]
     assert len(pickle.dumps(part)) < len(pickle.dumps(X)) / 2
-    copy = pickle.loads(pickle.dumps(part))
-    np.testing.assert_array_equal(np.asarray(copy), np.asarray(part))
-    assert repr(copy) == repr(part)
-    assert len(pickle.loads(pickle.dumps(X[[]]))) == 0
+    assert repr(pickle.loads(pickle.dumps(part))) == repr(part)
 
 
 def test_joblib_hash_follows_content(X, recordings):
@@ -123,6 +102,11 @@ def test_several_processes(X):
     np.testing.assert_array_equal(np.concatenate(arrays), np.asarray(X))
 
 
+def test_no_window_lies_wholly_behind_the_end():
+    X = Windower(0.5, 1, sr=100).fit_transform([np.ones(60), np.ones(160)])
+    assert X.start.tolist() == [0, 0, 100]
+
+
 def test_map_runs_once_per_recording(X):
     seen = []
 
@@ -135,21 +119,15 @@ def test_map_runs_once_per_recording(X):
     np.testing.assert_array_equal(np.asarray(doubled), 2 * np.asarray(X[X.recording < 2]))
 
 
-@pytest.mark.parametrize(("frame_length", "hop_length"), [(10, 5), (7, 10), (10, 7), (60, 10), (3, 3)])
-def test_map_gives_a_window_what_it_gives_a_clip(X, frame_length, hop_length):
+def test_what_is_mapped_is_mapped_again(X):
     def frames(y):
-        y = np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, max(0, frame_length - y.shape[-1]))])
-        views = np.lib.stride_tricks.sliding_window_view(y, frame_length, axis=-1)[..., ::hop_length, :]
+        views = np.lib.stride_tricks.sliding_window_view(y, 10, axis=-1)[..., ::5, :]
         return np.stack([views.max(axis=-1), views.min(axis=-1)], axis=-2)
 
-    mapped = X.map(frames, frame_length=frame_length, hop_length=hop_length)
-    expected = frames(np.asarray(X))
-    assert mapped.shape == expected.shape
-    np.testing.assert_array_equal(np.asarray(mapped), expected)
-    again = mapped[3:].map(np.negative).each(lambda x: x - x[:, :1, :1])
-    np.testing.assert_array_equal(np.asarray(again), (-expected - -expected[:, :1, :1])[3:])
+    expected = -frames(np.asarray(X))[3:]
+    again = X.map(frames, frame_length=10, hop_length=5)[3:].map(np.negative).each(lambda x: x - x[:, :1, :1])
+    np.testing.assert_array_equal(np.asarray(again), expected - expected[:, :1, :1])
     np.testing.assert_array_equal(np.asarray(again.map(np.abs)), np.abs(np.asarray(again)))
-    assert X[[]].map(frames, frame_length=frame_length, hop_length=hop_length).shape[0] == 0
 
 
 def test_times_come_from_integers():
@@ -231,28 +209,35 @@ def test_faulty_recordings(X, message):
 
 
 def test_faulty_kinds_of_input(tmp_path, X):
-    with pytest.raises(TypeError, match="is one file"):
-        Windower().fit_transform(str(tmp_path / "a.wav"))
-    with pytest.raises(TypeError, match="already is Windows"):
-        Windower().fit_transform(X)
-    with pytest.raises(FileNotFoundError, match=r"missing\.wav: no such file"):
-        Windower().fit_transform([tmp_path / "missing.wav"])
     (tmp_path / "notes.wav").write_text("no sound at all")
-    with pytest.raises(OSError, match=r"notes\.wav cannot be read as audio"):
-        Windower().fit_transform([tmp_path / "notes.wav"])
-    with pytest.raises(IsADirectoryError, match="folder"):
-        Windower().fit_transform([tmp_path])
-    with pytest.raises(ValueError, match="groups has shape"):
-        Windower().fit_transform([np.zeros(10)] * 2, groups=[1])
-    with pytest.raises(ValueError, match="shorter than one timepoint"):
+    for faulty, error, message in (
+        (str(tmp_path / "a.wav"), TypeError, "is one file"),
+        (X, TypeError, "already is Windows"),
+        ([tmp_path / "missing.wav"], FileNotFoundError, r"missing\.wav: no such file"),
+        ([tmp_path / "notes.wav"], OSError, r"notes\.wav cannot be read as audio"),
+        ([tmp_path], IsADirectoryError, "folder"),
+    ):
+        with pytest.raises(error, match=message):
+            Windower().fit_transform(faulty)
+    for groups, message in (([1], "groups has shape"), (["a", None], "groups has missing values")):
+        with pytest.raises(ValueError, match=message):
+            Windower().fit_transform([np.zeros(10)] * 2, groups=groups)
+    with pytest.raises(ValueError, match="hop_duration=1e-09 s is 0 timepoints at sr=16000 Hz"):
         Windower(hop_duration=1e-9).fit([np.zeros(10)])
 
 
-def test_windows_must_lie_in_their_recording():
-    with pytest.raises(ValueError, match="Window 1 spans timepoints 60 to 110, but its recording has 100"):
-        Windows([np.zeros(100)], [0, 0], [0, 60], 50, sr=100)
-    with pytest.raises(ValueError, match="between 0 and 0"):
-        Windows([np.zeros(100)], [1], [0], 50, sr=100)
+@pytest.mark.parametrize(
+    ("track", "recording", "start", "message"),
+    [
+        (np.zeros(100), [0, 0], [0, 60], "Window 1 spans timepoints 60 to 110, but its recording has 100"),
+        (np.zeros(100), [1], [0], "between 0 and 0"),
+        (np.zeros(100, dtype=np.int16), [0], [0], "floating point, got int16"),
+        (np.full(100, np.nan), [0], [0], "NaN or infinity"),
+    ],
+)
+def test_faulty_windows(track, recording, start, message):
+    with pytest.raises(ValueError, match=message):
+        Windows([track], recording, start, 50, sr=100)
 
 
 def test_label_by_overlap():
@@ -315,11 +300,6 @@ def test_label_in_neither_list_is_shown():
 
 
 def test_cross_val_predict_in_two_processes(chirps, chirp_annotations):
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    from skcry import StatFeatures
-
     X = Windower().fit_transform(chirps)
     y = X.label(chirp_annotations)
     estimator = make_pipeline(StatFeatures(["energy", "mfcc"]), LogisticRegression(max_iter=2000))
@@ -338,18 +318,6 @@ def test_repr_is_short(X):
     assert len(repr(spectrogram)) < 120
 
 
-def test_no_window_lies_wholly_behind_the_end():
-    X = Windower(0.5, 1, sr=100).fit_transform([np.ones(60), np.ones(160)])
-    assert X.start.tolist() == [0, 0, 100]
-
-
-def test_tracks_must_be_sound():
-    with pytest.raises(ValueError, match="floating point, got int16"):
-        Windows([np.zeros(100, dtype=np.int16)], [0], [0], 50, sr=100)
-    with pytest.raises(ValueError, match="NaN or infinity"):
-        Windows([np.full(100, np.nan)], [0], [0], 50, sr=100)
-
-
 def test_refit_forgets_names_of_columns(sr):
     clips = pd.DataFrame(np.zeros((2, 100)), columns=[f"t{i}" for i in range(100)])
     windower = Windower().fit(clips)
@@ -359,13 +327,6 @@ def test_refit_forgets_names_of_columns(sr):
     spectrogram = MelSpectrogram(n_mels=4).fit(clips)
     spectrogram.fit(windower.transform([np.zeros(sr)]))
     assert not hasattr(spectrogram, "feature_names_in_")
-
-
-def test_index_of_two_dimensions_and_missing_groups(X):
-    with pytest.raises(IndexError, match="one-dimensional index"):
-        X[np.array([[0, 1], [2, 3]])]
-    with pytest.raises(ValueError, match="groups has missing values"):
-        Windower().fit_transform([np.zeros(10)] * 2, groups=["a", None])
 
 
 def test_no_rows_are_refused_as_in_arrays(X):
