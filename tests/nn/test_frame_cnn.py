@@ -29,10 +29,12 @@ def spectrograms():
     return MelSpectrogram(n_mels=32, fmin=200.0, fmax=4000.0, top_db=50.0).fit_transform(X), y
 
 
+def make_mix(share=0, snr_db=(0, 10), **settings):
+    return SpectrogramMix(share, snr_db, **{"frequency_shift": 0, "filter_db": 0, "background": 0, **settings})
+
+
 def dataset(X, y, **settings):
-    settings = {"frequency_shift": 0, "filter_db": 0, "background": 0, **settings}
-    mix = SpectrogramMix(settings.pop("share", 0), (0, 10), **settings)
-    return FrameDataset(X, y, 0.0, 1.0, mix, SpectrogramMask(0, 0))
+    return FrameDataset(X, y, 0.0, 1.0, make_mix(**settings), SpectrogramMask(0, 0))
 
 
 def test_neighbouring_windows_label_each_others_frames(spectrograms):
@@ -50,32 +52,15 @@ def test_neighbouring_windows_label_each_others_frames(spectrograms):
     assert (data._stretches(data.first[[0]])[0][centre - 4 < 1.9] == -1).all()
 
 
-@pytest.mark.parametrize(("n_rows", "batch_size"), [(33, 32), (5, 2), (5, 4), (3, 2)])
-def test_last_batch_of_one(rng, n_rows, batch_size):
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "n_epochs"),
+    [(33, 32, 2), (5, 2, 2), (5, 4, 2), (3, 2, 2), *((8, 8, n_epochs) for n_epochs in (1, 2, 9, 10, 11))],
+)
+def test_last_batch_of_one_and_any_number_of_steps(rng, n_rows, batch_size, n_epochs):
     X, y = rng.normal(size=(n_rows, 48, 31)).astype(np.float32), np.arange(n_rows) % 2
-    net = small(max_epochs=2, batch_size=batch_size).fit(X, y)
+    net = small(max_epochs=n_epochs, batch_size=batch_size).fit(X, y)
+    assert len(net.history_) == n_epochs
     assert np.isfinite(net.predict_proba(X)).all()
-
-
-@pytest.mark.parametrize("n_steps", [1, 2, 9, 10, 11])
-def test_any_number_of_steps(rng, n_steps):
-    net = small(max_epochs=n_steps, batch_size=8).fit(rng.normal(size=(8, 16, 16)), np.arange(8) % 2)
-    assert len(net.history_) == n_steps
-
-
-def test_folded_network_computes_the_same():
-    torch.manual_seed(0)
-    net = FrameCNN(width=0.5).train()
-    with torch.no_grad():
-        for _ in range(3):  # batch norms learn something
-            net(3 * torch.randn(8, 1, 64, 198) + 1)
-    net.eval()
-    before, x = {name: value.clone() for name, value in net.state_dict().items()}, torch.randn(4, 1, 64, 198)
-    with torch.inference_mode():
-        torch.testing.assert_close(net.folded()(x), net(x), rtol=1e-4, atol=1e-5)
-    assert not any("running_mean" in name for name in net.folded().state_dict())
-    for name, value in net.state_dict().items():
-        assert torch.equal(value, before[name])
 
 
 def test_rows_of_arrays_bear_their_label_throughout(rng):
@@ -102,38 +87,29 @@ def test_moved_windows_stay_inside_their_recording(spectrograms):
 def test_mixing_adds_power_at_the_drawn_level_and_keeps_the_maximum():
     torch.manual_seed(0)
     x = torch.full((64, 1, 8, 16), -50.0)
-    x[:, :, 4, 8:] = 0.0
-    noise = torch.full_like(x, -50.0)
-    noise[:, :, 1] = 0.0
+    noise = x.clone()
+    x[:, :, 4, 8:] = noise[:, :, 1] = 0.0
     y = torch.tensor([[0, 0, 1, 1]] * 64)
-    mix = SpectrogramMix(1.0, (10.0, 10.0), frequency_shift=0, filter_db=0, background=0)
-    mixed, _ = mix(x, y, noise)
-    # Mean power of the active half: a band of eight at 0 dB; of the noise the same: so it comes in at -10 dB.
+    mixed, unmixed, half = (make_mix(share, (10.0, 10.0))(x, y, noise)[0] for share in (1.0, 0.0, 0.5))
+    # The active half of the window and the noise have the same power, one band at 0 dB: the noise is added at -10 dB.
     torch.testing.assert_close(mixed[:, :, 1], torch.full((64, 1, 16), -10.0), atol=0.01, rtol=0)
     torch.testing.assert_close(mixed.amax(dim=(1, 2, 3)), torch.zeros(64))
     assert mixed.min() >= -50
-    none = SpectrogramMix(0.0, (10.0, 10.0), frequency_shift=0, filter_db=0, background=0)
-    torch.testing.assert_close(none(x, y, noise)[0], x)
-    half = SpectrogramMix(0.5, (10.0, 10.0), frequency_shift=0, filter_db=0, background=0)(x, y, noise)[0]
+    torch.testing.assert_close(unmixed, x)
     assert 16 < (half[:, 0, 1, 0] > -20).sum() < 48
 
 
 def test_shift_and_filter_move_bands_and_levels():
     torch.manual_seed(0)
-    x = torch.full((32, 1, 20, 4), -60.0)
+    x, y = torch.full((32, 1, 20, 4), -60.0), torch.zeros(32, 1, dtype=int)
     x[:, :, 10] = 0.0
-    shifted, _ = SpectrogramMix(0, (0, 0), frequency_shift=3, filter_db=0, background=0)(
-        x, torch.zeros(32, 1, dtype=int)
-    )
-    place = shifted[:, 0, :, 0].argmax(dim=1)
-    assert place.min() >= 7
-    assert place.max() <= 13
+    place = make_mix(frequency_shift=3)(x, y)[0][:, 0, :, 0].argmax(dim=1)
+    assert 7 <= place.min() <= place.max() <= 13
     assert len(place.unique()) > 3
-    tilted, _ = SpectrogramMix(0, (0, 0), frequency_shift=0, filter_db=3, background=0)(
-        torch.zeros(32, 1, 20, 4), torch.zeros(32, 1, dtype=int)
-    )
+    x = torch.linspace(-60, 0, 20)[:, None].expand(32, 1, 20, 4)
+    tilted = make_mix(filter_db=3)(x, y)[0]
     assert tilted.max() == 0
-    assert (tilted.amin(dim=(1, 2, 3)) <= 0).all()
+    assert not torch.isclose(tilted, x).all(dim=3).all(dim=2).any()
 
 
 def test_unknown_frames_count_for_nothing():
@@ -147,16 +123,11 @@ def test_unknown_frames_count_for_nothing():
 def test_any_size_of_spectrogram_works(shape):
     net = FrameCNN(*shape, 3, width=0.25, middle=0.2).eval()
     x = torch.randn(2, 1, *shape)
-    assert net(x).shape[:2] == (2, 3)
-    assert net.classify(net.embed(x)).shape == (2, 3)
-    torch.testing.assert_close(
-        net.classify(FrameCNN.embed(net, x)), net(x)[..., _middle(net(x).shape[-1], 0.2)].mean(dim=-1)
-    )
-
-
-def _middle(n, share):
-    count = max(1, round(share * n))
-    return slice((n - count) // 2, (n - count) // 2 + count)
+    logits = net(x)
+    assert logits.shape[:2] == (2, 3)
+    count = max(1, round(0.2 * logits.shape[-1]))
+    start = (logits.shape[-1] - count) // 2
+    torch.testing.assert_close(net.classify(net.embed(x)), logits[..., start : start + count].mean(dim=-1))
 
 
 def test_learns_when_it_sounds_and_repeats_itself(spectrograms):
@@ -164,22 +135,21 @@ def test_learns_when_it_sounds_and_repeats_itself(spectrograms):
     settings = {"max_epochs": 60, "batch_size": 8, "mix": 0.2, "average": 0.9}
     net = small(**settings).fit(X, y)
     assert np.mean(net.predict(X) == y) > 0.8
-    again = clone(net).fit(X, y)
-    np.testing.assert_array_equal(net.predict_proba(X), again.predict_proba(X))
-    np.testing.assert_array_equal(net.predict_proba(X), net.predict_proba(X))
+    for same in (net, clone(net).fit(X, y)):
+        np.testing.assert_array_equal(net.predict_proba(X), same.predict_proba(X))
     assert not np.array_equal(net.predict_proba(X), small(**settings, random_state=1).fit(X, y).predict_proba(X))
-    loaded = pickle.loads(pickle.dumps(net))
-    np.testing.assert_array_equal(net.transform(X), loaded.transform(X))
+    data = pickle.dumps(net)
+    np.testing.assert_array_equal(net.transform(X), pickle.loads(data).transform(X))
     assert net.transform(X).dtype == np.float32
-    assert len(pickle.dumps(net)) < 2e6
+    assert len(data) < 2e6
 
 
-def test_ends_with_the_average_of_the_weights(spectrograms):
-    X, y = spectrograms
-    nets = [small(max_epochs=3, average=average).fit(X, y) for average in (0.0, 0.99)]
-    weights = [net.net_.module_.decide.weight for net in nets]
-    assert not torch.equal(*weights)
+def test_average_and_number_of_steps(spectrograms):
+    nets = [small(max_epochs=3, average=average).fit(*spectrograms) for average in (0.0, 0.99)]
+    assert not torch.equal(*(net.net_.module_.decide.weight for net in nets))
     assert not hasattr(WeightAverage(0.9), "average_")
+    for settings, n_epochs in (({}, 2), ({"min_steps": 5, "batch_size": 8}, 3)):  # few windows need more epochs
+        assert len(small(max_epochs=2, **settings).fit(*spectrograms).history_) == n_epochs
 
 
 @pytest.mark.parametrize(
@@ -202,9 +172,3 @@ def test_background_is_the_most_frequent_class_unless_named(spectrograms):
     small(background=1, max_epochs=1).fit(X, y)
     assert set(y[dataset(X, y, background=1).quiet]) == {1}
     assert set(y[dataset(X, y).quiet]) == {0}
-
-
-def test_few_windows_are_passed_over_more_often(spectrograms):
-    X, y = spectrograms
-    assert len(small(max_epochs=2).fit(X, y).history_) == 2
-    assert len(small(max_epochs=2, min_steps=5, batch_size=8).fit(X, y).history_) == 3
