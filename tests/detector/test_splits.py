@@ -103,8 +103,8 @@ class Spy(ClassifierMixin, BaseEstimator):
 
 
 @pytest.fixture(autouse=True)
-def no_fits_yet():
-    Spy.seen = []
+def no_fits_yet(monkeypatch):
+    monkeypatch.setattr(Spy, "seen", [])
 
 
 def piped(*steps):
@@ -138,6 +138,7 @@ LINEAR, TREE = LogisticRegression(), DecisionTreeClassifier()
 FROZEN = FrozenEstimator(clone(LINEAR).fit(np.eye(4), [0, 1, 0, 1]))
 SEQUENTIAL = SequentialFeatureSelector(LINEAR, n_features_to_select=3, cv=3)
 LASSO = SelectFromModel(LassoCV(), threshold=-1.0)
+SHUFFLED, STRATIFIED = ShuffleSplit(2, random_state=0), StratifiedGroupKFold(3, shuffle=True, random_state=0)
 LISTED = [(np.arange(60), np.arange(60, 120))]
 CANDIDATES = [
     {"stackingclassifier__0": [Spy(), calibrated(cv=2), piped(search(cv=2))]},
@@ -173,11 +174,7 @@ SPLIT = {
     "columns": (piped(make_column_transformer((RFECV(Spy()), [0, 1, 2])), LINEAR), 9, 12),
     "sampler in a search": (search(imbalanced(RFECV(Spy(), cv=3), SMOTE(random_state=0), Spy()), cv=3), 5, 12),
     "candidates": (search(imbalanced("passthrough", stacked(Spy(), cv=2)), CANDIDATES, cv=3), 2, 12),
-    "splitters that keep groups together": (
-        search(piped(calibrated(cv=LeaveOneGroupOut())), cv=StratifiedGroupKFold(3, shuffle=True, random_state=0)),
-        7,
-        11,
-    ),
+    "splitters that keep groups together": (search(piped(calibrated(cv=LeaveOneGroupOut())), cv=STRATIFIED), 7, 11),
 }
 
 
@@ -238,8 +235,7 @@ def test_training_sets_with_equal_labels(rng, monkeypatch):
     windows = make_windows([2] * 9, groups, rng)
     monkeypatch.setattr(Spy, "counts", 2 * np.bincount(groups))
     splits = [(np.flatnonzero(windows.groups != one), np.flatnonzero(windows.groups == one)) for one in (1, 3)]
-    estimator = search(piped(search(cv=LeaveOneGroupOut())), cv=splits)
-    fit_by_group(estimator, windows, np.tile([0, 1], 9))
+    fit_by_group(search(piped(search(cv=LeaveOneGroupOut())), cv=splits), windows, np.tile([0, 1], 9))
     # Of the groups 0, 2, 3, 4 and 5, the second and third are left out together, since 1 is at their place without 3.
     assert min(Spy.seen) == 3
 
@@ -271,29 +267,17 @@ def test_automatic_early_stopping_is_off(rng):
     ("estimator", "message"),
     [
         (search(cv=KFold(3)), r"estimator__cv=KFold\(.*puts group 4 on both sides of a split"),
-        (
-            search(piped(calibrated(cv=ShuffleSplit(2, random_state=0))), cv=3),
-            r"estimator__estimator__calibratedclassifiercv__cv=ShuffleSplit\(.* on both sides",
-        ),
+        (search(piped(calibrated(cv=SHUFFLED)), cv=3), r"calibratedclassifiercv__cv=ShuffleSplit\(.* on both sides"),
         (search(search(), cv=LISTED), "estimator__cv=.* puts group 5 on both sides"),
         (search(search(cv=LISTED), cv=3), "estimator__estimator__cv lists rows, but is used on several"),
         (search(search(cv=9), cv=3), "Fewer groups than splits: estimator__estimator__cv=9 needs at least 9"),
-        (
-            piped(TunedThresholdClassifierCV(Spy(), cv=0.25)),
-            r"estimator__tunedthresholdclassifiercv__cv=0.25 splits windows at random.*GroupShuffleSplit\(",
-        ),
-        (
-            imbalanced(SMOTE(), search()),
-            "estimator__gridsearchcv__cv=None gets rows that SMOTE has selected or made.*Put SMOTE inside",
-        ),
+        (piped(TunedThresholdClassifierCV(Spy(), cv=0.25)), r"cv=0.25 splits windows at random.*GroupShuffleSplit\("),
+        (imbalanced(SMOTE(), search()), "gridsearchcv__cv=None gets rows that SMOTE has selected or made.*Put SMOTE"),
         (
             search(imbalanced("passthrough", calibrated()), {"passthrough": [RandomUnderSampler()]}),
             "estimator__estimator__calibratedclassifiercv__cv=None gets rows that RandomUnderSampler",
         ),
-        (
-            search(imbalanced(SMOTE(), Spy()), {"spy": [Spy(), calibrated()]}),
-            "estimator__estimator__spy__cv=None gets rows that SMOTE",
-        ),
+        (search(imbalanced(SMOTE(), Spy()), {"spy": [Spy(), calibrated()]}), "spy__cv=None gets rows that SMOTE"),
         (imbalanced(InstanceHardnessThreshold(), Spy()), "threshold__cv=5 splits windows at random"),
         (BaggingClassifier(search()), "estimator__estimator__cv=None gets rows that BaggingClassifier"),
         (BalancedBaggingClassifier(search()), "rows that BalancedBaggingClassifier has selected"),
