@@ -8,66 +8,48 @@ import pandas as pd
 import pytest
 import soundfile
 from sklearn import config_context
+from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score, log_loss
-from sklearn.model_selection import (
-    GridSearchCV,
-    GroupKFold,
-    KFold,
-    cross_val_score,
-    cross_validate,
-)
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
+from toy_pipeline import covered, fast
 
 from skcry import CryDetector, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
-from skcry.datasets import make_cry_recordings
 from skcry.detector.splits import grouped_splits
 from skcry.detector.threshold import false_alarm_threshold
 from skcry.metrics import event_truth
 
 
-def fast(classifier=None):
-    features = StatFeatures(["mfcc", "spectral_centroid"], ["mean", "std"], deltas=False)
-    return make_pipeline(HighPassFilter(), features, StandardScaler(), classifier or LogisticRegression())
-
-
 @pytest.fixture(scope="module")
-def data():
-    return make_cry_recordings(6, duration=40, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def fitted(data):
-    recordings, annotations, infants = data
+def fitted(recordings, annotations, infants):
     return CryDetector(fast(), random_state=0).fit(recordings, annotations, groups=infants)
 
 
-def test_timeline_has_every_second_of_every_recording(fitted, data, sr):
-    recordings = [data[0][0], data[0][1][: int(7.3 * sr)], data[0][2][: 2 * sr]]
-    timeline = fitted.timeline(recordings)
+@pytest.fixture(scope="module")
+def plain(recordings, annotations):
+    return CryDetector(fast(), threshold=0.5).fit(recordings, annotations)
+
+
+def test_timeline_has_every_second_of_every_recording(fitted, recordings, sr):
+    timeline = fitted.timeline([recordings[0], recordings[1][: int(7.3 * sr)], recordings[2][: 2 * sr]])
     assert timeline.index.names == ["recording", "second"]
     assert timeline.groupby("recording").size().tolist() == [40, 8, 2]
     assert timeline["score"].between(0, 1).all()
     np.testing.assert_array_equal(timeline["cry"], timeline["score"] >= fitted.threshold_)
 
 
-def test_score_is_the_average_precision_over_seconds(fitted, data):
-    recordings, annotations, _ = data
-    truth = np.zeros(40 * len(recordings), dtype=bool)
-    for number, table in enumerate(annotations):
-        for row in table.itertuples():
-            for second in range(40):
-                covered = min(row.offset, second + 1) - max(row.onset, second)
-                truth[40 * number + second] |= covered >= 0.5
+def test_score_is_the_average_precision_over_seconds(fitted, recordings, annotations):
+    truth = (covered(annotations, np.arange(40), 1) >= 0.5).ravel()
     expected = average_precision_score(truth, fitted.timeline(recordings)["score"])
     assert fitted.score(recordings, annotations) == pytest.approx(expected)
     assert expected > truth.mean() + 0.2
 
 
-def test_predict_and_detect_never_disagree(fitted, data):
-    recordings = [y[start : start + 16000 * 12] for y in data[0] for start in (0, 160000, 320000)]
+def test_predict_and_detect_never_disagree(fitted, recordings):
+    recordings = [y[start : start + 16000 * 12] for y in recordings for start in (0, 160000, 320000)]
     events = fitted.detect(recordings)
     assert set(np.flatnonzero(fitted.predict(recordings))) == set(events["recording"])
     assert 0 < events["recording"].nunique() < len(recordings)
@@ -76,23 +58,20 @@ def test_predict_and_detect_never_disagree(fitted, data):
     np.testing.assert_allclose(fitted.predict_proba(recordings).sum(axis=1), 1)
 
 
-def test_events_follow_the_timeline(fitted, data):
-    recordings, _, _ = data
-    detector = fitted
-    events = detector.detect(recordings[:1])
-    cry = detector.timeline(recordings[:1])["cry"].to_numpy()
-    covered = np.zeros(40, dtype=bool)
+def test_events_follow_the_timeline(fitted, recordings):
+    events = fitted.detect(recordings[:1])
+    cry = fitted.timeline(recordings[:1])["cry"].to_numpy()
+    inside = np.zeros(40, dtype=bool)
     for row in events.itertuples():
-        covered[int(row.onset) : int(row.offset)] = True
-        assert row.offset - row.onset >= detector.min_duration
+        inside[int(row.onset) : int(row.offset)] = True
+        assert row.offset - row.onset >= fitted.min_duration
         assert cry[int(row.onset)]
         assert cry[int(row.offset) - 1]
-    outside = np.flatnonzero(cry & ~covered)
-    assert all(len(run) < detector.min_duration for run in np.split(outside, np.flatnonzero(np.diff(outside) > 1) + 1))
+    outside = np.flatnonzero(cry & ~inside)
+    assert all(len(run) < fitted.min_duration for run in np.split(outside, np.flatnonzero(np.diff(outside) > 1) + 1))
 
 
-def test_batches_of_recordings_make_no_difference(fitted, data, monkeypatch):
-    recordings, _, _ = data
+def test_batches_of_recordings_make_no_difference(fitted, recordings, monkeypatch):
     together = fitted.timeline(recordings)
     monkeypatch.setattr("skcry.detector.blocks.BLOCK_DURATION", 50.0)
     pd.testing.assert_frame_equal(fitted.timeline(recordings), together)
@@ -102,11 +81,11 @@ def test_batches_of_recordings_make_no_difference(fitted, data, monkeypatch):
     pd.testing.assert_frame_equal(fitted.timeline(tuple(recordings)), together)
 
 
-def test_files_give_what_arrays_give(fitted, data, tmp_path, sr):
-    for number, y in enumerate(data[0][:2]):
+def test_files_give_what_arrays_give(fitted, recordings, tmp_path, sr):
+    for number, y in enumerate(recordings[:2]):
         soundfile.write(tmp_path / f"{number}.wav", y, sr, subtype="FLOAT")
     paths = sorted(tmp_path.glob("*.wav"))
-    pd.testing.assert_frame_equal(fitted.timeline(paths), fitted.timeline(data[0][:2]))
+    pd.testing.assert_frame_equal(fitted.timeline(paths), fitted.timeline(recordings[:2]))
 
 
 def test_silence_short_and_stuck_recordings_get_an_answer(fitted, sr):
@@ -121,8 +100,7 @@ def test_silence_short_and_stuck_recordings_get_an_answer(fitted, sr):
     assert fitted.predict(recordings).shape == (5,)
 
 
-def test_threshold_is_learned_without_the_scored_group(data):
-    recordings, annotations, infants = data
+def test_threshold_is_learned_without_the_scored_group(recordings, annotations, infants):
 
     class Spy(LogisticRegression):
         def fit(self, X, y):
@@ -131,17 +109,15 @@ def test_threshold_is_learned_without_the_scored_group(data):
 
     seen = []
     CryDetector(fast(Spy()), random_state=0).fit(recordings, annotations, groups=infants)
-    n_windows = 36
-    assert sorted(seen) == [4 * n_windows] * 3 + [6 * n_windows]  # one infant of two recordings left out each time
+    assert sorted(seen) == [4 * 36] * 3 + [6 * 36]  # one infant of two recordings left out each time
     seen.clear()
     detector = CryDetector(fast(Spy()), threshold=0.5).fit(recordings, annotations)
-    assert seen == [6 * n_windows]
+    assert seen == [6 * 36]
     assert detector.threshold_ == 0.5
     assert detector.calibrator_ is None
 
 
-def test_given_threshold_keeps_the_estimators_probabilities(data, sr):
-    recordings, annotations, _ = data
+def test_given_threshold_keeps_the_estimators_probabilities(recordings, annotations, sr):
     detector = CryDetector(fast(), windower=Windower(1, 1), threshold=0.4).fit(recordings, annotations)
     windows = Windower(1, 1).fit_transform(recordings[:1])
     np.testing.assert_allclose(
@@ -149,55 +125,34 @@ def test_given_threshold_keeps_the_estimators_probabilities(data, sr):
     )
 
 
-def test_weak_labels(data, sr):
-    recordings, annotations, infants = data
-    clips, labels, groups = [], [], []
-    for y, table, infant in zip(recordings, annotations, infants, strict=True):
-        for onset in range(0, 40, 8):
-            covered = sum(max(0, min(r.offset, onset + 8) - max(r.onset, onset)) for r in table.itertuples())
-            if covered < 0.1 or covered > 5:
-                clips.append(y[onset * sr : (onset + 8) * sr])
-                labels.append("cry" if covered > 5 else "other")
-                groups.append(infant)
+def test_weak_labels(recordings, annotations, infants, sr):
+    crying = covered(annotations, np.arange(0, 40, 8), 8)
+    clear = [(i, j) for i, j in np.ndindex(crying.shape) if crying[i, j] < 0.1 or crying[i, j] > 5]
+    clips = [recordings[i][8 * sr * j : 8 * sr * (j + 1)] for i, j in clear]
+    labels, groups = ["cry" if crying[one] > 5 else "other" for one in clear], [infants[i] for i, _ in clear]
     detector = CryDetector(fast(), random_state=0).fit(clips, labels, groups=groups)
     assert detector.classes_.tolist() == ["cry", "other"]
     assert detector.score(clips, labels) > 0.7
     predicted = detector.predict(clips)
     np.testing.assert_array_equal(predicted == "other", detector.decision_function(clips) > 0)
-    crying = detector.detect(clips)["recording"].unique()
-    assert set(np.flatnonzero(predicted == "cry")) == set(crying)
+    assert set(np.flatnonzero(predicted == "cry")) == set(detector.detect(clips)["recording"])
     numbers = CryDetector(fast(), random_state=0).fit(clips, np.array(labels) == "cry", groups=groups)
     np.testing.assert_array_equal(numbers.predict(clips), predicted == "cry")
 
 
 @pytest.mark.parametrize("scoring", ["f1", "average_precision", "accuracy", None])
-def test_string_scorers_on_recordings(data, sr, scoring):
-    recordings, annotations, infants = data
+def test_string_scorers_on_recordings(recordings, annotations, infants, sr, scoring):
     halves = [y[start : start + 20 * sr] for y in recordings for start in (0, 20 * sr)]
-    labels = [
-        int(sum(max(0, min(r.offset, s + 20) - max(r.onset, s)) for r in table.itertuples()) > 4)
-        for table in annotations
-        for s in (0, 20)
-    ]
+    labels = (covered(annotations, np.array([0, 20]), 20) > 4).astype(int).ravel()
     assert 0 < sum(labels) < len(labels)
-    scores = cross_val_score(
-        CryDetector(fast(), threshold=0.5),
-        halves,
-        labels,
-        groups=np.repeat(infants, 2),
-        cv=GroupKFold(2),
-        scoring=scoring,
-        error_score="raise",
-    )
+    detector, apart = CryDetector(fast(), threshold=0.5), {"groups": np.repeat(infants, 2), "cv": GroupKFold(2)}
+    scores = cross_val_score(detector, halves, labels, scoring=scoring, error_score="raise", **apart)
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_several_classes_pass_by_name(data):
-    recordings, annotations, infants = data
-    named = [
-        table.assign(label=[["cry", "fuss"][(number + i) % 2] for i in range(len(table))])
-        for number, table in enumerate(annotations)
-    ]
+def test_several_classes_pass_by_name(recordings, annotations, infants):
+    alternate = [[["cry", "fuss"][(number + i) % 2] for i in range(len(t))] for number, t in enumerate(annotations)]
+    named = [table.assign(label=labels) for table, labels in zip(annotations, alternate, strict=True)]
     detector = CryDetector(fast(), positive=None, negative="quiet", cv=2, random_state=0)
     detector.fit(recordings, named, groups=infants)
     assert detector.classes_.tolist() == ["cry", "fuss", "quiet"]
@@ -210,8 +165,7 @@ def test_several_classes_pass_by_name(data):
     assert 0 < detector.score(recordings, named) <= 1
 
 
-def test_grid_search_over_recordings_with_nested_parameters(data, tmp_path):
-    recordings, annotations, infants = data
+def test_grid_search_over_recordings_with_nested_parameters(recordings, annotations, infants, tmp_path):
     pipeline = make_cry_pipeline(features=("embedding", "stats"), random_state=0).set_params(
         features__embedding__mel__n_mels=24,
         features__embedding__net__width=1 / 32,
@@ -236,16 +190,13 @@ def test_grid_search_over_recordings_with_nested_parameters(data, tmp_path):
     assert best.estimator_[0].cutoff == 300
     assert best.windower_.hop_duration in (1.0, 2.0)
     joblib.dump((best, recordings[0]), tmp_path / "best.joblib")
-    code = (
-        f"import joblib; d, y = joblib.load({str(tmp_path / 'best.joblib')!r}); "
-        "print(d.timeline([y])['score'].tolist())"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    load = f"import joblib; d, y = joblib.load({str(tmp_path / 'best.joblib')!r}); "
+    code = [sys.executable, "-c", load + "print(d.timeline([y])['score'].tolist())"]
+    out = subprocess.run(code, capture_output=True, text=True, check=True)
     np.testing.assert_allclose(eval(out.stdout), best.timeline(recordings[:1])["score"], atol=1e-6)
 
 
-def test_mixed_windows_can_be_dropped(data):
-    recordings, annotations, _ = data
+def test_mixed_windows_can_be_dropped(recordings, annotations):
     class_counts = {}
     for mixed in ("keep", "drop"):
         counts = class_counts[mixed] = []
@@ -260,11 +211,9 @@ def test_mixed_windows_can_be_dropped(data):
     assert all(np.array(class_counts["drop"]) < class_counts["keep"])  # in cross-validation too
 
 
-def test_weird_labels_and_names(data):
-    recordings, annotations, _ = data
+def test_weird_labels_and_names(plain, recordings, annotations):
     renamed = [table.assign(label="Schrei ä") for table in annotations]
     detector = CryDetector(fast(), positive=("Schrei ä", "fuss"), threshold=0.5).fit(recordings, renamed)
-    plain = CryDetector(fast(), threshold=0.5).fit(recordings, annotations)
     assert detector.score(recordings, renamed) == plain.score(recordings, annotations)
 
 
@@ -279,32 +228,26 @@ def test_weird_labels_and_names(data):
         ({}, {"cv": KFold(3, shuffle=True)}, "on both sides of a split"),
         ({}, {"estimator": LinearSVC, "threshold": 2}, "'threshold' parameter"),
         ({"y": [1, 0, 1]}, {}, "inconsistent numbers of samples"),
+        ({"y": ["cry", None, "other"] * 2}, {}, "missing labels"),
+        ({"y": [f"{i}.csv" for i in range(6)]}, {}, "Read the annotations first"),
+        ({"y": [None, *[[]] * 5]}, {}, "DataFrame with columns onset"),
+        ({"y": [[{"onset": 1, "offset": 2}], *[[]] * 5]}, {}, "not an .onset, offset"),
+        ({"y": ["cry", "silence"] * 3}, {"negative": ("quiet",)}, "label 'silence' is neither"),
+        ({"y": ["cry", "fuss"] * 3}, {"positive": ("cry", "fuss")}, "there is nothing to tell from crying"),
+        ({}, {"smooth_duration": 2}, "smooth_duration=2 s must be odd"),
+        ({}, {"estimator": KMeans()}, "gives no scores"),
+        ({"y": [[(20, 25, "cry")], *[[]] * 5]}, {}, r"leaving out \[.*\] leaves no \[1\] to train on"),
     ],
 )
-def test_faulty_input(data, changes, settings, message):
-    recordings, annotations, _ = data
+def test_faulty_input(recordings, annotations, changes, settings, message):
     arguments = {"X": recordings, "y": annotations, **changes}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         CryDetector(**{"estimator": fast(), **settings}).fit(**arguments)
 
 
-def test_estimator_without_scores(data):
-    from sklearn.cluster import KMeans
-
-    with pytest.raises(ValueError, match="gives no scores"):
-        CryDetector(KMeans()).fit(*data[:2])
-
-
-def test_a_fold_without_crying_is_named(data):
-    recordings, annotations, _ = data
-    only_one = [annotations[0], [], [], [], [], []]
-    with pytest.raises(ValueError, match=r"leaving out \[.*\] leaves no \[1\] to train on"):
-        CryDetector(fast()).fit(recordings, only_one)
-
-
-def test_scoring_without_crying_is_an_error(fitted, data):
+def test_scoring_without_crying_is_an_error(fitted, recordings):
     with pytest.raises(ValueError, match="average precision is undefined"):
-        fitted.score(data[0][:1], [[]])
+        fitted.score(recordings[:1], [[]])
 
 
 @pytest.mark.real
@@ -312,20 +255,15 @@ def test_real_soundscapes(shared):
     from skcry.datasets import load_annotated
 
     data = load_annotated(shared / "data" / "soundscapes")
-    detector = CryDetector(
-        make_pipeline(HighPassFilter(), StatFeatures(), StandardScaler(), SVC(C=0.3)), random_state=0
-    )
-    detector.fit(data.recordings[:6], data.annotations[:6])
+    pipeline = make_pipeline(HighPassFilter(), StatFeatures(), StandardScaler(), SVC(C=0.3))
+    detector = CryDetector(pipeline, random_state=0).fit(data.recordings[:6], data.annotations[:6])
     held_out = data.recordings[6:], data.annotations[6:]
-    positive_share = np.mean(
-        [table.loc[table.label == "cry"].eval("offset - onset").sum() / 300 for table in held_out[1]]
-    )
-    assert detector.score(*held_out) > positive_share + 0.15
+    crying = [table[table.label == "cry"].eval("offset - onset").sum() for table in held_out[1]]
+    assert detector.score(*held_out) > np.mean(crying) / 300 + 0.15
 
 
 @pytest.mark.parametrize("routing", [False, True])
-def test_infants_reach_the_inner_splits(data, routing):
-    recordings, annotations, infants = data
+def test_infants_reach_the_inner_splits(recordings, annotations, infants, routing):
     seen = []
 
     class Spy(GroupKFold):
@@ -340,8 +278,7 @@ def test_infants_reach_the_inner_splits(data, routing):
     assert sorted(map(sorted, seen)) == [[0, 1], [0, 2], [1, 2]]
 
 
-def test_too_few_windows_for_smote_are_explained(data):
-    recordings, _, _ = data
+def test_too_few_windows_for_smote_are_explained(recordings):
     tiny = make_cry_pipeline(features="stats").set_params(features__stats__features=["mfcc"])
     detector = CryDetector(tiny, windower=Windower(hop_duration=20), threshold=0.5)
     with pytest.raises(ValueError, match="n_neighbors") as caught:
@@ -349,21 +286,16 @@ def test_too_few_windows_for_smote_are_explained(data):
     assert "per class {0: 11, 1: 1}" in caught.value.__notes__[0]
 
 
-def test_which_of_two_classes_is_crying(data):
-    recordings, annotations, _ = data
+def test_which_of_two_classes_is_crying(plain, recordings, annotations):
     numbered = [table.assign(label="0") for table in annotations]
-    plain = CryDetector(fast(), threshold=0.5).fit(recordings, annotations)
     zero = CryDetector(fast(), positive="0", threshold=0.5).fit(recordings, numbered)
     named = CryDetector(fast(), positive=None, negative="quiet", threshold=0.5).fit(recordings, annotations)
     for detector in (zero, named):
         pd.testing.assert_frame_equal(detector.timeline(recordings), plain.timeline(recordings), atol=1e-6)
     assert named.classes_.tolist() == ["cry", "quiet"]
-    with pytest.raises(ValueError, match="there is nothing to tell from crying"):
-        CryDetector(fast(), positive=("cry", "fuss")).fit(recordings, ["cry", "fuss"] * 3)
 
 
-def test_scores_are_calibrated_and_the_threshold_is_learned(data):
-    recordings, annotations, infants = data
+def test_scores_are_calibrated_and_the_threshold_is_learned(recordings, annotations, infants):
     detector = CryDetector(fast(SVC(C=0.01)), random_state=0).fit(recordings, annotations, groups=infants)
     raw = CryDetector(fast(SVC(C=0.01)), random_state=0, threshold=0.5).fit(recordings, annotations, groups=infants)
     seconds = Windower(1, 1).fit_transform(recordings)
@@ -401,37 +333,32 @@ def test_one_certain_window_does_not_drown_the_others(sr):
     assert detector.timeline(recordings[:1])["score"].iloc[4] == pytest.approx((4 * 0.3 + 1) / 5)
 
 
-def test_annotations_in_a_series_are_read_by_place(data):
-    recordings, annotations, _ = data
+def test_annotations_in_a_series_are_read_by_place(plain, recordings, annotations):
     series = pd.Series(annotations, index=[5, 3, 1, 0, 2, 4])
-    plain = CryDetector(fast(), threshold=0.5).fit(recordings, annotations)
     detector = CryDetector(fast(), threshold=0.5).fit(recordings, series)
     pd.testing.assert_frame_equal(detector.timeline(recordings), plain.timeline(recordings))
     assert detector.score(recordings, series) == plain.score(recordings, annotations)
 
 
-def test_scoring_with_labels_of_another_kind(fitted, data, sr):
+def test_scoring_with_labels_of_another_kind(fitted, recordings, annotations, sr):
     with pytest.raises(ValueError, match=r"Labels \['cry', 'other'\] are not among classes_=\[0, 1\]"):
-        fitted.score(data[0], ["cry", "other"] * 3)
-    halves = [y[: 20 * sr] for y in data[0]]
+        fitted.score(recordings, ["cry", "other"] * 3)
+    halves = [y[: 20 * sr] for y in recordings]
     weak = CryDetector(fast(), threshold=0.5).fit(halves, ["cry", "other"] * 3)
-    assert 0 < weak.score(data[0], data[1]) <= 1
+    assert 0 < weak.score(recordings, annotations) <= 1
 
 
-def test_strings_that_do_not_say_which_is_crying(data):
+def test_strings_that_do_not_say_which_is_crying(recordings):
     with pytest.warns(UserWarning, match=r"names neither .* 'silence' is taken for crying"):
-        CryDetector(fast(), threshold=0.5).fit(data[0], ["crying", "silence"] * 3)
-    with pytest.raises(ValueError, match="label 'silence' is neither"):
-        CryDetector(fast(), negative=("quiet",), threshold=0.5).fit(data[0], ["cry", "silence"] * 3)
+        CryDetector(fast(), threshold=0.5).fit(recordings, ["crying", "silence"] * 3)
 
 
-def test_events_of_several_weak_labels_are_those_asked_for(data):
-    detector = CryDetector(fast(), threshold=0.5).fit(data[0], ["cry", "talk", "other"] * 2)
-    assert set(detector.detect(data[0])["label"]) <= {"cry"}
+def test_events_of_several_weak_labels_are_those_asked_for(recordings):
+    detector = CryDetector(fast(), threshold=0.5).fit(recordings, ["cry", "talk", "other"] * 2)
+    assert set(detector.detect(recordings)["label"]) <= {"cry"}
 
 
-def test_two_interesting_classes(data):
-    recordings, _, _ = data
+def test_two_interesting_classes(recordings):
     named = [[(0, 40, "fuss")] if number % 2 else [(0, 40, "cry")] for number in range(len(recordings))]
     detector = CryDetector(fast(), positive=None, threshold=0.5).fit(recordings, named)
     assert detector.timeline(recordings).columns.tolist() == ["cry", "fuss", "label", "usable"]
@@ -447,8 +374,7 @@ def test_a_class_too_short_for_any_second(sr):
         detector.fit(recordings, short)
 
 
-def test_refit_forgets_the_shape_of_tables(data, sr):
-    recordings, annotations, _ = data
+def test_refit_forgets_the_shape_of_tables(recordings, annotations, sr):
     detector = CryDetector(fast(), threshold=0.5).fit(np.stack(recordings), annotations)
     assert detector.n_features_in_ == 40 * sr
     detector.fit(recordings, annotations)
@@ -456,22 +382,7 @@ def test_refit_forgets_the_shape_of_tables(data, sr):
     detector.predict(np.stack(recordings)[:, : 10 * sr])
 
 
-@pytest.mark.parametrize(
-    ("y", "message"),
-    [
-        (["cry", None, "other"] * 2, "missing labels"),
-        ([f"{i}.csv" for i in range(6)], "Read the annotations first"),
-        ([None, *[[]] * 5], "DataFrame with columns onset"),
-        ([[{"onset": 1, "offset": 2}], *[[]] * 5], "not an .onset, offset"),
-    ],
-)
-def test_faulty_labels(data, y, message):
-    with pytest.raises((ValueError, TypeError), match=message):
-        CryDetector(fast(), threshold=0.5).fit(data[0], y)
-
-
-def test_middle_and_smoothing_reach_scores_and_labels(data):
-    recordings, annotations, infants = data
+def test_middle_and_smoothing_reach_scores_and_labels(recordings, annotations, infants):
     plain = CryDetector(fast(), target_duration=1.0, threshold=0.5).fit(recordings, annotations)
     windows = Windower().fit_transform(recordings)
     odds = plain.estimator_.decision_function(windows[windows.recording == 0])
@@ -481,14 +392,11 @@ def test_middle_and_smoothing_reach_scores_and_labels(data):
     smoothed = plain.set_params(smooth_duration=3).timeline(recordings[:1])["score"].to_numpy()
     logit = np.log(timeline / (1 - timeline))
     np.testing.assert_allclose(np.log(smoothed / (1 - smoothed))[5], logit[4:7].mean(), rtol=1e-6)
-    with pytest.raises(ValueError, match="smooth_duration=2 s must be odd"):
-        CryDetector(fast(), smooth_duration=2).fit(recordings, annotations)
     calibrated = CryDetector(fast(), target_duration=1.0, smooth_duration=3, random_state=0)
     assert calibrated.fit(recordings, annotations, groups=infants).score(recordings, annotations) > 0.5
 
 
-def test_operating_point_is_learned_from_left_out_recordings(data, monkeypatch):
-    recordings, annotations, infants = data
+def test_operating_point_is_learned_from_left_out_recordings(recordings, annotations, infants, monkeypatch):
     seen = {}
 
     def spy(score, true_events, durations, rate, **rules):
@@ -510,14 +418,11 @@ def test_operating_point_is_learned_from_left_out_recordings(data, monkeypatch):
     crying = np.zeros((6, 40), dtype=bool)
     for row in seen["true"].itertuples():
         crying[row.recording, int(row.onset) : int(row.offset)] = True
-    scores = np.stack(seen["score"])
-    assert average_precision_score(crying.ravel(), scores.ravel()) > crying.mean() + 0.2
-    expected = sum(len(event_truth([table])) for table in annotations)
-    assert len(seen["true"]) == expected
+    assert average_precision_score(crying.ravel(), np.ravel(seen["score"])) > crying.mean() + 0.2
+    assert len(seen["true"]) == sum(len(event_truth([table])) for table in annotations)
 
 
-def test_operating_point_that_cannot_be_kept_warns(data):
-    recordings, annotations, infants = data
+def test_operating_point_that_cannot_be_kept_warns(recordings, annotations, infants):
 
     class Flat(LogisticRegression):
         def decision_function(self, X):
@@ -543,17 +448,15 @@ def test_operating_point_that_cannot_be_kept_warns(data):
         (None, {"max_false_alarms": "few"}, "'max_false_alarms' parameter"),
     ],
 )
-def test_operating_point_that_has_no_meaning(data, y, settings, message):
-    recordings, annotations, _ = data
+def test_operating_point_that_has_no_meaning(recordings, annotations, y, settings, message):
     if y is None:
         y = [table.assign(label="fuss" if number % 2 else "cry") for number, table in enumerate(annotations)]
     with pytest.raises(ValueError, match=message):
         CryDetector(**{"estimator": fast(), "max_false_alarms": 1.0, **settings}).fit(recordings, y)
 
 
-def test_scores_come_from_the_method_that_was_there_in_fit(data):
+def test_scores_come_from_the_method_that_was_there_in_fit(recordings, annotations):
     """Another version of a library may show probabilities that were not learned, as SVC's."""
-    recordings, annotations, _ = data
 
     class Fickle(LinearSVC):
         @property
@@ -569,9 +472,9 @@ def test_scores_come_from_the_method_that_was_there_in_fit(data):
 
 
 @pytest.mark.parametrize("method", ["timeline", "detect"])
-def test_a_bar_when_asked_for(fitted, data, capfd, tmp_path, method):
-    soundfile.write(tmp_path / "a.wav", data[0][0], 16000, subtype="FLOAT")
-    recordings = [tmp_path / "a.wav", data[0][1]]
+def test_a_bar_when_asked_for(fitted, recordings, capfd, tmp_path, method):
+    soundfile.write(tmp_path / "a.wav", recordings[0], 16000, subtype="FLOAT")
+    recordings = [tmp_path / "a.wav", recordings[1]]
     plain = getattr(fitted, method)(recordings)
     assert capfd.readouterr().err == ""
     pd.testing.assert_frame_equal(getattr(fitted, method)(recordings, progress=True), plain)

@@ -8,18 +8,12 @@ from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from toy_pipeline import fast
 
-from skcry import AlexNetClassifier, CryDetector, MelSpectrogram, StatFeatures, Windower, make_cry_pipeline
-from skcry.datasets import make_cry_recordings
+from skcry import AlexNetClassifier, CryDetector, MelSpectrogram, Windower, make_cry_pipeline
 
 ROUTING = pytest.mark.parametrize("routing", [False, True])
 WEIGHT = np.array([1.0, 0.0, 2.0, 1.0, 3.0, 1.0])
-
-
-@pytest.fixture(scope="module")
-def data():
-    return make_cry_recordings(6, duration=20, random_state=0)
 
 
 class Spy(ClassifierMixin, BaseEstimator):
@@ -45,13 +39,8 @@ def spy():
     return Spy()
 
 
-def linear():
-    return make_pipeline(StatFeatures(["mfcc"]), StandardScaler(), LogisticRegression(max_iter=1000))
-
-
 @ROUTING
-def test_windows_bear_groups_and_weights_of_their_recordings(data, spy, routing):
-    recordings, annotations, infants = data
+def test_windows_bear_groups_and_weights_of_their_recordings(recordings, annotations, infants, spy, routing):
     with config_context(enable_metadata_routing=routing):
         if routing:
             spy.set_fit_request(groups=True, sample_weight=True)
@@ -65,8 +54,7 @@ def test_windows_bear_groups_and_weights_of_their_recordings(data, spy, routing)
     assert none is None
 
 
-def test_what_is_not_asked_for_is_not_given(data, spy):
-    recordings, annotations, infants = data
+def test_what_is_not_asked_for_is_not_given(recordings, annotations, infants, spy):
     with config_context(enable_metadata_routing=True):
         spy.set_fit_request(groups=False, sample_weight=False)
         CryDetector(spy, threshold=0.5).fit(recordings, annotations, groups=infants, sample_weight=WEIGHT)
@@ -77,12 +65,11 @@ def test_what_is_not_asked_for_is_not_given(data, spy):
             )
 
 
-def test_weights_that_nobody_takes(data):
-    recordings, annotations, _ = data
+def test_weights_that_nobody_takes(recordings, annotations):
     with pytest.raises(TypeError, match="Pipeline.fit takes no sample_weight.*enable_metadata_routing"):
-        CryDetector(linear(), threshold=0.5).fit(recordings, annotations, sample_weight=WEIGHT)
+        CryDetector(fast(), threshold=0.5).fit(recordings, annotations, sample_weight=WEIGHT)
     with pytest.raises(ValueError, match="[Nn]egative"):
-        CryDetector(linear(), threshold=0.5).fit(recordings, annotations, sample_weight=-WEIGHT)
+        CryDetector(fast(), threshold=0.5).fit(recordings, annotations, sample_weight=-WEIGHT)
 
 
 def weighted(**params):
@@ -95,9 +82,8 @@ def weighted(**params):
 
 
 @pytest.mark.parametrize("threshold", [0.5, "cv"])
-def test_no_weight_is_like_no_recording(data, threshold):
+def test_no_weight_is_like_no_recording(recordings, annotations, threshold):
     """In training, calibration and threshold."""
-    recordings, annotations, _ = data
     keep = np.flatnonzero(WEIGHT)
     # Recording 1, which counts for nothing, keeps recording 0 company in both.
     splits = [(np.arange(6)[~part], np.flatnonzero(part)) for part in np.eye(3, dtype=bool).repeat(2, axis=1)]
@@ -113,21 +99,19 @@ def test_no_weight_is_like_no_recording(data, threshold):
     assert light.threshold_ == pytest.approx(short.threshold_, abs=1e-4)
 
 
-def test_splits_of_ones_own_are_of_recordings(data):
-    recordings, annotations, infants = data
+def test_splits_of_ones_own_are_of_recordings(recordings, annotations, infants):
     splits = list(LeaveOneGroupOut().split(recordings, groups=infants))
-    own = CryDetector(linear(), cv=splits).fit(recordings, annotations, groups=infants)
-    same = CryDetector(linear(), cv=LeaveOneGroupOut()).fit(recordings, annotations, groups=infants)
+    own = CryDetector(fast(), cv=splits).fit(recordings, annotations, groups=infants)
+    same = CryDetector(fast(), cv=LeaveOneGroupOut()).fit(recordings, annotations, groups=infants)
     assert own.threshold_ == same.threshold_
     for wrong in ([], [([0, 1, 2], [99])], [([0, 1, 2], [-1])]):
         with pytest.raises(ValueError, match="numbers of recordings, from 0 to 5"):
-            CryDetector(linear(), cv=wrong).fit(recordings, annotations)
+            CryDetector(fast(), cv=wrong).fit(recordings, annotations)
     with pytest.raises(ValueError, match="on both sides"):
-        CryDetector(linear(), cv=[([0, 1, 2], [3])]).fit(recordings, annotations, groups=infants)
+        CryDetector(fast(), cv=[([0, 1, 2], [3])]).fit(recordings, annotations, groups=infants)
 
 
-def test_a_search_hands_weights_on(data):
-    recordings, annotations, infants = data
+def test_a_search_hands_weights_on(recordings, annotations, infants):
     with config_context(enable_metadata_routing=True):
         detector = weighted(threshold=0.5).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
         search = GridSearchCV(detector, {"estimator__classify__C": [0.1, 1.0]}, cv=GroupKFold(2), error_score="raise")
@@ -142,9 +126,8 @@ def test_a_search_hands_weights_on(data):
     assert search.best_score_ == pytest.approx(np.mean(by_hand))
 
 
-def test_weights_in_the_score_of_labels(data):
-    recordings, annotations, _ = data
-    detector = CryDetector(linear(), threshold=0.5).fit(recordings, annotations)
+def test_weights_in_the_score_of_labels(recordings, annotations):
+    detector = CryDetector(fast(), threshold=0.5).fit(recordings, annotations)
     predicted = detector.predict(recordings)
     labels = predicted.copy()
     labels[1] = 1 - labels[1]
@@ -153,7 +136,7 @@ def test_weights_in_the_score_of_labels(data):
 
 
 @pytest.mark.parametrize("family", ["embedding", "network"])
-def test_groups_of_an_array_reach_early_stopping(data, monkeypatch, family):
+def test_groups_of_an_array_reach_early_stopping(recordings, annotations, infants, monkeypatch, family):
     """Windows bring their groups along; with plain arrays they are asked for."""
     from skcry.nn import alexnet_classifier as classifier
 
@@ -165,7 +148,6 @@ def test_groups_of_an_array_reach_early_stopping(data, monkeypatch, family):
 
     grouped_split = classifier.grouped_split
     monkeypatch.setattr(classifier, "grouped_split", spied)
-    recordings, annotations, infants = data
     X = Windower(2, 2).fit_transform(recordings, groups=infants)
     y, clips = X.label(annotations), np.asarray(X)
     net = AlexNetClassifier(width=1 / 16, max_epochs=1, random_state=0)
@@ -181,12 +163,11 @@ def test_groups_of_an_array_reach_early_stopping(data, monkeypatch, family):
 
 
 @ROUTING
-def test_windows_in_a_pipeline_need_no_routing(data, monkeypatch, routing):
+def test_windows_in_a_pipeline_need_no_routing(recordings, annotations, infants, monkeypatch, routing):
     from skcry.nn import alexnet_classifier as classifier
 
     seen = []
     monkeypatch.setattr(classifier, "grouped_split", lambda y, groups, *others: seen.append(groups))
-    recordings, annotations, infants = data
     X = Windower(2, 2).fit_transform(recordings, groups=infants)
     net = AlexNetClassifier(width=1 / 16, max_epochs=1, random_state=0)
     with config_context(enable_metadata_routing=routing), pytest.warns(UserWarning, match="Early stopping is off"):
@@ -201,8 +182,7 @@ def test_the_router_shows_who_asks():
         assert CryDetector().get_metadata_routing().consumes("fit", ["groups"]) == {"groups"}
 
 
-def test_tables_of_polars_and_pandas(data):
-    recordings, annotations, _ = data
+def test_tables_of_polars_and_pandas(recordings, annotations):
     X = Windower(2, 2).fit_transform(recordings)
     for container in ("pandas", "polars"):
         module = pytest.importorskip(container)

@@ -4,17 +4,18 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
+from toy_pipeline import covered, fast
 
-from skcry import CryDetector, EnergyGate, HighPassFilter, StatFeatures, Windower
-from skcry.datasets import make_cry_recordings
+from skcry import CryDetector, EnergyGate, Windower
 from skcry.detector import threshold
 from skcry.detector.targets import Roles
 from skcry.detector.threshold import (
@@ -30,9 +31,9 @@ from skcry.events import find_events
 from skcry.metrics import event_metrics, event_truth, threshold_counts
 
 
-def fast(classifier=None):
-    features = StatFeatures(["mfcc", "spectral_centroid"], ["mean", "std"], deltas=False)
-    return make_pipeline(HighPassFilter(), features, StandardScaler(), classifier or LogisticRegression())
+def soft():
+    """No score saturates, so shifts can be read off."""
+    return fast(LogisticRegression(C=1e-3))
 
 
 def odds(detector, recordings):
@@ -40,15 +41,8 @@ def odds(detector, recordings):
 
 
 @pytest.fixture(scope="module")
-def data():
-    return make_cry_recordings(6, duration=40, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def pickled(data):
-    recordings, annotations, infants = data
-    soft = fast(LogisticRegression(C=1e-3))  # no score saturates, so shifts can be read off
-    return pickle.dumps(CryDetector(soft, random_state=0).fit(recordings, annotations, groups=infants))
+def pickled(recordings, annotations, infants):
+    return pickle.dumps(CryDetector(soft(), random_state=0).fit(recordings, annotations, groups=infants))
 
 
 @pytest.fixture
@@ -92,8 +86,7 @@ def test_background_level_believes_in_proportion_to_time(rng):
     assert abs(background_level(mixed, expected)) < 0.3
 
 
-def test_level_shifts_the_log_odds_of_every_second(fitted, data):
-    recordings, annotations, _ = data
+def test_level_shifts_the_log_odds_of_every_second(fitted, recordings, annotations):
     before, threshold, slope = odds(fitted, recordings), fitted.threshold_, fitted.calibrator_[-1].coef_.copy()
     assert fitted.level_ == 0.0
     assert fitted.calibrate(recordings[:2], [[], []]) is fitted
@@ -107,20 +100,14 @@ def test_level_shifts_the_log_odds_of_every_second(fitted, data):
     assert fitted.level_ == 0.0
 
 
-def test_level_is_that_of_the_annotated_seconds(fitted, data):
-    recordings, annotations, _ = data
+def test_level_is_that_of_the_annotated_seconds(fitted, recordings, annotations):
     before, usable = odds(fitted, recordings[:2]), fitted.timeline(recordings[:2])["usable"].to_numpy()
-    onset = np.arange(40)
-    crying = np.zeros((2, 40), dtype=bool)
-    for number in range(2):
-        for row in annotations[number].itertuples():
-            crying[number] |= np.minimum(row.offset, onset + 1) - np.maximum(row.onset, onset) >= 0.5
+    crying = covered(annotations[:2], np.arange(40), 1) >= 0.5
     fitted.calibrate(recordings[:2], annotations[:2])
     assert fitted.level_ == pytest.approx(annotated_level(before[usable], crying.ravel()[usable]), abs=1e-6)
 
 
-def test_calibrating_again_starts_from_the_original(pickled, data):
-    recordings, annotations, _ = data
+def test_calibrating_again_starts_from_the_original(pickled, recordings, annotations):
     once, again = pickle.loads(pickled), pickle.loads(pickled)
     for arguments in [(recordings[2:4],), (recordings[2:4], annotations[2:4])]:
         once.level_ = 0.0
@@ -129,8 +116,7 @@ def test_calibrating_again_starts_from_the_original(pickled, data):
         assert again.calibrate(*arguments).level_ == level != 0.0
 
 
-def test_without_annotations_the_background_comes_back(fitted, data):
-    recordings = data[0]
+def test_without_annotations_the_background_comes_back(fitted, recordings):
     assert fitted.background_level_ < logit(fitted.threshold_)
     fitted.background_level_ -= 2.0  # as if all scores of this home were higher by 2
     usable = fitted.timeline(recordings)["usable"].to_numpy()
@@ -140,8 +126,7 @@ def test_without_annotations_the_background_comes_back(fitted, data):
     assert level < 0
 
 
-def test_clone_and_pickle(fitted, data, tmp_path):
-    recordings = data[0]
+def test_clone_and_pickle(fitted, recordings):
     fitted.calibrate(recordings[:1], [[]])
     copy = pickle.loads(pickle.dumps(fitted))
     assert copy.level_ == fitted.level_ != 0.0
@@ -151,8 +136,7 @@ def test_clone_and_pickle(fitted, data, tmp_path):
 
 
 @pytest.mark.parametrize("classifier", [LogisticRegression(C=1e-3), SVC(C=0.01)])
-def test_uncalibrated_scores_shift_too(data, classifier):
-    recordings, annotations, _ = data
+def test_uncalibrated_scores_shift_too(recordings, annotations, classifier):
     detector = CryDetector(fast(classifier), threshold=0.4).fit(recordings, annotations)
     before = odds(detector, recordings)
     with pytest.raises(ValueError, match=r"there are none \(threshold=0.4\). Pass annotations y"):
@@ -161,8 +145,7 @@ def test_uncalibrated_scores_shift_too(data, classifier):
     np.testing.assert_allclose(odds(detector, recordings), before + detector.level_, rtol=1e-6)
 
 
-def test_crying_may_be_the_first_class(data):
-    recordings, annotations, _ = data
+def test_crying_may_be_the_first_class(recordings, annotations):
     named = CryDetector(fast(), positive=None, negative="quiet", random_state=0).fit(recordings, annotations)
     plain = CryDetector(fast(), random_state=0).fit(recordings, annotations)
     assert named.positive_index_ == 0
@@ -173,10 +156,8 @@ def test_crying_may_be_the_first_class(data):
     pd.testing.assert_frame_equal(named.timeline(recordings), plain.timeline(recordings), atol=0.01)
 
 
-def test_what_the_gate_closes_stays_background_and_does_not_count(data, sr):
-    recordings, annotations, _ = data
-    soft = fast(LogisticRegression(C=1e-3))
-    detector = CryDetector(soft, gate=EnergyGate(), random_state=0).fit(recordings, annotations)
+def test_what_the_gate_closes_stays_background_and_does_not_count(recordings, annotations, sr):
+    detector = CryDetector(soft(), gate=EnergyGate(), random_state=0).fit(recordings, annotations)
     quiet = np.concatenate([recordings[0], 1e-6 * np.random.default_rng(0).normal(size=40 * sr)])
     before = detector.timeline([quiet])["score"].to_numpy()
     closed, usable = before == 0, detector.timeline([quiet])["usable"].to_numpy()
@@ -193,8 +174,8 @@ def test_what_the_gate_closes_stays_background_and_does_not_count(data, sr):
         detector.calibrate([quiet[-20 * sr :]])
 
 
-def test_silent_seconds_do_not_count(fitted, data, sr):
-    tone = data[0][0][: 20 * sr]
+def test_silent_seconds_do_not_count(fitted, recordings, sr):
+    tone = recordings[0][: 20 * sr]
     level = fitted.calibrate([tone, np.zeros(30 * sr)], [[], [(0, 30)]]).level_
     alone = fitted.calibrate([tone], [[]]).level_
     assert alone == pytest.approx(level, abs=1e-6)
@@ -203,23 +184,19 @@ def test_silent_seconds_do_not_count(fitted, data, sr):
     assert fitted.level_ == alone
 
 
-def test_files_give_what_arrays_give_and_blocks_make_no_difference(fitted, data, tmp_path, sr, monkeypatch):
-    import soundfile
-
-    recordings, annotations, _ = data
-    level = fitted.calibrate(recordings[:3], annotations[:3]).level_
+def test_files_and_blocks_make_no_difference(fitted, recordings, annotations, tmp_path, sr, monkeypatch):
+    three, tables = recordings[:3], annotations[:3]
+    level = pytest.approx(fitted.calibrate(three, tables).level_, abs=1e-6)
     for number in range(3):
         soundfile.write(tmp_path / f"{number}.wav", recordings[number], sr, subtype="FLOAT")
-    assert fitted.calibrate(sorted(tmp_path.glob("*.wav")), annotations[:3]).level_ == pytest.approx(level, abs=1e-6)
+    assert fitted.calibrate(sorted(tmp_path.glob("*.wav")), tables).level_ == level
     monkeypatch.setattr("skcry.detector.blocks.BLOCK_DURATION", 50.0)
-    assert fitted.calibrate(recordings[:3], annotations[:3]).level_ == pytest.approx(level, abs=1e-6)
-    assert fitted.calibrate(np.stack(recordings[:3]), annotations[:3]).level_ == pytest.approx(level, abs=1e-6)
+    assert fitted.calibrate(three, tables).level_ == level
+    assert fitted.calibrate(np.stack(three), tables).level_ == level
 
 
-def test_after_labels_of_recordings_annotations_calibrate(data):
-    recordings, _, _ = data
-    soft = fast(LogisticRegression(C=1e-3))
-    weak = CryDetector(soft, threshold=0.5).fit(recordings, ["cry", "other"] * 3)
+def test_after_labels_of_recordings_annotations_calibrate(recordings):
+    weak = CryDetector(soft(), threshold=0.5).fit(recordings, ["cry", "other"] * 3)
     before = weak.decision_function(recordings)
     level = weak.calibrate(recordings[:1], [[(0, 40)]]).level_
     np.testing.assert_allclose(weak.decision_function(recordings), before - level, atol=1e-6)  # classes_[1] is other
@@ -236,25 +213,27 @@ def test_after_labels_of_recordings_annotations_calibrate(data):
         (None, ["cry"] * 6, "one label per recording, but calibrate needs annotations"),
         (None, [[(0, 50)]] * 6, "lasts 40 s"),
         (None, [[(np.nan, 5)]] * 6, "missing or infinite"),
+        (None, pd.DataFrame({"onset": [0.0], "offset": [1.0]}), "y must be a list with one table of annotations"),
+        (None, {0: []}, "y must be a list with one table of annotations per recording"),
+        (None, [None] * 6, "y must be a list with one table of annotations per recording"),
     ],
 )
-def test_faulty_input_leaves_the_detector_as_it_was(fitted, data, X, y, message):
-    level = fitted.calibrate(data[0][:1], [[]]).level_
+def test_faulty_input_leaves_the_detector_as_it_was(fitted, recordings, X, y, message):
+    level = fitted.calibrate(recordings[:1], [[]]).level_
     with pytest.raises(ValueError, match=message):
-        fitted.calibrate(data[0] if X is None else X, y)
+        fitted.calibrate(recordings if X is None else X, y)
     assert fitted.level_ == level
 
 
-def test_several_classes_are_refused(data):
-    detector = CryDetector(fast(), threshold=0.5).fit(data[0], ["cry", "talk", "other"] * 2)
+def test_several_classes_are_refused(recordings, annotations):
+    detector = CryDetector(fast(), threshold=0.5).fit(recordings, ["cry", "talk", "other"] * 2)
     assert detector.level_ == 0.0
     with pytest.raises(ValueError, match=r"classes are \['cry', 'other', 'talk'\], none of which"):
-        detector.calibrate(data[0], data[1])
+        detector.calibrate(recordings, annotations)
 
 
 def test_a_louder_home_is_made_up_for(sr):
-    """Scores by loudness: a microphone of twice the gain cries wolf until the level is moved."""
-
+    """Scores by loudness: with twice the gain, false alarms are many until the level is moved."""
     loudness = FunctionTransformer(lambda X: np.log(np.asarray(X).std(axis=1, keepdims=True) + 1e-9))
     rng = np.random.default_rng(0)
 
@@ -270,8 +249,7 @@ def test_a_louder_home_is_made_up_for(sr):
     detector = CryDetector(make_pipeline(loudness, LogisticRegression()), windower=Windower(1, 1), random_state=0)
     detector.fit([y for y, _ in homes], [annotate(crying) for _, crying in homes])
     sound, crying = home(2, 300)
-    found = detector.timeline([sound])["cry"].to_numpy()
-    wrong = (found != crying).mean()
+    wrong = (detector.timeline([sound])["cry"].to_numpy() != crying).mean()
     assert wrong > 0.25
     for y in (None, [annotate(crying[:180])]):
         with warnings.catch_warnings():
@@ -281,36 +259,23 @@ def test_a_louder_home_is_made_up_for(sr):
         assert (found != crying)[180:].mean() < 0.6 * wrong
 
 
-def test_digital_silence_in_training_is_no_background(data, sr):
-    recordings, annotations, _ = data
+def test_digital_silence_in_training_is_no_background(recordings, annotations, sr):
     padded = [np.concatenate([y[: 20 * sr], np.zeros(10 * sr)]) for y in recordings]
-    annotations = [
-        table[table["onset"] < 20].assign(offset=lambda table: table["offset"].clip(upper=20)) for table in annotations
-    ]
-    silent = CryDetector(fast(LogisticRegression(C=1e-3)), windower=Windower(1, 1), random_state=0)
-    silent.fit(padded, annotations)
+    early = [[(a, min(b, 20), "cry") for a, b in t[["onset", "offset"]].to_numpy() if a < 20] for t in annotations]
+    silent = CryDetector(soft(), windower=Windower(1, 1), random_state=0).fit(padded, early)
     timeline = silent.timeline(padded)
-    usable = timeline["usable"].to_numpy()
-    expected = np.quantile(logit(timeline["score"][usable]), 0.1)
+    expected = np.quantile(logit(timeline["score"][timeline["usable"]]), 0.1)
     quantile = np.quantile(logit(timeline["score"]), 0.1)
     # Scores that were left out differ from these a little; the silence would make far more of a difference.
     assert abs(silent.background_level_ - expected) < 0.5 * abs(quantile - expected)
 
 
-def test_labels_none_of_which_is_crying_are_told(fitted, data):
-    recordings, annotations, _ = data
+def test_labels_none_of_which_is_crying_are_told(fitted, recordings, annotations):
     with pytest.warns(UserWarning, match=r"None of the labels \['Cry'\] is crying \(positive=\['cry'\]\)"):
         fitted.calibrate(recordings, [one.assign(label="Cry") for one in annotations])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted.calibrate(recordings, annotations).calibrate(recordings, [[]] * len(recordings))
-
-
-def test_annotations_that_are_no_list_of_tables(fitted, data):
-    recordings, annotations, _ = data
-    for wrong in (annotations[0], {0: annotations[0]}, [None] * len(recordings)):
-        with pytest.raises(ValueError, match="y must be a list with one table of annotations per recording"):
-            fitted.calibrate(recordings, wrong)
 
 
 def test_best_threshold_has_the_best_f1(rng):
@@ -353,19 +318,16 @@ def test_false_alarm_threshold_is_the_lowest_that_keeps_to_the_rate(rng, rate):
 
 def test_false_alarms_are_not_avoided_by_one_endless_event(rng):
     score, cries = _night(rng)
-    true = event_truth([cries])
-    level = false_alarm_threshold([score], true, [1800.0], 2.0, **RULES)
-    everything = find_events(score >= score.min(), **RULES)
-    assert len(everything) == 1  # one false alarm in half an hour keeps to two per hour as well
+    level = false_alarm_threshold([score], event_truth([cries]), [1800.0], 2.0, **RULES)
+    assert len(find_events(score >= score.min(), **RULES)) == 1  # one false alarm in half an hour
     assert level > 0.15
 
 
-def test_false_alarm_threshold_above_all_scores(rng):
-    score, cries = np.full(600, 0.3), [(100, 120)]
-    true = event_truth([cries])
-    level = false_alarm_threshold([score], true, [600.0], 5.9, **RULES)
-    assert level == np.nextafter(0.3, 1)
-    assert 0 < false_alarm_threshold([score], true, [600.0], 6.0, **RULES) < 0.3  # all keep to it
+def test_false_alarm_threshold_above_all_scores():
+    true = event_truth([[(100, 120)]])
+    above, below = (false_alarm_threshold([np.full(600, 0.3)], true, [600.0], rate, **RULES) for rate in (5.9, 6.0))
+    assert above == np.nextafter(0.3, 1)
+    assert 0 < below < 0.3  # all keep to it
 
 
 def test_false_alarm_threshold_takes_few_evaluations(rng, monkeypatch):
@@ -386,8 +348,7 @@ def _left_out(rng, n_recordings=4, slope=2.0, **about):
     """Recordings of 60 s, scored by an estimator whose scores are `slope` higher in crying."""
     for number in range(n_recordings):
         truth = (np.arange(60) % 20 < 6).astype(int)
-        scores = rng.normal(slope * truth, 1.0)[:, None]
-        usable = np.ones(60, dtype=bool)
+        scores, usable = rng.normal(slope * truth, 1.0)[:, None], np.ones(60, dtype=bool)
         cries = [(start, start + 6, "cry") for start in range(0, 60, 20)]
         yield LeftOut(number, number, scores, truth, usable, 60.0, **{"annotations": cries, **about})
 
@@ -410,9 +371,8 @@ def test_operating_point_learns_calibration_threshold_and_background(rng):
     counts = heard & np.concatenate([one.usable for one in left_out])
     assert point.background_level_ == background_quantile(point.log_odds(scores[counts]))
     assert point.left_out_["recording"].tolist() == np.repeat(np.arange(4), 60).tolist()
-    assert point.adapt(scores[counts], truth[counts] == 1).level_ == annotated_level(
-        point.log_odds(scores[counts]), truth[counts] == 1
-    )
+    scores, crying = scores[counts], truth[counts] == 1
+    assert point.adapt(scores, crying).level_ == annotated_level(point.log_odds(scores), crying)
 
 
 def test_operating_point_of_recordings_with_labels(rng):
