@@ -38,7 +38,7 @@ sound, truth, homes = make_cry_recordings(4 * n_homes, duration=60, n_infants=n_
 pocket = butter(1, 1000, fs=16000, output="sos")
 rng = np.random.default_rng(0)
 recorders = {
-    "as in training": sound,
+    "unchanged": sound,
     "in a pocket": [sosfilt(pocket, y) for y in sound],
     "hissing": [y + 0.01 * rng.standard_normal(len(y)) for y in sound],
 }
@@ -87,9 +87,9 @@ plt.show()
 
 # %%
 # In the pocket all scores are shifted, and one number corrects much of this, even without annotations. With the
-# recorder of the training there is nothing to gain. Hiss masks the features: calibration from annotations helps a
-# little, and from sound alone it makes the result worse, because the louder background raises the scores. So annotate
-# two minutes if you can, and check a timeline before you use a calibration from sound.
+# unchanged recorder there is nothing to gain. Hiss masks the features: calibration from annotations helps a little, and
+# from sound alone it makes the result worse, because the louder background raises the scores. So annotate two minutes
+# if you can, and check a timeline before you use a calibration from sound.
 #
 # Homes and recorders are simulated. On real soundscapes the gain was smaller: see the notes of
 # :meth:`skcry.CryDetector.calibrate`.

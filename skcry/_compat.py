@@ -10,6 +10,7 @@ import copy
 import functools
 from collections.abc import Callable
 from importlib import metadata
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, TypeVar
 
 import sklearn.base
@@ -147,6 +148,11 @@ def copy_module(module):
     return copied
 
 
+def gate_settings(gate):
+    """Return the settings of a gate of noisereduce, which it stores in private attributes; without the underscore."""
+    return SimpleNamespace(**{name.lstrip("_"): value for name, value in vars(gate).items()})
+
+
 # Attributes that only `fit` uses. Public alternative: `set_callbacks()` clears the second, none the first.
 FIT_ONLY = ("_metadata_request", "_skl_callbacks")
 
@@ -171,6 +177,7 @@ __all__ = [
     "dask_backend",
     "fit_callbacks",
     "fit_context",
+    "gate_settings",
     "task",
     "validate_params",
 ]

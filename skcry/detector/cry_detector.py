@@ -106,11 +106,10 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         its own probabilities, or the logistic function of its ``decision_function``, uncalibrated. Not used with more
         than two classes.
     max_false_alarms : float or None, default=None
-        False alarms per hour, as :func:`skcry.metrics.event_metrics` counts them, that the threshold of
-        ``threshold="cv"`` may lead to on left-out training recordings: events that annotated crying covers less than
-        half of. The threshold is the lowest one, coming from above, that keeps to it; in less than
+        False alarms per hour (see :func:`skcry.metrics.event_metrics`) that the threshold may lead to on left-out
+        training recordings; it is the lowest one, coming from above, that keeps to it. In less than
         ``1 / max_false_alarms`` hours of recordings a single false alarm is too many. None means the threshold of best
-        F1. Needs annotations and a single class of crying.
+        F1. Needs ``threshold="cv"``, annotations and a single class of crying.
     cv : int, cross-validation splitter or iterable of (train, test), default=3
         Splits for ``threshold="cv"``, by group. An int means ``StratifiedGroupKFold`` with that number of splits; an
         iterable holds numbers of recordings. Cross-validation inside the estimator (searches, calibration) is split by
@@ -133,7 +132,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
     gate_ : EnergyGate or None
         Fitted gate.
     operating_point_ : OperatingPoint
-        Turns scores into probabilities; holds the five attributes that follow.
+        Turns scores into probabilities; holds the next five attributes.
     threshold_ : float
         Score from which a second counts as crying.
     calibrator_ : Pipeline or None
@@ -383,9 +382,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
     def calibrate(self, X: Recordings, y: Sequence[Annotations] | None = None) -> Self:
         """Adapt to a new home, from a few minutes of its sound.
 
-        Microphone, room and infant shift all scores of a home. One number, ``level_``, is added to the log-odds of
-        crying to compensate; slope and ``threshold_`` stay. This changes the detector itself. Nothing is trained anew,
-        a second call starts from the detector as it was fitted, and ``fit`` resets the level to 0.
+        Microphone, room and infant shift all scores of a home. To compensate, one number, ``level_``, is added to the
+        log-odds of crying. A second call starts from the detector as it was fitted; ``fit`` resets the level to 0.
 
         Parameters
         ----------
@@ -417,20 +415,13 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         Notes
         -----
         With annotations the level is the intercept of a logistic regression, with a normal prior of standard deviation
-        0.5 around 0; three seconds count as one. On 8 real soundscapes that networks were not trained on (5 runs), two
-        to three minutes of annotations raised the F1 of the remaining seconds from 0.72 to 0.74 (oracle threshold per
-        home: 0.81); half a minute or one made no difference. A threshold learned anew from them lost 0.07 on average.
+        0.5 around 0; three seconds count as one. On 8 real soundscapes (5 runs), two to three minutes of annotations
+        raised the F1 of the remaining seconds from 0.72 to 0.74 (oracle threshold per home: 0.81); half a minute made
+        no difference, and a threshold learned anew lost 0.07.
 
         Without annotations the lower decile of the log-odds is moved towards that of left-out training recordings, half
-        of the way for 100 s and further for longer ones. On the same soundscapes this changed F1 by -0.004 to 0.011,
-        which is noise. It helps if the whole level is off: with all log-odds moved by 2, two minutes brought F1 from
-        0.63 and 0.51 back to 0.72 and 0.70. Estimating the share of crying by expectation maximisation [1]_ lost up to
-        0.09.
-
-        References
-        ----------
-        .. [1] M. Saerens, P. Latinne and C. Decaestecker (2002). Adjusting the outputs of a classifier to new a priori
-           probabilities: a simple procedure. Neural Computation 14(1), 21-41.
+        of the way for 100 s. There this changed F1 by -0.004 to 0.011, which is noise; it helps if the whole level is
+        off (with log-odds moved by 2, F1 rose from 0.63 and 0.51 to 0.72 and 0.70).
 
         Examples
         --------
@@ -588,7 +579,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
     def timeline(
         self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise", progress: bool = False
     ) -> pd.DataFrame:
-        """Score every second.
+        """Score every second. Errors and warnings are those of :meth:`iter_detections`.
 
         Parameters
         ----------
@@ -606,16 +597,6 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
             ``score >= threshold_``) and ``usable`` (bool, False where the second holds one constant value: digital
             silence or a stuck recorder). With more than two classes: a column of probabilities per class, ``label``,
             the most probable one, and ``usable``.
-
-        Raises
-        ------
-        OSError, ValueError
-            As :meth:`iter_detections`.
-
-        Warns
-        -----
-        UserWarning
-            As :meth:`iter_detections`.
         """
         found = self.iter_detections(X, on_error=on_error, progress=progress)
         tables = {one.recording: one.timeline for one in found}
@@ -626,7 +607,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
     def detect(
         self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise", progress: bool = False
     ) -> pd.DataFrame:
-        """Find the events.
+        """Find the events. Errors and warnings are those of :meth:`iter_detections`.
 
         Parameters
         ----------
@@ -642,16 +623,6 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         DataFrame of shape (n_events, 4)
             Columns ``recording`` (its place in ``X``), ``onset`` and ``offset`` in seconds, and ``score``, the mean
             over the event's seconds. With more than two classes also ``label``; background is no event.
-
-        Raises
-        ------
-        OSError, ValueError
-            As :meth:`iter_detections`.
-
-        Warns
-        -----
-        UserWarning
-            As :meth:`iter_detections`.
         """
         found = self.iter_detections(X, on_error=on_error, progress=progress)
         none = self._detection(Recording(0, "", self.windower_.sr), np.empty((0, 1)))

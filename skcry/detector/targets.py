@@ -63,23 +63,13 @@ def warn_of_labels(y, positive):
 
 @dataclass(frozen=True)
 class Roles:
-    """What the classes of a detector mean, by number.
-
-    Parameters
-    ----------
-    interesting : list of int
-        Classes that are reported as events.
-    positive : int or None
-        Class that is crying; None if there is no single one.
-    background : int or None
-        Class of time without events; None if there is none.
-    """
+    """What the classes of a detector mean, by number."""
 
     __module__ = "skcry.detector"
 
-    interesting: list
-    positive: int | None
-    background: int | None
+    interesting: list  # classes that are reported as events
+    positive: int | None  # class that is crying, if there is a single one
+    background: int | None  # class of time without events, if there is one
 
 
 def assign_roles(classes, label_map, *, annotated, gated):

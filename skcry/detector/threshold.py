@@ -52,31 +52,8 @@ class LeftOut:
 class OperatingPoint(BaseEstimator):
     """Turn scores of seconds into probabilities, and choose the threshold of crying.
 
-    Parameters
-    ----------
-    classes : ndarray of shape (n_classes,)
-        Classes of the detector.
-    roles : Roles
-        Which class is crying, and which is background.
-    positive, negative : str, tuple of str or None, default=None
-        Labels of annotations, see :class:`skcry.events.LabelMap`.
-    max_false_alarms : float or None, default=None
-        False alarms per hour that the threshold may lead to. None means the threshold of best F1.
-    merge_gap, min_duration : float, default=5.0
-        Rules of events in seconds, see :func:`skcry.events.find_events`.
-
-    Attributes
-    ----------
-    calibrator_ : Pipeline or None
-        Logistic regression on standardised scores; None if scores are not calibrated.
-    threshold_ : float
-        Score from which a second counts as crying.
-    level_ : float
-        Number that is added to the log-odds of crying.
-    background_level_ : float or None
-        Lower decile of the log-odds of crying on left-out recordings.
-    left_out_ : dict of ndarray, or None
-        Left-out scores, see :class:`skcry.CryDetector`.
+    Fitted attributes are those of :class:`skcry.CryDetector` with the same names: ``calibrator_``, ``threshold_``,
+    ``level_``, ``background_level_`` and ``left_out_``. Parameters too, but for ``classes`` (n_classes,) and ``roles``.
     """
 
     __module__ = "skcry.detector"
@@ -99,18 +76,7 @@ class OperatingPoint(BaseEstimator):
         return self
 
     def fit(self, left_out):
-        """Learn calibration and threshold from a list of :class:`LeftOut`.
-
-        Raises
-        ------
-        ValueError
-            If no second belongs to one of the classes.
-
-        Warns
-        -----
-        UserWarning
-            If the scores do not rise with crying, or no score keeps to ``max_false_alarms``.
-        """
+        """Learn calibration and threshold from a list of :class:`LeftOut`."""
         self.fix(0.5)
         scores, truth, weight = (np.concatenate(part) for part in zip(*map(_seconds, left_out), strict=True))
         calibrator = self._fit_calibrator(scores, truth, weight)

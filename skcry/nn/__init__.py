@@ -1,4 +1,4 @@
-"""Networks: AlexNet and the estimator around it, and pretrained models of speech."""
+"""Networks: AlexNet, FrameCNN and their estimators, augmentation in training, and pretrained models of speech."""
 
 from .alexnet import AlexNet
 from .alexnet_classifier import AlexNetClassifier

@@ -13,11 +13,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from .._compat import copy_module
 
-MIN_SIZE = 195  # the least input, bands and frames, that leaves one value after the last pooling
+MIN_SIZE = 195  # number of bands and frames that leave one value after the last pooling
 
 
 def _after_convolutions(size):
-    """Size along one axis after all convolutions and poolings."""
+    """Return the size along one axis after all convolutions and poolings."""
     size = (size - 11) // 4 + 1
     size = (size - 3) // 2 + 1
     size = (size - 4 - 3) // 2 + 1
@@ -28,24 +28,24 @@ class AlexNet(nn.Module):
     """Five convolutions and four linear layers over a spectrogram, each followed by batch norm.
 
     The published network for infant cries [1]_: convolutions without padding, dropout and a ReLU after each hidden
-    linear layer, and embeddings of 1000 values. Layers bear the names of the published code, so that its weights load
+    linear layer, and embeddings of 1000 values. Layers have the names of the published code, so that its weights load
     with ``load_state_dict``. For an estimator, see :class:`AlexNetClassifier`.
 
     Parameters
     ----------
     n_mels, n_frames : int, default=225
-        Size of a spectrogram. Below 195 it is completed by repeating its edges.
+        Size of a spectrogram. A smaller one than 195 is padded by repeating its edges.
     n_classes : int, default=2
         Number of classes.
     width : float, default=1.0
         Factor on the number of channels of every layer; 1 is the published network of 25.7 million parameters.
     dropout : float, default=0.5
-        Share of the values dropped after each hidden linear layer, in training only.
+        Share of the values dropped after each hidden linear layer in training.
 
     See Also
     --------
     AlexNetClassifier : The estimator around it.
-    FrameCNN : A smaller network, which decides frame by frame.
+    FrameCNN : A smaller network, with an output for each stretch of 16 frames.
 
     References
     ----------
@@ -88,12 +88,12 @@ class AlexNet(nn.Module):
         return self.fc3.out_features
 
     def folded(self) -> Self:
-        """Return the same network for prediction, its batch norms folded into the layers before; this one stays.
+        """Return a copy for prediction with batch norms folded into the layers before them.
 
         Returns
         -------
         AlexNet
-            For prediction only; shares the other weights with this one.
+            For prediction only. Shares all other weights with this network, which does not change.
         """
         net = copy_module(self)
         layers: list = [(f"conv{i}", f"bn{i}", fuse_conv_bn_eval) for i in range(1, 6)]
@@ -114,12 +114,12 @@ class AlexNet(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_embedding)
-            Embeddings, none of them negative.
+            Embeddings, not negative.
         """
         if any(self.padding):
             bands, frames = self.padding
             x = F.pad(x, (frames // 2, frames - frames // 2, bands // 2, bands - bands // 2), mode="replicate")
-        # Pooling before the ReLU gives the same and leaves it a quarter of the work.
+        # A ReLU after pooling gives the same result, on a quarter of the values.
         x = F.relu(self.pool(self.bn1(self.conv1(x))))
         x = F.relu(self.pool(self.bn2(self.conv2(x))))
         x = F.relu(self.bn3(self.conv3(x)))
@@ -130,12 +130,12 @@ class AlexNet(nn.Module):
         return F.relu(self.fc_bn3(self.fc3(x)))
 
     def classify(self, embedding: Tensor) -> Tensor:
-        """Turn embeddings into logits.
+        """Compute logits from embeddings.
 
         Parameters
         ----------
         embedding : Tensor of shape (n_windows, n_embedding)
-            What :meth:`embed` gives.
+            Output of :meth:`embed`.
 
         Returns
         -------

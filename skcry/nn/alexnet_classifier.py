@@ -1,4 +1,4 @@
-"""AlexNet as a scikit-learn classifier and transformer, around a skorch net."""
+"""AlexNet as a scikit-learn classifier and transformer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from skorch.callbacks import EarlyStopping
 
-from .._compat import Interval, StrOptions
+from .._compat import Interval
 from .._typing import RandomState
 from .._warnings import warn
 from .alexnet import AlexNet
@@ -19,30 +19,30 @@ from .training_data import SpectrogramDataset, grouped_split
 
 
 class WeightedLoss(torch.nn.CrossEntropyLoss):
-    """Cross-entropy, weighted by class, as a plain mean over rows.
+    """Cross-entropy, weighted by class, averaged over rows.
 
-    That of torch divides by the weights in the batch, so in a batch of one class weights would have no effect.
+    torch divides by the sum of the weights instead, so weights have no effect in a batch of a single class.
     """
 
     def forward(self, logits, y):
-        """Compute the loss of logits (n_windows, n_classes) for class numbers (n_windows,)."""
+        """Return the loss of logits (n_windows, n_classes) for class numbers (n_windows,)."""
         return torch.nn.functional.cross_entropy(logits, y, weight=self.weight, reduction="none").mean()
 
 
 class AlexNetClassifier(SpectrogramClassifier):
     """Classify spectrograms with AlexNet, or turn them into its embeddings.
 
-    Composition around a skorch net: this class obeys scikit-learn, the net trains. Training is in float32; prediction
-    is in the dtype of its input, so float64 input costs more time and buys more digits.
+    The attribute ``net_`` is a skorch net. Embeddings and logits have the dtype of the input; float64 is slower and
+    more accurate than float32.
 
     Parameters
     ----------
     width : float, default=1.0
         Factor on the number of channels of every layer; 1 is the published network.
     dropout : float, default=0.5
-        Share of the values dropped after each hidden linear layer, in training only.
+        Share of the values dropped after each hidden linear layer in training.
     max_epochs : int, default=30
-        Most passes over the training windows.
+        Maximal number of passes over the training windows.
     batch_size : int, default=64
         Windows per training step.
     lr : float, default=3e-4
@@ -52,44 +52,44 @@ class AlexNetClassifier(SpectrogramClassifier):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the classes in the loss, as in scikit-learn. Crying is rare in a day.
     time_mask, freq_mask : float, default=0.3
-        Widest share of the frames, and of the bands, hidden at random in training; see
+        Largest share of the frames, and of the bands, masked at random in training; see
         :class:`skcry.nn.SpectrogramMask`.
     early_stopping : bool, default=True
-        Whether to set groups aside, stop when their loss no longer falls, and restore the weights of the best epoch.
-        Where the groups allow no such split, a warning says so and all epochs are run.
+        Whether to set groups aside for validation, stop when their loss no longer falls, and restore the weights of
+        the best epoch. If the groups allow no such split, a warning is issued and all epochs are run.
     validation_fraction : float, default=0.2
         Share of the training windows set aside: one of ``round(1 / validation_fraction)`` folds of whole groups.
     patience : int, default=5
-        Epochs without improvement before training stops.
+        Number of epochs without improvement before training stops.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        "auto" trains in bfloat16 (mixed precision) where the processor or GPU multiplies in it, and predicts in
-        float32; "bfloat16" predicts in it as well, which is faster and moves probabilities by some thousandths;
+        "auto" trains in mixed precision (bfloat16) if the processor or GPU has instructions for it, and predicts in
+        float32. "bfloat16" also predicts in bfloat16, which is faster and changes probabilities by some thousandths.
         "float32" does neither.
     weight_dtype : {"float32", "float16"}, default="float32"
-        "float16" rounds the trained weights, once, and pickles half as much; predictions are computed from them in
-        float32 and are the same before and after.
+        "float16" rounds the trained weights once, so that pickles are half as large. Predictions are computed in
+        float32 from the rounded weights, and do not change by pickling.
     device : str, default="auto"
-        Torch device. "auto" takes a GPU where there is one, in training and in prediction alike.
+        Torch device for training and prediction. "auto" is a GPU if there is one.
     verbose : int, default=0
         1 prints losses after each epoch.
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, order, dropout, masks and split. With an int training is repeatable on one machine with one
-        number of threads (parallel searches give each worker fewer threads).
+        Seed of weights, order, dropout, masks and split. With an int, training is repeatable on the same machine with
+        the same number of threads (parallel searches give each worker fewer threads).
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     net_ : skorch.NeuralNetClassifier
-        The trained net, on the CPU, trimmed to what prediction needs.
+        The trained net on the CPU, without what only training needs.
     history_ : list of dict
         Losses and accuracy per epoch.
     mean_, scale_ : float
-        Mean and standard deviation of the training windows that the network saw.
+        Mean and standard deviation of the training windows, without those set aside.
     input_shape_ : tuple of int
         Shape of a row.
     n_features_in_ : int
-        Number of mel bands, or of plain features.
+        Number of mel bands, or of features if ``X`` is 2-D.
 
     See Also
     --------
@@ -109,20 +109,10 @@ class AlexNetClassifier(SpectrogramClassifier):
 
     __module__ = "skcry"
     _parameter_constraints = {
-        "width": [Interval(numbers.Real, 0, None, closed="neither")],
-        "dropout": [Interval(numbers.Real, 0, 1, closed="left")],
-        "max_epochs": [Interval(numbers.Integral, 1, None, closed="left")],
-        # Batch norm cannot learn from a batch of one.
-        "batch_size": [Interval(numbers.Integral, 2, None, closed="left")],
-        "lr": [Interval(numbers.Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "time_mask": [Interval(numbers.Real, 0, 1, closed="both")],
-        "freq_mask": [Interval(numbers.Real, 0, 1, closed="both")],
+        **SpectrogramClassifier._shared_constraints,
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(numbers.Real, 0, 0.5, closed="right")],
         "patience": [Interval(numbers.Integral, 1, None, closed="left")],
-        **SpectrogramClassifier._shared_constraints,
     }
 
     def __init__(
@@ -172,7 +162,7 @@ class AlexNetClassifier(SpectrogramClassifier):
         split = grouped_split(y, groups, self.validation_fraction, seed)
         if split is None:
             warn(
-                f"Early stopping is off: {len(np.unique(groups))} groups cannot be split so that both sides hold "
+                f"Early stopping is off: {len(np.unique(groups))} groups cannot be split so that both sides have "
                 "every class. Pass more groups, or early_stopping=False to train all epochs without this warning."
             )
             return np.arange(len(y)), None
@@ -190,4 +180,4 @@ class AlexNetClassifier(SpectrogramClassifier):
 
 
 def _silent(*args, **kwargs):
-    """Take skorch's messages and print nothing."""
+    """Print nothing, as the sink of skorch's messages."""

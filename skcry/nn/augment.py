@@ -1,4 +1,4 @@
-"""What happens to training data alone."""
+"""Augmentation of spectrograms in training."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-N_KNOTS = 5  # of a random filter, along the bands
+N_KNOTS = 5  # of a random filter over the bands
 
 
 class SpectrogramMask:
-    """Hide one band of time and one of frequency in each spectrogram (SpecAugment; Park et al., 2019).
+    """Mask one stretch of frames and one of bands in each spectrogram (SpecAugment; Park et al., 2019).
 
-    Positions and widths come from torch's random numbers.
+    Positions and widths are drawn with torch's random numbers.
 
     Parameters
     ----------
     time_mask, freq_mask : float
-        Widest share of the frames, and of the bands, that is hidden; 0 hides none.
+        Largest share of the frames, and of the bands, that is masked; 0 masks none.
 
     See Also
     --------
-    SpectrogramMix : Mixes with background, shifts and filters.
+    SpectrogramMix : Shifts, mixes with background, and filters.
 
     Examples
     --------
@@ -61,17 +61,18 @@ class SpectrogramMask:
 class SpectrogramMix:
     """Shift spectrograms in frequency, mix them with background, and filter them.
 
-    Works on decibels: powers are added as powers. Each spectrogram keeps its maximum, so that one which is relative to
-    its loudest moment stays so, whatever is mixed in. Everything is drawn from torch's random numbers.
+    Spectrograms in decibels are mixed by adding their powers. Each keeps its maximum, so that a spectrogram relative to
+    its loudest frame remains so. Levels, shifts and filters are drawn with torch's random numbers.
 
     Parameters
     ----------
     share : float
         Share of the spectrograms that are mixed.
     snr_db : tuple of float
-        Range of the level above the background, in dB: of what bears another label than background, or of the whole.
+        Range of the level above the background, in dB. It is the level of the stretches with another label than
+        background, or of the whole spectrogram if there are none.
     frequency_shift : float
-        Farthest shift, in bands.
+        Largest shift, in bands.
     filter_db : float
         Standard deviation of the filter in dB.
     background : int
@@ -79,7 +80,7 @@ class SpectrogramMix:
 
     See Also
     --------
-    SpectrogramMask : Hides bands of time and frequency.
+    SpectrogramMask : Masks stretches of frames and bands.
 
     Examples
     --------
@@ -101,21 +102,21 @@ class SpectrogramMix:
         self.background = background
 
     def __call__(self, x: Tensor, y: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Change a batch.
+        """Augment a batch.
 
         Parameters
         ----------
         x : Tensor of shape (n_windows, 1, n_mels, n_frames)
             Decibels.
         y : Tensor of int of shape (n_windows, n_stretches)
-            Class of each stretch of frames, -1 where it is not known.
+            Class of each stretch of frames, -1 if unknown.
         noise : Tensor of shape (n_windows, 1, n_mels, n_frames) or None, default=None
-            Background. None mixes nothing.
+            Background in decibels. None mixes nothing.
 
         Returns
         -------
         x, y : Tensor
-            As they came; unknown stretches stay unknown.
+            The augmented spectrograms, and ``y`` unchanged; shapes as before.
         """
         highest, lowest = x.amax(dim=(1, 2, 3), keepdim=True), x.amin(dim=(1, 2, 3), keepdim=True)
         mixed = self._shift(x)
@@ -134,11 +135,11 @@ class SpectrogramMix:
             curve = F.interpolate(knots, size=x.shape[2], mode="linear", align_corners=True)
             mixed = mixed + curve[..., None]
         mixed = mixed - mixed.amax(dim=(1, 2, 3), keepdim=True) + highest
-        # What was clipped below the maximum stays so.
+        # Levels clipped by `top_db` remain clipped.
         return torch.maximum(mixed, lowest), y
 
     def _shift(self, x):
-        """Shift each spectrogram by a fraction of bands, repeating what is at the edge."""
+        """Shift each spectrogram by a random number of bands, interpolating linearly and repeating the edge."""
         if not self.frequency_shift:
             return x
         place = torch.arange(x.shape[2]) + self.frequency_shift * (2 * torch.rand(len(x), 1) - 1)
@@ -151,4 +152,5 @@ class SpectrogramMix:
 
 
 def _power(decibels):
+    """Return the power of a level in decibels."""
     return 10 ** (decibels.clamp(-300, 300) / 10)

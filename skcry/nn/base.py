@@ -1,9 +1,10 @@
-"""What all networks here share: a scikit-learn classifier and transformer of spectrograms around a skorch net."""
+"""Base of the network classifiers: a scikit-learn classifier and transformer of spectrograms around a skorch net."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import numbers
 import re
 import threading
 from typing import Self
@@ -23,46 +24,38 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from .._base import BaseEstimator
-from .._compat import CallbackSupportMixin, StrOptions, fit_callbacks, fit_context
+from .._compat import CallbackSupportMixin, Interval, StrOptions, fit_callbacks, fit_context
 from .._transformer import check_some
 from ..windows import Windows
 from .training_data import as_images
 from .weights import fetch, keep
 
-PREDICT_BATCH = 64  # rows at a time: the activations of 64 windows take some 200 MiB of AlexNet at full width
+PREDICT_BATCH = 64  # rows; activations of 64 windows take about 200 MiB with AlexNet at full width
 
 
 class MixedPrecisionNet(NeuralNetClassifier):
-    """A skorch net that may compute in bfloat16 what loses little by it, and keeps weights and loss in float32.
-
-    Parameters
-    ----------
-    *args, **kwargs : object
-        See :class:`skorch.NeuralNetClassifier`.
-    mixed : bool, default=False
-        Whether to.
-    """
+    """A skorch net that computes in mixed precision if ``mixed``; weights and loss stay in float32."""
 
     def __init__(self, *args, mixed=False, **kwargs):
         super().__init__(*args, **kwargs)
         self.mixed = mixed
 
     def infer(self, x, **fit_params):
-        """Compute the module's output for a batch, in float32."""
+        """Return the module's output for a batch, in float32."""
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.mixed):
             return super().infer(x, **fit_params).float()
 
 
 def multiplies_bfloat16(device):
-    """Tell whether a torch device multiplies matrices in bfloat16 by itself: elsewhere that is slower than float32."""
+    """Return whether a torch device has instructions for bfloat16; without them it is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    able: dict = getattr(torch.cpu, "get_capabilities", dict)()  # torch of old does not tell
+    able: dict = getattr(torch.cpu, "get_capabilities", dict)()  # missing in older versions of torch
     return device.type == "cpu" and bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def resolve_device(device):
-    """Return the torch device of this name; "auto" takes a GPU where there is one."""
+    """Return the torch device of this name; "auto" is a GPU if there is one."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -76,29 +69,19 @@ def resolve_device(device):
 
 
 class Epochs(Callback):
-    """Announce each epoch to the callbacks of scikit-learn; training ends where one of them asks for it.
+    """Report each epoch to scikit-learn's callbacks; stop training if a callback requests it."""
 
-    Parameters
-    ----------
-    estimator : SpectrogramClassifier
-        What is being fitted.
-    fit : CallbackContext
-        Context of its fit.
-    X, y : Windows or ndarray, ndarray
-        What it is fitted on.
-    """
-
-    def __init__(self, estimator, fit, X, y):
+    def __init__(self, estimator, parent, X, y):
         self.about = {"estimator": estimator, "X": X, "y": y}
-        self.fit = fit
+        self.parent = parent
 
     def on_epoch_begin(self, net, **kwargs):
-        """Announce that it begins."""
-        self.epoch = self.fit.subcontext(task_name=f"epoch {len(net.history)}")
+        """Report the start of an epoch."""
+        self.epoch = self.parent.subcontext(task_name=f"epoch {len(net.history)}")
         self.epoch.call_on_fit_task_begin(**self.about)
 
     def on_epoch_end(self, net, **kwargs):
-        """Announce that it ends, with a network that predicts as it is now for those who want one."""
+        """Report the end of an epoch; a callback may request a copy of the current network."""
 
         def attributes():
             snapshot = copy.copy(net)
@@ -106,7 +89,7 @@ class Epochs(Callback):
             return {"net_": snapshot, "_n_features_out": net.module_.n_embedding}
 
         if self.epoch.call_on_fit_task_end(**self.about, reconstruction_attributes=attributes):
-            raise KeyboardInterrupt  # how skorch is told to stop
+            raise KeyboardInterrupt  # skorch stops training on it
 
 
 class SpectrogramClassifier(
@@ -116,16 +99,22 @@ class SpectrogramClassifier(
     ClassifierMixin,
     BaseEstimator,
 ):
-    """Base of the networks: everything of an estimator but the network and how it is trained.
+    """Base of the network classifiers, which have a skorch net as ``net_``.
 
-    Composition around a skorch net: this class obeys scikit-learn, the net trains. Weights are trained in float32, or
-    in mixed precision; prediction is in the dtype of its input, unless bfloat16 is asked for. A subclass has the
-    parameters ``width, dropout, max_epochs, batch_size, lr, weight_decay, class_weight, precision, weight_dtype,
-    device, verbose, random_state``, and ``_choose_rows`` and ``_build_net``; its torch module has ``embed``,
-    ``classify`` and ``n_embedding``, and is the class attribute ``_module``.
+    A subclass has the parameters of ``_shared_constraints`` and the methods ``_choose_rows`` and ``_build_net``. Its
+    torch module, the class attribute ``_module``, has ``embed``, ``classify`` and ``n_embedding``.
     """
 
     _shared_constraints: dict = {
+        "width": [Interval(numbers.Real, 0, None, closed="neither")],
+        "dropout": [Interval(numbers.Real, 0, 1, closed="left")],
+        "max_epochs": [Interval(numbers.Integral, 1, None, closed="left")],
+        "batch_size": [Interval(numbers.Integral, 2, None, closed="left")],  # batch norm fails on a batch of one
+        "lr": [Interval(numbers.Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "time_mask": [Interval(numbers.Real, 0, 1, closed="both")],
+        "freq_mask": [Interval(numbers.Real, 0, 1, closed="both")],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "weight_dtype": [StrOptions({"float32", "float16"})],
         "device": [str, torch.device],
@@ -133,7 +122,7 @@ class SpectrogramClassifier(
         "random_state": ["random_state"],
     }
 
-    # Windows bring their groups along: metadata routing has none to hand on.
+    # By default `fit` takes the groups from `Windows`, without metadata routing.
     __metadata_request__fit = {"groups": False}
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -147,18 +136,18 @@ class SpectrogramClassifier(
         y : array-like of shape (n_windows,)
             Labels.
         groups : array-like of shape (n_windows,) or None, default=None
-            Who was recorded: a group is either trained on or validated on. None takes the groups of the windows; in an
-            array every row is a group of its own.
+            Who was recorded. Where windows are set aside for validation, whole groups are. None takes the groups of
+            the windows; each row of an array is then a group of its own.
 
         Returns
         -------
-        AlexNetClassifier
-            Itself, fitted.
+        self : object
+            Returns self.
 
         Raises
         ------
         ValueError
-            If there is a single class or the input is malformed.
+            If ``y`` has a single class, the input is malformed, or training diverges.
         """
         X = self._validate_rows(X, reset=True)
         y = column_or_1d(y, warn=True)
@@ -170,7 +159,7 @@ class SpectrogramClassifier(
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least 2 classes, got 1 class: {self.classes_.tolist()}. Add "
-                "recordings of the other one."
+                "recordings of another class."
             )
         labels, y = y, encoder.transform(y)
         if groups is None:
@@ -183,7 +172,7 @@ class SpectrogramClassifier(
         weight = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y[train]])
         net, train_set = self._build_net(X, y, train, valid, torch.as_tensor(weight, dtype=torch.float32))
         with fit_callbacks(self, X, labels, net.max_epochs) as context:
-            net.callbacks.insert(0, ("epochs", Epochs(self, context, X, labels)))  # before one that stops training
+            net.callbacks.insert(0, ("epochs", Epochs(self, context, X, labels)))  # before callbacks that stop training
             self._train(net, train_set, seed)
         return self
 
@@ -191,7 +180,7 @@ class SpectrogramClassifier(
         """Train a net, check the result, and keep what predicts."""
         with _repeatable(seed, net.device):
             net.initialize()
-            net.module_.to(memory_format=torch.channels_last)  # the faster layout for convolutions on a CPU
+            net.module_.to(memory_format=torch.channels_last)  # faster convolutions on a CPU
             net.partial_fit(train_set, None)
         self.history_ = [
             {key: row[key] for key in ("epoch", "train_loss", "valid_loss", "valid_acc") if key in row}
@@ -208,15 +197,15 @@ class SpectrogramClassifier(
         net.set_params(device="cpu")
         net.module_.to("cpu").eval()
         if self.weight_dtype == "float16":
-            _rounded(net.module_, torch.float16)
-            _rounded(net.module_, torch.float32)
+            _cast_weights(net.module_, torch.float16)
+            _cast_weights(net.module_, torch.float32)
         self.net_ = net
         self._n_features_out = net.module_.n_embedding
 
-    # The trained network leaves memory as settings and weights: nothing of torch or skorch is pickled.
+    # Pickles hold settings and weights of the network, and no objects of torch or skorch.
 
     def __getstate__(self):
-        state = dict(super().__getstate__())  # what it returns may be this object's own
+        state = dict(super().__getstate__())  # a copy, since it may be this object's __dict__
         if "net_" in state:
             dtype = "float16" if self.weight_dtype == "float16" else None
             state["net_"] = keep(self.net_.module_, dtype)
@@ -225,7 +214,7 @@ class SpectrogramClassifier(
     def __setstate__(self, state):
         super().__setstate__(state)
         if "net_" in state:
-            with torch.device("meta"):  # without memory: whatever the settings say, the weights are what there is
+            with torch.device("meta"):  # allocates no memory, whatever sizes a forged file claims
                 module = self._module(**self._module_settings)
             module.load_state_dict(fetch(state["net_"]), assign=True)
             module.to(memory_format=torch.channels_last)
@@ -233,7 +222,7 @@ class SpectrogramClassifier(
             self.net_.trim_for_prediction()
 
     def _net(self, train_set, valid_set, callbacks, criterion, weight, **settings):
-        """Make a skorch net of what all networks here have in common."""
+        """Return a skorch net with the settings that all networks share."""
         n_mels, n_frames = as_images(train_set.X[:1]).shape[2:]
         device = resolve_device(self.device)
         return MixedPrecisionNet(
@@ -252,9 +241,9 @@ class SpectrogramClassifier(
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             iterator_train__shuffle=True,
-            iterator_train__collate_fn=_as_it_is,
-            iterator_valid__collate_fn=_as_it_is,
-            # Batch norm cannot learn from a last batch of one.
+            iterator_train__collate_fn=_identity,
+            iterator_valid__collate_fn=_identity,
+            # Batch norm fails on a last batch of one.
             iterator_train__drop_last=len(train_set) > 1 and len(train_set) % self.batch_size == 1,
             train_split=None if valid_set is None else predefined_split(valid_set),
             classes=np.arange(len(self.classes_)),
@@ -266,6 +255,7 @@ class SpectrogramClassifier(
 
     @staticmethod
     def _standardisation(X, rows):
+        """Return mean and standard deviation of these rows of ``X``, read batch by batch."""
         total = square = count = 0.0
         for batch in gen_batches(len(rows), PREDICT_BATCH):
             values = np.asarray(X[rows[batch]], dtype=np.float64)
@@ -292,7 +282,7 @@ class SpectrogramClassifier(
         return X
 
     def _forward(self, X):
-        """Embeddings and logits as arrays, in evaluation mode, batch by batch."""
+        """Return embeddings (n_windows, n_embedding) and logits (n_windows, n_classes), computed batch by batch."""
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
         module, device = self.net_.module_, resolve_device(self.device)
@@ -300,10 +290,9 @@ class SpectrogramClassifier(
         computed = torch.bfloat16 if self.precision == "bfloat16" else wanted
         embeddings, logits = [], []
         with torch.inference_mode():
-            if hasattr(module, "folded"):  # each time anew: it costs less than a batch, and nothing of it is kept
-                module = module.folded()
+            module = module.folded()  # takes less time than a batch, so it is not kept
             if device.type != "cpu" or computed != torch.float32:
-                # A copy: the fitted network stays as it is, whoever else is predicting with it.
+                # A copy, because other threads may predict with the fitted network.
                 module = copy.deepcopy(module).to(device, computed)
             for rows in gen_batches(len(X), PREDICT_BATCH):
                 images = as_images(X[rows], X.dtype).sub(self.mean_).div_(self.scale_).to(device, computed)
@@ -323,7 +312,7 @@ class SpectrogramClassifier(
         Returns
         -------
         ndarray of shape (n_windows, n_embedding)
-            1000 values a window at the published width, in the dtype of ``X``.
+            ``n_embedding`` values per window, as many as :meth:`get_feature_names_out` names, in the dtype of ``X``.
         """
         return self._forward(X)[0]
 
@@ -382,29 +371,29 @@ class SpectrogramClassifier(
         return tags
 
 
-def _rounded(module, dtype):
-    """Bring the weights of layers, the bulk of a network, into a dtype; biases and batch norms stay as they are."""
+def _cast_weights(module, dtype):
+    """Cast the weight matrices and kernels of a module, in place; biases and batch norms keep their dtype."""
     for weight in module.parameters():
         if weight.ndim > 1:
             weight.data = weight.data.to(dtype)
 
 
-def _as_it_is(batch):
-    """Return a batch that the data set has already put together."""
+def _identity(batch):
+    """Return a batch, which the data set has already collated."""
     return batch
 
 
-# torch has one state of random numbers for all threads: networks that are trained at once would stir each other's.
-_ONE_AT_A_TIME = threading.Lock()
+# torch's random state is shared by all threads, so only one network is trained at a time.
+_TRAINING_LOCK = threading.Lock()
 
 
 @contextlib.contextmanager
 def _repeatable(seed, device):
-    """Seed torch for the time being, and give the caller's random state back."""
+    """Seed torch inside the context, and restore the caller's random state after it."""
     device = torch.device(device)
     devices = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
     with (
-        _ONE_AT_A_TIME,
+        _TRAINING_LOCK,
         torch.random.fork_rng(devices=devices),
         torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False),
     ):

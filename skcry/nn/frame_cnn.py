@@ -1,8 +1,7 @@
-"""A small convolutional network that decides frame by frame, and the estimator around it."""
+"""A small convolutional network that classifies short stretches of a spectrogram, and the estimator around it."""
 
 from __future__ import annotations
 
-import copy
 import numbers
 from itertools import pairwise
 from typing import Literal, Self
@@ -13,39 +12,40 @@ import torch.nn.functional as F
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.optim.swa_utils import AveragedModel
 
-from .._compat import Interval, StrOptions, copy_module
+from .._compat import Interval, copy_module
 from .._typing import RandomState
 from .augment import SpectrogramMask, SpectrogramMix
 from .base import SpectrogramClassifier
 from .training_data import FrameDataset
 
 CHANNELS = (16, 32, 64, 64)
-TIME_POOLING = (2, 2, 2, 1)  # of the blocks; with the stem, one decision for every 16 frames
+TIME_POOLING = (2, 2, 2, 1)  # of the blocks; with the stem, one output per 16 frames
 STEM = 2
 N_HIDDEN = 64
-MIN_SIZE = 16  # bands and frames that leave one value after all pooling
+MIN_SIZE = 16  # number of bands and frames that leave one value after all pooling
 
 
 class FrameCNN(nn.Module):
-    """Four blocks of two convolutions, pooled over frequency, and context along time: a decision every 16 frames.
+    """Classify each stretch of 16 frames: four blocks of two convolutions, then two convolutions along time.
 
-    Each block halves the bands; mean and maximum over those that are left go through two convolutions along time, so
-    that a decision knows up to three seconds of the sound on either side (at 25 ms a frame). For an estimator, see
-    :class:`FrameCNNClassifier`.
+    Each block halves the number of bands. Mean and maximum over the remaining bands go through the convolutions along
+    time, so that the output of a stretch depends on up to three seconds of sound before and after it (with 25 ms from
+    frame to frame). For an estimator, see :class:`FrameCNNClassifier`.
 
     Parameters
     ----------
     n_mels, n_frames : int, default=64, 198
-        Size of a spectrogram. Below 16 it is completed by repeating its edges.
+        Size of a spectrogram. A smaller one than 16 is padded by repeating its edges.
     n_classes : int, default=2
         Number of classes.
     width : float, default=1.0
         Factor on the number of channels.
     dropout : float, default=0.2
-        Share of the values dropped before and within the context, in training only.
+        Share of the values dropped before and between the convolutions along time, in training.
     middle : float, default=1.0
-        Share of the window, in its middle, that :meth:`embed` speaks of.
+        Share of the window, in its middle, that :meth:`embed` describes.
 
     See Also
     --------
@@ -103,12 +103,12 @@ class FrameCNN(nn.Module):
         return self.decide.in_features
 
     def folded(self) -> Self:
-        """Return the same network for prediction, its batch norms folded into the convolutions before; this one stays.
+        """Return a copy for prediction with batch norms folded into the convolutions before them.
 
         Returns
         -------
         FrameCNN
-            For prediction only; shares the other weights with this one.
+            For prediction only. Shares all other weights with this network, which does not change.
         """
         net = copy_module(self)
         net.blocks = nn.ModuleList(_folded(block) for block in self.blocks)
@@ -126,7 +126,7 @@ class FrameCNN(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_embedding, n_stretches)
-            A description of each stretch, with the sound around it.
+            Embedding of each stretch, which depends on the sound around it too.
         """
         if any(self.padding):
             bands, frames = self.padding
@@ -150,7 +150,7 @@ class FrameCNN(nn.Module):
         Returns
         -------
         Tensor of shape (n_windows, n_embedding)
-            The mean over the stretches in the middle.
+            Mean over the stretches in the middle.
         """
         x = self.frames(x)
         n_middle = max(1, round(self.middle * x.shape[-1]))
@@ -158,12 +158,12 @@ class FrameCNN(nn.Module):
         return x[..., first : first + n_middle].mean(dim=-1)
 
     def classify(self, embedding: Tensor) -> Tensor:
-        """Turn embeddings into logits.
+        """Compute logits from embeddings.
 
         Parameters
         ----------
         embedding : Tensor of shape (n_windows, n_embedding)
-            What :meth:`embed` gives.
+            Output of :meth:`embed`.
 
         Returns
         -------
@@ -193,7 +193,7 @@ def _convolution(before, after):
 
 
 def _folded(layers):
-    """Fold each batch norm into the convolution right before it."""
+    """Fold each batch norm into the convolution before it."""
     folded: list = []
     for layer in layers:
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -206,110 +206,104 @@ def _folded(layers):
 
 
 class FrameLoss(nn.CrossEntropyLoss):
-    """Cross-entropy of each stretch of frames, passing over those without a label."""
+    """Cross-entropy of the stretches of frames that have a label."""
 
     def forward(self, logits, y):
-        """Compute the loss of logits (n_windows, n_classes, n_stretches) for y (n_windows, n_stretches), -1 unknown."""
+        """Return the loss of logits (n_windows, n_classes, n_stretches) for y (n_windows, n_stretches), -1 unknown."""
         return F.cross_entropy(logits, y, weight=self.weight, ignore_index=-1)
 
 
 class WeightAverage(Callback):
-    """Keep an exponential moving average of the weights, and end with it.
-
-    Parameters
-    ----------
-    decay : float
-        Share of the average that stays at each step.
-    """
+    """Replace the weights by their exponential moving average at the end of training."""
 
     def __init__(self, decay):
         self.decay = decay
 
     def on_train_begin(self, net, **kwargs):
-        """Start from the weights as they are."""
-        self.average_, self.n_steps_ = copy.deepcopy(net.module_.state_dict()), 0
+        """Start with the initial weights."""
+        self.average_ = AveragedModel(net.module_, avg_fn=self._update, use_buffers=True)
+        self.average_.update_parameters(net.module_)  # the first update copies the weights
 
     def on_batch_end(self, net, training=True, **kwargs):
-        """Move the average; faster in the beginning, where it knows little."""
-        if not training:
-            return
-        self.n_steps_ += 1
-        decay = min(self.decay, (1 + self.n_steps_) / (10 + self.n_steps_))
-        with torch.no_grad():
-            for name, value in net.module_.state_dict().items():
-                if value.dtype.is_floating_point:
-                    self.average_[name].lerp_(value, 1 - decay)
-                else:
-                    self.average_[name].copy_(value)
+        """Update the average after each training step."""
+        if training:
+            self.average_.update_parameters(net.module_)
 
     def on_train_end(self, net, **kwargs):
-        """Put the average in the place of the weights."""
-        net.module_.load_state_dict(self.average_)
+        """Replace the weights."""
+        net.module_.load_state_dict(self.average_.module.state_dict())
         del self.average_
+
+    def _update(self, average, value, n_steps):
+        """Return the average after step ``n_steps``; the decay is smaller in the first steps."""
+        if not value.is_floating_point():  # the step counter of batch norm
+            return value
+        decay = min(self.decay, (1 + int(n_steps)) / (10 + int(n_steps)))
+        return average.lerp(value, 1 - decay)
 
 
 class FrameCNNClassifier(SpectrogramClassifier):
-    """Classify the middle of spectrograms, having learned frame by frame.
+    """Classify the middle of spectrograms with a small network that is trained on labels of frames.
 
-    Windows that overlap speak of their middles: together their labels tell what each moment of a recording is, and the
-    network is trained on all moments of a window at once, each with the sound around it. A window alone in its
-    recording, or a row of an array, bears its label throughout. In training windows are moved in time by up to half a
-    step, shifted in frequency, filtered at random, masked, and mixed with windows of the background at random levels,
-    so that little data goes a long way.
+    The label of a window belongs to its middle, which overlapping windows do not share. Together the labels of the
+    windows of a recording give a label to each frame, and the network is trained on all frames of a window at once. A
+    window alone in its recording, or a row of an array, has the same label in all frames. For training with little
+    data, windows are moved in time by up to half a step, shifted in frequency, filtered at random, masked, and mixed
+    with background at random levels.
 
     Parameters
     ----------
     width : float, default=1.0
-        Factor on the number of channels of every layer; 1 has some 180 thousand parameters.
+        Factor on the number of channels of every layer; 1 has about 180 thousand parameters.
     dropout : float, default=0.2
-        Share of the values dropped, in training only.
+        Share of the values dropped in training.
     max_epochs : int, default=4
-        Passes over the training windows; the learning rate falls to nothing over them.
+        Number of passes over the training windows, during which the learning rate falls to zero.
     min_steps : int, default=200
-        Least number of training steps: few windows are passed over more often.
+        Minimal number of training steps; with few windows there are more than ``max_epochs`` passes.
     batch_size : int, default=32
         Windows per training step.
     lr : float, default=2e-3
-        Highest learning rate of AdamW.
+        Largest learning rate of AdamW.
     weight_decay : float, default=0.02
         Decoupled weight decay of AdamW.
     class_weight : "balanced", dict or None, default="balanced"
-        How often windows of a class are drawn, as in scikit-learn. Crying is rare in a day.
+        Weights of the classes in drawing windows, as in scikit-learn. Crying is rare in a day.
     mix : float, default=0.5
         Share of the windows that are mixed with background in training.
     snr_db : tuple of float, default=(-10.0, 20.0)
         Range of the level of a window above the background that it is mixed with, in dB.
     background : object, default=None
-        Class whose windows are mixed under others. None means the most frequent one.
+        Class whose windows are the background. None means the most frequent class.
     frequency_shift : float, default=2.0
-        Farthest shift in training, in bands.
+        Largest shift in frequency in training, in bands.
     filter_db : float, default=2.0
         Standard deviation of the random filters in training, in dB.
     time_mask, freq_mask : float, default=0.0, 0.1
-        Widest share of the frames, and of the bands, hidden at random in training; see
+        Largest share of the frames, and of the bands, masked at random in training; see
         :class:`skcry.nn.SpectrogramMask`.
     average : float, default=0.99
-        Decay of the moving average of the weights, with which training ends.
+        Decay of the exponential moving average that replaces the weights at the end of training.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        "auto" trains in bfloat16 (mixed precision) where the processor or GPU multiplies in it, and predicts in
-        float32; "bfloat16" predicts in it as well, which is faster and moves probabilities by some thousandths;
+        "auto" trains in mixed precision (bfloat16) if the processor or GPU has instructions for it, and predicts in
+        float32. "bfloat16" also predicts in bfloat16, which is faster and changes probabilities by some thousandths.
         "float32" does neither.
     weight_dtype : {"float32", "float16"}, default="float32"
-        "float16" rounds the trained weights, once, and pickles half as much; predictions are computed from them in
-        float32 and are the same before and after.
+        "float16" rounds the trained weights once, so that pickles are half as large. Predictions are computed in
+        float32 from the rounded weights, and do not change by pickling.
     device : str, default="auto"
-        Torch device. "auto" takes a GPU where there is one, in training and in prediction alike.
+        Torch device for training and prediction. "auto" is a GPU if there is one.
     verbose : int, default=0
         1 prints losses after each epoch.
     random_state : int, RandomState instance or None, default=None
-        Seed. With an int training is repeatable on one machine with one number of threads.
+        Seed. With an int, training is repeatable on the same machine with the same number of threads.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     net_ : skorch.NeuralNetClassifier
-        The trained net, on the CPU, trimmed to what prediction needs.
+        The trained net on the CPU, without what only training needs.
     history_ : list of dict
         Loss per epoch.
     mean_, scale_ : float
@@ -317,7 +311,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
     input_shape_ : tuple of int
         Shape of a row.
     n_features_in_ : int
-        Number of mel bands, or of plain features.
+        Number of mel bands, or of features if ``X`` is 2-D.
 
     See Also
     --------
@@ -338,24 +332,14 @@ class FrameCNNClassifier(SpectrogramClassifier):
 
     __module__ = "skcry"
     _parameter_constraints = {
-        "width": [Interval(numbers.Real, 0, None, closed="neither")],
-        "dropout": [Interval(numbers.Real, 0, 1, closed="left")],
-        "max_epochs": [Interval(numbers.Integral, 1, None, closed="left")],
+        **SpectrogramClassifier._shared_constraints,
         "min_steps": [Interval(numbers.Integral, 1, None, closed="left")],
-        # Batch norm cannot learn from a batch of one.
-        "batch_size": [Interval(numbers.Integral, 2, None, closed="left")],
-        "lr": [Interval(numbers.Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
         "mix": [Interval(numbers.Real, 0, 1, closed="both")],
         "snr_db": [tuple, list],
         "background": "no_validation",
         "frequency_shift": [Interval(numbers.Real, 0, None, closed="left")],
         "filter_db": [Interval(numbers.Real, 0, None, closed="left")],
-        "time_mask": [Interval(numbers.Real, 0, 1, closed="both")],
-        "freq_mask": [Interval(numbers.Real, 0, 1, closed="both")],
         "average": [Interval(numbers.Real, 0, 1, closed="left")],
-        **SpectrogramClassifier._shared_constraints,
     }
 
     def __init__(
@@ -425,7 +409,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
         )
         mask = SpectrogramMask(self.time_mask, self.freq_mask)
         train_set = FrameDataset(X, y, self.mean_, self.scale_, mix, mask)
-        rest = len(y) % self.batch_size  # one alone is dropped: batch norm cannot learn from it
+        rest = len(y) % self.batch_size  # a last batch of one is dropped, because batch norm fails on it
         steps_per_epoch = len(y) // self.batch_size + (rest > 1)
         n_epochs = max(self.max_epochs, -(-self.min_steps // steps_per_epoch))
         n_steps = n_epochs * steps_per_epoch
@@ -433,7 +417,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
             torch.optim.lr_scheduler.OneCycleLR,
             max_lr=self.lr,
             total_steps=n_steps,
-            pct_start=0.2 if n_steps == 10 else 0.1,  # torch divides by the steps of the rise but one: 0 of 10
+            pct_start=0.2 if n_steps == 10 else 0.1,  # with 0.1, torch divides by 10 * 0.1 - 1 = 0
             step_every="batch",
         )
         callbacks = [("schedule", schedule), ("average", WeightAverage(self.average))]

@@ -1,4 +1,4 @@
-"""Mini-batches for the network, and which rows it may learn from."""
+"""Mini-batches for the networks, and the split into training and validation rows."""
 
 import numpy as np
 import torch
@@ -8,24 +8,15 @@ from ..windows import Windows
 
 
 def as_images(X, dtype=np.float32):
-    """Bring rows of any shape into a tensor of shape (n_windows, 1, n_mels, n_frames); plain features become bands."""
+    """Return rows of 1 or 2 dimensions as a tensor (n_windows, 1, n_mels, n_frames); features become bands."""
     X = np.ascontiguousarray(X, dtype=dtype)
     return torch.as_tensor(X.reshape(len(X), 1, X.shape[1], -1))
 
 
 class SpectrogramDataset(torch.utils.data.Dataset):
-    """Mini-batches out of ``Windows`` or an array, read when they are needed.
+    """Mini-batches of spectrograms ``X`` (n_windows, ...), read on demand and standardised, with class numbers ``y``.
 
-    Parameters
-    ----------
-    X : Windows or ndarray of shape (n_windows, ...)
-        Spectrograms.
-    y : ndarray of int of shape (n_windows,)
-        Class numbers.
-    mean, scale : float
-        The images become ``(X - mean) / scale``.
-    augment : callable or None, default=None
-        Applied to each batch of images.
+    ``augment``, if given, is applied to each batch of images.
     """
 
     def __init__(self, X, y, mean, scale, augment=None):
@@ -46,23 +37,9 @@ class SpectrogramDataset(torch.utils.data.Dataset):
 class FrameDataset(torch.utils.data.Dataset):
     """Mini-batches of windows with a label for each stretch of frames.
 
-    Parameters
-    ----------
-    X : Windows or ndarray of shape (n_windows, ...)
-        Spectrograms in decibels.
-    y : ndarray of int of shape (n_windows,)
-        Class numbers.
-    mean, scale : float
-        The images become ``(X - mean) / scale``, after mixing and before masking.
-    mix : SpectrogramMix
-        Changes each batch.
-    mask : callable
-        Applied to each batch of images.
-
-    Attributes
-    ----------
-    middle : float
-        Share of a window, in its middle, that its label speaks of: what neighbouring windows do not share.
+    Spectrograms ``X`` (n_windows, ...) in decibels with class numbers ``y`` (n_windows,) are mixed, standardised and
+    masked. The label of a window belongs to its middle, the frames from one window to the next: ``step`` frames, the
+    share ``middle`` of a window.
     """
 
     def __init__(self, X, y, mean, scale, mix, mask):
@@ -77,28 +54,25 @@ class FrameDataset(torch.utils.data.Dataset):
         steps = np.diff(column[order])[np.diff(track[order]) == 0]
         step = int(min([*steps[steps > 0], self.n_frames]))
         self.middle, self.step = step / self.n_frames, step
-        # One long row of labels, recording after recording.
-        ends = {number: int(column[track == number].max()) + self.n_frames for number in np.unique(track)}
-        self.offset, total = {}, 0
-        for number, end in ends.items():
-            self.offset[number] = total
-            total += end
-        self.first = np.array([self.offset[number] for number in track]) + column
-        self.least = self.first - column
-        self.most = self.least + np.array([ends[number] - self.n_frames for number in track])
-        self.labels = np.full(total, -1)
+        # `labels` has one label per frame, of all recordings in turn; -1 if unknown.
+        numbers, recording = np.unique(track, return_inverse=True)
+        last = np.array([column[track == number].max() for number in numbers])
+        ends = np.cumsum(last + self.n_frames)
+        self.least, self.most = (ends - last - self.n_frames)[recording], (ends - self.n_frames)[recording]
+        self.first = self.least + column
+        self.labels = np.full(ends[-1], -1)
         for place in range(step):
             self.labels[self.first + (self.n_frames - step) // 2 + place] = y
         quiet = self._stretches(self.first)
         self.quiet = np.flatnonzero(((quiet == mix.background) | (quiet == -1)).all(axis=1) & (y == mix.background))
 
     def _stretches(self, first):
-        """Class of each stretch of frames of windows that start at ``first``."""
+        """Return the class of each stretch, (n_windows, n_stretches), of windows that start at these labels."""
         centre = ((np.arange(self.n_stretches) + 0.5) * self.n_frames / self.n_stretches).astype(int)
         return self.labels[first[:, None] + centre]
 
     def _read(self, rows):
-        """Images and labels of windows, each moved by up to half a step where its recording goes on."""
+        """Return images and labels of windows, each moved by up to half a step within its recording."""
         first = self.first[rows]
         if not isinstance(self.X, Windows) or self.step == self.n_frames:
             return as_images(self.X[rows]), torch.as_tensor(self._stretches(first))
@@ -126,23 +100,9 @@ class FrameDataset(torch.utils.data.Dataset):
 
 
 def grouped_split(y, groups, validation_fraction, random_state):
-    """Split off whole groups for validation, so that both sides hold every class.
+    """Set whole groups aside for validation, about this fraction of the windows.
 
-    Parameters
-    ----------
-    y : ndarray of int of shape (n_windows,)
-        Class numbers.
-    groups : ndarray of shape (n_windows,)
-        Who was recorded.
-    validation_fraction : float
-        Share of the windows to set aside, as nearly as the groups allow.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    tuple of ndarray of int, or None
-        Rows to train on and rows to validate on; None where no such split exists.
+    Returns the rows to train on and those to validate on, both with every class, or None if there is no such split.
     """
     n_splits = min(max(2, round(1 / validation_fraction)), len(np.unique(groups)))
     if n_splits < 2:
@@ -150,8 +110,8 @@ def grouped_split(y, groups, validation_fraction, random_state):
     classes, counts = np.unique(y, return_counts=True)
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
     best, best_distance = None, np.inf
-    # Fewer windows of a class than splits would bring a warning, and the filters of those are shared by all threads.
-    # Each window several times gives the same splits without it.
+    # scikit-learn warns if a class has fewer windows than splits, and warning filters are shared by all threads.
+    # Repeating each window gives the same splits without the warning.
     n_rows, times = len(y), -(-n_splits // counts.min())
     repeated = np.tile(y, times)
     splits = splitter.split(repeated, repeated, np.tile(groups, times)) if counts.max() >= n_splits else []

@@ -1,4 +1,4 @@
-"""Describe windows by a pretrained model of speech: wav2vec 2.0 (Baevski et al., 2020), HuBERT or WavLM."""
+"""Embeddings of windows by a pretrained model of speech: wav2vec 2.0 (Baevski et al., 2020), HuBERT or WavLM."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ from ..windows import Windows
 from .base import resolve_device
 from .weights import fetch, keep
 
-MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")  # alike in what follows; others may not be
+MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")  # the types with the same layout of layers and weights
 REMEDY = (
-    "Pass a folder with config.json, preprocessor_config.json and model.safetensors, as save_pretrained of model and "
-    "feature extractor write them, or the name of a wav2vec 2.0, HuBERT or WavLM model on huggingface.co, which the "
-    "first fit downloads."
+    "Pass a folder with config.json, preprocessor_config.json and model.safetensors, as written by save_pretrained, or "
+    "the name of a wav2vec 2.0, HuBERT or WavLM model on huggingface.co."
 )
 
 
 def import_transformers():
-    """Import the package transformers, or say how to get it."""
+    """Import the package transformers, or tell how to install it."""
     try:
         import transformers
     except ImportError as error:
@@ -45,7 +44,7 @@ def import_transformers():
 
 @contextlib.contextmanager
 def quiet(logging):
-    """Keep progress bars, and reports on weights that an embedding has no use for, to transformers itself."""
+    """Turn off progress bars of transformers, and its reports on weights that embeddings do not use."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -58,33 +57,15 @@ def quiet(logging):
 
 
 def load_pretrained(model):
-    """Load a model and what it asks of its input. Never runs code that comes with a model.
+    """Return configuration, weights in float32 (dict of tensors) and feature extractor of a model (folder or name).
 
-    Parameters
-    ----------
-    model : str or path-like
-        Folder or name.
-
-    Returns
-    -------
-    config : transformers.PretrainedConfig
-    weights : dict of str to torch.Tensor
-        In single precision.
-    extractor : transformers.FeatureExtractionMixin
-        Knows ``sampling_rate`` and ``do_normalize``.
-
-    Raises
-    ------
-    ImportError
-        If transformers is not installed.
-    OSError
-        If there is no such model.
+    Never runs code that comes with a model.
     """
     transformers = import_transformers()
     folder = Path(model).expanduser()
     is_folder = folder.is_dir()
     if not is_folder and (not isinstance(model, str) or model.startswith((".", "~")) or folder.is_absolute()):
-        raise OSError(f"model={str(model)!r}: there is no such folder. {REMEDY}")
+        raise OSError(f"model={str(model)!r}: no such folder. {REMEDY}")
     source = str(folder) if is_folder else model
     options = {"trust_remote_code": False, "local_files_only": is_folder}
     try:
@@ -96,10 +77,10 @@ def load_pretrained(model):
             module, info = transformers.AutoModel.from_pretrained(
                 source, config=config, weights_only=True, output_loading_info=True, **options
             )
-    except Exception as error:  # of a dozen kinds, from torch, safetensors, transformers and the hub
+    except Exception as error:  # of many types, from torch, safetensors, transformers and huggingface_hub
         reason = (str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")
         raise OSError(f"model={str(model)!r} could not be loaded: {reason}. {REMEDY}") from error
-    missing = [name for name in info["missing_keys"] if name != "masked_spec_embed"]  # which training alone uses
+    missing = [name for name in info["missing_keys"] if name != "masked_spec_embed"]  # used in training only
     if missing:
         raise OSError(
             f"model={str(model)!r} lacks {len(missing)} weights, such as {min(missing)}; they would be random. {REMEDY}"
@@ -108,46 +89,21 @@ def load_pretrained(model):
 
 
 def trim(config, weights, layer):
-    """Leave out what hidden state number ``layer`` does not depend on.
+    """Return the weights that hidden state ``layer`` depends on; changes the configuration in place.
 
-    Parameters
-    ----------
-    config : transformers.PretrainedConfig
-        Changed in place.
-    weights : dict of str to torch.Tensor
-        All weights.
-    layer : int
-        From 0, what enters the first transformer layer, to ``config.num_hidden_layers``, what the last one puts out.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        The weights that stay.
+    Hidden state 0 is the input of the first transformer layer, k the output of layer k.
     """
     config.add_adapter = False
     left_out = ["adapter.", *(f"encoder.layers.{i}." for i in range(layer, config.num_hidden_layers))]
     if config.do_stable_layer_norm and layer < config.num_hidden_layers:
-        left_out.append("encoder.layer_norm.")  # comes after the last layer
+        left_out.append("encoder.layer_norm.")  # follows the last layer
     config.num_hidden_layers = layer
     return {name: value for name, value in weights.items() if not name.startswith(tuple(left_out))}
 
 
 def build(config, weights):
-    """Build the model of a configuration around given weights; needs neither network nor files.
-
-    Parameters
-    ----------
-    config : transformers.PretrainedConfig
-        See :func:`trim`.
-    weights : dict of str to torch.Tensor
-        See :func:`trim`. Not copied.
-
-    Returns
-    -------
-    transformers.PreTrainedModel
-        In evaluation mode, on the CPU.
-    """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # no time for random weights
+    """Return the model in evaluation mode, on the CPU, with these weights (not copied); reads no files."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # does not draw random weights
         module = import_transformers().AutoModel.from_config(config)
     if "encoder.layer_norm.weight" not in weights:
         module.encoder.layer_norm = torch.nn.Identity()
@@ -156,7 +112,7 @@ def build(config, weights):
 
 
 def receptive_field(kernels, strides):
-    """Return the number of timepoints that the first frame of a stack of convolutions is computed from."""
+    """Return the number of timepoints that one output of a stack of convolutions depends on."""
     length = 1
     for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
         length = (length - 1) * stride + kernel
@@ -164,26 +120,14 @@ def receptive_field(kernels, strides):
 
 
 def prepare(sound, *, normalize, min_length):
-    """Bring windows into the form that a model was trained on, as transformers' ``Wav2Vec2FeatureExtractor`` does.
+    """Normalise windows (n_windows, n_timepoints) if requested, and pad them with zeros to at least ``min_length``.
 
-    Parameters
-    ----------
-    sound : ndarray of shape (n_windows, n_timepoints)
-        Sound.
-    normalize : bool
-        Whether each window gets zero mean and unit variance.
-    min_length : int
-        Shorter windows are padded with zeros to so many timepoints.
-
-    Returns
-    -------
-    ndarray of shape (n_windows, max(n_timepoints, min_length))
-        In the dtype of ``sound``.
+    Equals transformers' ``Wav2Vec2FeatureExtractor``.
     """
     out = np.zeros((len(sound), max(sound.shape[1], min_length)), dtype=sound.dtype)
     if normalize:
         sound = sound.astype(np.float64)
-        # The small number is that of transformers.
+        # 1e-7 as in transformers
         sound = (sound - sound.mean(axis=1, keepdims=True)) / np.sqrt(sound.var(axis=1, keepdims=True) + 1e-7)
     out[:, : sound.shape[1]] = sound
     return out
@@ -192,43 +136,43 @@ def prepare(sound, *, normalize, min_length):
 class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     """Describe each window by a hidden state of a pretrained model of speech, pooled over time.
 
-    Models like wav2vec 2.0 [1]_, HuBERT [2]_ and WavLM [3]_ learned from many hours of unlabelled sound; here their
-    weights stay as they are. Each window is computed by itself, since attention sees all of it; a window has the same
-    embedding alone, in a batch, and inside its recording, up to rounding. These models take sound at 16 kHz as it was
-    recorded, not filtered. They are large, and slow without a GPU: a lower ``layer``, a longer ``hop_duration`` of the
-    :class:`Windower` or an :class:`EnergyGate` save time. Needs ``pip install 'skcry[transformers]'``.
+    Models such as wav2vec 2.0 [1]_, HuBERT [2]_ and WavLM [3]_ were trained on many hours of unlabelled sound; ``fit``
+    does not change their weights. Each window is computed on its own, because attention covers the whole window; its
+    embedding is the same alone, in a batch, and inside its recording, up to rounding. These models expect sound at
+    16 kHz that is not filtered. They are large, and slow without a GPU; a lower ``layer``, a longer ``hop_duration`` of
+    the :class:`Windower` or an :class:`EnergyGate` saves time. Needs ``pip install 'skcry[transformers]'``.
 
     Parameters
     ----------
     model : str or path-like, default="facebook/wav2vec2-base"
-        A folder, as ``save_pretrained`` writes it, or the name of a model on huggingface.co, which the first ``fit``
-        downloads and transformers keeps in its cache. Weights are read from safetensors, or from other files without
-        running what they contain.
+        A folder, as written by ``save_pretrained``, or the name of a model on huggingface.co, which the first ``fit``
+        downloads into the cache of transformers. Weights are read from safetensors, or from other files without
+        running code that they contain.
     layer : int, default=-1
-        Which hidden state: 0 is what enters the first transformer layer, ``k`` what layer ``k`` puts out, negative
-        numbers count from the end. Layers behind it are neither computed nor kept.
+        Hidden state: 0 is the input of the first transformer layer, ``k`` the output of layer ``k``; negative numbers
+        count from the end. Later layers are neither computed nor kept.
     pooling : str or array-like of str, default="mean"
-        What to tell of a hidden state over the frames of a window: "mean", "median", "std", "min", "max".
+        Statistics of the hidden state over the frames of a window: "mean", "median", "std", "min", "max".
     batch_size : int, default=8
-        Windows computed at a time. Eight windows of 5 s take some 0.8 GB at the size of the base models.
+        Number of windows computed at a time. Eight windows of 5 s take about 0.8 GB with the base models.
     device : str or torch.device, default="auto"
-        Torch device. "auto" takes a GPU where there is one.
+        Torch device. "auto" is a GPU if there is one.
     sr : int or None, default=None
-        Sampling rate in Hz, which must be that of the model. None means that of the windows, and 16000 for arrays.
+        Sampling rate in Hz, which must be that of the model. None takes the rate of the windows, and 16000 for arrays.
 
     Attributes
     ----------
     model_ : transformers.PreTrainedModel
-        The model up to the chosen hidden state, on the CPU. A pickle holds its weights, and needs neither network nor
-        folder to be loaded.
+        The model up to the chosen hidden state, on the CPU. A pickle holds its weights, and loads without network and
+        folder.
     layer_ : int
         Number of the hidden state, counted from 0.
     pooling_ : list of str
         Names of the statistics.
     do_normalize_ : bool
-        Whether the model wants each window with zero mean and unit variance.
+        Whether windows are normalised to zero mean and unit variance, as the model expects.
     min_length_ : int
-        Shorter windows are padded with zeros to so many timepoints.
+        Number of timepoints to which shorter windows are padded with zeros.
     sr_ : int
         Sampling rate in Hz.
     n_features_in_ : int
@@ -236,14 +180,14 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
 
     See Also
     --------
-    StatFeatures : Describes a window in numbers without a network.
-    FrameCNNClassifier : A small network, trained on the recordings at hand.
+    StatFeatures : Statistics of short-term features, without a network.
+    FrameCNNClassifier : A small network that is trained on your recordings.
 
     Notes
     -----
-    Embeddings are computed in the dtype of the sound, as in :class:`AlexNetClassifier`: double precision buys more
-    digits for some four times the time. A window of 5 s in single precision takes a model of the base size (95 million
-    weights) 0.35 s on two cores: with a window per second, twenty minutes per hour of sound.
+    Embeddings are computed in the dtype of the sound, as in :class:`AlexNetClassifier`; float64 is more accurate and
+    takes about four times as long as float32. A base model (95 million weights) takes 0.35 s for a window of 5 s in
+    float32 on two cores, which is twenty minutes per hour of sound with one window per second.
 
     References
     ----------
@@ -256,7 +200,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
 
     Examples
     --------
-    Not run here, for it downloads 380 MB:
+    Not run here, because it downloads 380 MB:
 
     >>> import numpy as np
     >>> from skcry import Wav2Vec2Embedding, Windower
@@ -292,12 +236,12 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         self.device = device
         self.sr = sr
 
-    # Unlike sound and spectrograms, these are a table: set_output(transform="pandas") works.
+    # Unlike sound and spectrograms, embeddings are a table, so set_output(transform="pandas") works.
     set_output = TransformerMixin.set_output
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
-        """Load the model; nothing is learned from the sound.
+        """Load the model; the sound is only checked.
 
         Parameters
         ----------
@@ -309,16 +253,16 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         Wav2Vec2Embedding
-            Itself, fitted.
+            Returns self.
 
         Raises
         ------
         ImportError
             If transformers is not installed.
         OSError
-            If there is no such model, or it cannot be downloaded.
+            If the model cannot be found, downloaded or read.
         ValueError
-            If the rate is not that of the model, there is no such hidden state, or a statistic is unknown.
+            If ``sr`` is not that of the model, or ``layer`` or ``pooling`` does not exist.
         """
         self._validate_sound(X, reset=True)
         self.pooling_ = [self.pooling] if isinstance(self.pooling, str) else list(self.pooling)
@@ -330,7 +274,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         if self.sr_ != extractor.sampling_rate:
             raise ValueError(
                 f"sr={self.sr_} Hz is not the rate of model={str(self.model)!r}, which was trained at "
-                f"{extractor.sampling_rate} Hz. Resample: Windower(sr={extractor.sampling_rate}) does so with files."
+                f"{extractor.sampling_rate} Hz. Resample, for files by Windower(sr={extractor.sampling_rate})."
             )
         n_layers = config.num_hidden_layers
         if not -n_layers - 1 <= self.layer <= n_layers:
@@ -362,7 +306,7 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         X = self._validate_sound(X, reset=False)
         module, device = self.model_, resolve_device(self.device)
         if device.type != "cpu" or X.dtype == np.float64:
-            # A copy: the fitted model stays as it is, whoever else is using it.
+            # A copy, because other threads may use the fitted model.
             module = copy.deepcopy(module).to(device, torch.float64 if X.dtype == np.float64 else torch.float32)
         out = np.empty((len(X), self._n_outputs), dtype=X.dtype)
         with torch.inference_mode():
@@ -389,14 +333,14 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
         Returns
         -------
         ndarray of str of shape (n_outputs,)
-            Unit and statistic, with two underscores in between.
+            Unit and statistic, separated by two underscores.
         """
         check_is_fitted(self)
         check_feature_names_in(self, input_features, generate_names=False)
         n_units = self.model_.config.hidden_size
         return np.array([f"wav2vec2_{i}__{name}" for i in range(n_units) for name in self.pooling_], dtype=object)
 
-    # torch does not pickle a model with normalised weights, nor would that outlast a release of transformers.
+    # torch cannot pickle parametrized weights, and pickled models of transformers depend on its version.
 
     def __getstate__(self):
         state = dict(super().__getstate__())
@@ -417,5 +361,4 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numbers
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, fit_context
+from .._compat import Interval
 from .._transformer import SoundTransformer, apply
 from ..windows import Windows
 
@@ -119,28 +118,7 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
         self.n_fft = n_fft
         self.sr = sr
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Windows | ArrayLike, y: object = None) -> Self:
-        """Check the parameters against the rate of ``X``; nothing is learned.
-
-        Parameters
-        ----------
-        X : Windows or array-like of shape (n_windows, n_timepoints)
-            Sound.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        Denoise
-            Returns self.
-
-        Raises
-        ------
-        ValueError
-            If the smoothing is finer than the resolution of the frames.
-        """
-        self._validate_sound(X, reset=True)
+    def _set_up(self, X):
         # noisereduce takes a quarter of a frame as hop, and counts the bins of half a frame.
         for name, least in (
             ("freq_mask_smooth_hz", 2 * self.sr_ / self.n_fft),
@@ -152,7 +130,6 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
                     f"{name}={value} must be at least {least:g} for n_fft={self.n_fft} at sr={self.sr_} Hz. Raise it, "
                     "change n_fft, or pass None for no smoothing."
                 )
-        return self
 
     def transform(self, X: Windows | ArrayLike) -> Windows | np.ndarray:
         """Gate each recording.
@@ -204,8 +181,3 @@ class Denoise(OneToOneFeatureMixin, SoundTransformer):
                 )
             out[start:stop] = gate.filter_chunk(start - first, start - first + size)[0, : stop - start]
         return out
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

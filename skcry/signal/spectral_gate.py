@@ -12,6 +12,8 @@ from noisereduce.spectralgate.nonstationary import get_time_smoothed_representat
 from scipy.ndimage import convolve1d
 from scipy.signal import fftconvolve, get_window, stft
 
+from .._compat import gate_settings
+
 
 def overlap_add(frames, hop_length, n_timepoints):
     """Sum frames (n_frames, n_fft) that start every ``hop_length`` timepoints, to (n_timepoints,)."""
@@ -35,22 +37,23 @@ class FastSpectralGate(SpectralGateNonStationary):
 
     def spectral_gating_nonstationary(self, chunk):
         """Gate a chunk of one channel, shape (1, n_timepoints)."""
-        dtype, n_fft, hop_length = self._dtype, self._n_fft, self._hop_length
+        settings = gate_settings(self)
+        dtype, n_fft, hop_length = settings.dtype, settings.n_fft, settings.hop_length
         tiny = np.finfo(dtype).tiny
         _, _, spectra = stft(chunk[0].astype(dtype), nperseg=n_fft, noverlap=n_fft - hop_length, padded=False)
         spectra = spectra.T
         mask = np.abs(spectra)
-        floor = get_time_smoothed_representation(mask.T, self.sr, hop_length, self._time_constant_s)
+        floor = get_time_smoothed_representation(mask.T, self.sr, hop_length, settings.time_constant_s)
         mask /= np.maximum(floor.T.astype(dtype, order="C"), tiny)
-        mask -= 1 + self._thresh_n_mult_nonstationary
-        mask *= -self._sigmoid_slope_nonstationary
+        mask -= 1 + settings.thresh_n_mult_nonstationary
+        mask *= -settings.sigmoid_slope_nonstationary
         with np.errstate(over="ignore"):  # 1 / inf closes the gate
             mask = 1 / (1 + np.exp(mask))
         if self.smooth_mask:  # the filter is the outer product of two triangles
-            over_bins, over_frames = (self._smoothing_filter.sum(axis=axis, dtype=dtype) for axis in (1, 0))
+            over_bins, over_frames = (settings.smoothing_filter.sum(axis=axis, dtype=dtype) for axis in (1, 0))
             mask = fftconvolve(mask, over_bins[np.newaxis], mode="same", axes=1)
             mask = convolve1d(mask, over_frames, axis=0, mode="constant")
-        spectra *= 1 - self._prop_decrease * (1 - mask)
+        spectra *= 1 - settings.prop_decrease * (1 - mask)
         taper = get_window("hann", n_fft).astype(dtype)
         frames = scipy.fft.irfft(spectra, n_fft)
         frames *= taper * taper.sum()

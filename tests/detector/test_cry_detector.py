@@ -8,15 +8,12 @@ import pandas as pd
 import pytest
 import soundfile
 from sklearn import config_context
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score, log_loss
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     KFold,
-    StratifiedGroupKFold,
-    TunedThresholdClassifierCV,
     cross_val_score,
     cross_validate,
 )
@@ -245,33 +242,6 @@ def test_grid_search_over_recordings_with_nested_parameters(data, tmp_path):
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     np.testing.assert_allclose(eval(out.stdout), best.timeline(recordings[:1])["score"], atol=1e-6)
-
-
-def test_estimator_may_be_a_search(data):
-    recordings, annotations, infants = data
-    for cv in (None, 2, StratifiedGroupKFold(2)):
-        search = GridSearchCV(fast(SVC()), {"svc__C": [0.1, 1]}, cv=cv, error_score="raise")
-        detector = CryDetector(search, threshold=0.5).fit(recordings, annotations, groups=infants)
-        assert detector.estimator_.best_params_["svc__C"] in (0.1, 1)
-        assert repr(detector.estimator_.cv) == repr(cv)
-
-
-@pytest.mark.parametrize("make", [lambda e: GridSearchCV(e, {}), CalibratedClassifierCV, TunedThresholdClassifierCV])
-def test_what_cross_validates_inside_keeps_infants_apart(data, make):
-    recordings, annotations, infants = data
-    fits = []
-
-    class Spy(LogisticRegression):
-        def fit(self, X, y):
-            fits.append(len(y))
-            return super().fit(X, y)
-
-    CryDetector(make(fast(Spy())), threshold=0.5).fit(recordings, annotations, groups=infants)
-    assert sorted(fits)[:3] == [4 * 36] * 3  # whole infants, two recordings of 36 windows each, are left out
-    with pytest.raises(ValueError, match="on both sides of a split"):
-        CryDetector(GridSearchCV(fast(), {}, cv=KFold(2, shuffle=True, random_state=0)), threshold=0.5).fit(
-            recordings, annotations, groups=infants
-        )
 
 
 def test_mixed_windows_can_be_dropped(data):

@@ -155,7 +155,7 @@ def test_weights_in_the_score_of_labels(data):
 @pytest.mark.parametrize("family", ["embedding", "network"])
 def test_groups_of_an_array_reach_early_stopping(data, monkeypatch, family):
     """Windows bring their groups along; with plain arrays they are asked for."""
-    from skcry.nn import classifier
+    from skcry.nn import alexnet_classifier as classifier
 
     seen = []
 
@@ -182,7 +182,7 @@ def test_groups_of_an_array_reach_early_stopping(data, monkeypatch, family):
 
 @ROUTING
 def test_windows_in_a_pipeline_need_no_routing(data, monkeypatch, routing):
-    from skcry.nn import classifier
+    from skcry.nn import alexnet_classifier as classifier
 
     seen = []
     monkeypatch.setattr(classifier, "grouped_split", lambda y, groups, *others: seen.append(groups))

@@ -49,7 +49,7 @@ def test_embedding_is_what_the_last_layer_sees():
     assert (net.embed(x) >= 0).all()
 
 
-def test_dropout_is_silent_at_prediction():
+def test_dropout_in_training_only():
     net = AlexNet(40, 40, width=1 / 32).eval()
     x = torch.randn(3, 1, 40, 40)
     assert torch.equal(net(x), net(x))
@@ -61,7 +61,7 @@ def test_folded_batch_norms_change_nothing():
     torch.manual_seed(0)
     net = AlexNet(width=1 / 16)
     for _ in range(3):
-        net(5 + 3 * torch.randn(4, 1, 225, 225))  # batch norm learns
+        net(5 + 3 * torch.randn(4, 1, 225, 225))
     net.eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     x = 5 + 3 * torch.randn(3, 1, 225, 225)

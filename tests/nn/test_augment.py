@@ -3,7 +3,7 @@ import torch
 from skcry.nn import SpectrogramMask
 
 
-def test_masks_lie_along_one_axis_and_are_no_wider_than_asked():
+def test_masks_lie_along_one_axis_and_are_not_wider_than_the_limit():
     torch.manual_seed(0)
     x = torch.ones(200, 1, 20, 50)
     time = SpectrogramMask(0.2, 0)(x) == 0
@@ -18,7 +18,7 @@ def test_masks_lie_along_one_axis_and_are_no_wider_than_asked():
     assert frequency[:, 0, :, 0].sum(dim=1).max() == 10
 
 
-def test_nothing_asked_nothing_masked():
+def test_zero_masks_nothing():
     x = torch.randn(4, 1, 20, 50)
     assert torch.equal(SpectrogramMask(0, 0)(x), x)
     assert torch.equal(SpectrogramMask(0.5, 0.5)(x[:, :, :1, :1]), x[:, :, :1, :1])

@@ -1,8 +1,10 @@
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skcry import FrameCNNClassifier, MelSpectrogram, Windower
@@ -29,15 +31,16 @@ def spectrograms():
     return MelSpectrogram(n_mels=32, fmin=200.0, fmax=4000.0, top_db=50.0).fit_transform(X), y
 
 
+def mixing(share=0, snr_db=(0, 10), **settings):
+    return SpectrogramMix(share, snr_db, **{"frequency_shift": 0, "filter_db": 0, "background": 0, **settings})
+
+
 def dataset(X, y, **settings):
-    settings = {"frequency_shift": 0, "filter_db": 0, "background": 0, **settings}
-    mix = SpectrogramMix(settings.pop("share", 0), (0, 10), **settings)
-    return FrameDataset(X, y, 0.0, 1.0, mix, SpectrogramMask(0, 0))
+    return FrameDataset(X, y, 0.0, 1.0, mixing(**settings), SpectrogramMask(0, 0))
 
 
 def test_neighbouring_windows_label_each_others_frames(spectrograms):
-    X, y = spectrograms
-    data = dataset(X, y)
+    data = dataset(*spectrograms)
     assert data.step == 40
     assert data.middle == pytest.approx(40 / 198)
     # Window 4 of recording 0 spans 4 to 9 s; its neighbours' middles say: nothing until 6 s, then the tone.
@@ -45,8 +48,8 @@ def test_neighbouring_windows_label_each_others_frames(spectrograms):
     centre = 4 + (np.arange(12) + 0.5) * 198 / 12 * 0.025
     known = labels >= 0
     assert known.sum() >= 11
-    np.testing.assert_array_equal(labels[known], (centre[known] >= 6.02).astype(int))
-    # The first two seconds are nobody's middle.
+    assert_array_equal(labels[known], (centre[known] >= 6.02).astype(int))
+    # The first two seconds are in the middle of no window.
     assert (data._stretches(data.first[[0]])[0][centre - 4 < 1.9] == -1).all()
 
 
@@ -78,13 +81,13 @@ def test_folded_network_computes_the_same():
         assert torch.equal(value, before[name])
 
 
-def test_rows_of_arrays_bear_their_label_throughout(rng):
+def test_all_frames_of_a_row_have_its_label(rng):
     X, y = rng.normal(size=(6, 32, 64)), np.array([0, 1] * 3)
     data = dataset(X, y)
     assert data.middle == 1
     images, labels = data.__getitems__([0, 1])
     assert labels.tolist() == [[0] * 4, [1] * 4]
-    np.testing.assert_allclose(images[:, 0], X[:2], atol=1e-5)
+    assert_allclose(images[:, 0], X[:2], atol=1e-5)
 
 
 def test_moved_windows_stay_inside_their_recording(spectrograms):
@@ -95,7 +98,7 @@ def test_moved_windows_stay_inside_their_recording(spectrograms):
         images, labels = data._read(np.arange(len(X)))
         assert images.shape == (len(X), 1, *X.shape[1:])
         assert labels.shape == (len(X), 12)
-    assert np.isfinite(images.numpy()).all()
+        assert images.isfinite().all()
     assert not np.array_equal(images[3, 0], X[3])
 
 
@@ -106,37 +109,32 @@ def test_mixing_adds_power_at_the_drawn_level_and_keeps_the_maximum():
     noise = torch.full_like(x, -50.0)
     noise[:, :, 1] = 0.0
     y = torch.tensor([[0, 0, 1, 1]] * 64)
-    mix = SpectrogramMix(1.0, (10.0, 10.0), frequency_shift=0, filter_db=0, background=0)
-    mixed, _ = mix(x, y, noise)
+    every, none, half = (mixing(share, (10.0, 10.0))(x, y, noise)[0] for share in (1.0, 0.0, 0.5))
     # Mean power of the active half: a band of eight at 0 dB; of the noise the same: so it comes in at -10 dB.
-    torch.testing.assert_close(mixed[:, :, 1], torch.full((64, 1, 16), -10.0), atol=0.01, rtol=0)
-    torch.testing.assert_close(mixed.amax(dim=(1, 2, 3)), torch.zeros(64))
-    assert mixed.min() >= -50
-    none = SpectrogramMix(0.0, (10.0, 10.0), frequency_shift=0, filter_db=0, background=0)
-    torch.testing.assert_close(none(x, y, noise)[0], x)
-    half = SpectrogramMix(0.5, (10.0, 10.0), frequency_shift=0, filter_db=0, background=0)(x, y, noise)[0]
+    torch.testing.assert_close(every[:, :, 1], torch.full((64, 1, 16), -10.0), atol=0.01, rtol=0)
+    torch.testing.assert_close(every.amax(dim=(1, 2, 3)), torch.zeros(64))
+    assert every.min() >= -50
+    torch.testing.assert_close(none, x)
     assert 16 < (half[:, 0, 1, 0] > -20).sum() < 48
 
 
 def test_shift_and_filter_move_bands_and_levels():
     torch.manual_seed(0)
-    x = torch.full((32, 1, 20, 4), -60.0)
+    x, y = torch.full((32, 1, 20, 4), -60.0), torch.zeros(32, 1, dtype=int)
     x[:, :, 10] = 0.0
-    shifted, _ = SpectrogramMix(0, (0, 0), frequency_shift=3, filter_db=0, background=0)(
-        x, torch.zeros(32, 1, dtype=int)
-    )
-    place = shifted[:, 0, :, 0].argmax(dim=1)
+    place = mixing(frequency_shift=3)(x, y)[0][:, 0, :, 0].argmax(dim=1)
     assert place.min() >= 7
     assert place.max() <= 13
     assert len(place.unique()) > 3
-    tilted, _ = SpectrogramMix(0, (0, 0), frequency_shift=0, filter_db=3, background=0)(
-        torch.zeros(32, 1, 20, 4), torch.zeros(32, 1, dtype=int)
-    )
-    assert tilted.max() == 0
-    assert (tilted.amin(dim=(1, 2, 3)) <= 0).all()
+    flat = torch.zeros_like(x)
+    flat[..., 3] = -100.0  # levels are clipped at the lowest one
+    filtered = mixing(filter_db=3)(flat, y)[0][:, 0]
+    torch.testing.assert_close(filtered.amax(dim=(1, 2)), torch.zeros(32))
+    assert torch.equal(filtered[..., 0], filtered[..., 2])
+    assert 1 < filtered[..., 0].std(dim=1).mean() < 5
 
 
-def test_unknown_frames_count_for_nothing():
+def test_unknown_frames_do_not_count_in_the_loss():
     logits = torch.randn(2, 3, 4)
     y = torch.tensor([[0, -1, 2, -1], [1, 1, -1, -1]])
     expected = torch.nn.functional.cross_entropy(logits.transpose(1, 2)[y >= 0], y[y >= 0])
@@ -147,39 +145,45 @@ def test_unknown_frames_count_for_nothing():
 def test_any_size_of_spectrogram_works(shape):
     net = FrameCNN(*shape, 3, width=0.25, middle=0.2).eval()
     x = torch.randn(2, 1, *shape)
-    assert net(x).shape[:2] == (2, 3)
-    assert net.classify(net.embed(x)).shape == (2, 3)
-    torch.testing.assert_close(
-        net.classify(FrameCNN.embed(net, x)), net(x)[..., _middle(net(x).shape[-1], 0.2)].mean(dim=-1)
-    )
+    logits = net(x)
+    assert logits.shape[:2] == (2, 3)
+    count = max(1, round(0.2 * logits.shape[-1]))
+    first = (logits.shape[-1] - count) // 2
+    torch.testing.assert_close(net.classify(net.embed(x)), logits[..., first : first + count].mean(dim=-1))
 
 
-def _middle(n, share):
-    count = max(1, round(share * n))
-    return slice((n - count) // 2, (n - count) // 2 + count)
-
-
-def test_learns_when_it_sounds_and_repeats_itself(spectrograms):
+def test_learns_and_repeats_itself(spectrograms):
     X, y = spectrograms
-    settings = {"max_epochs": 60, "batch_size": 8, "mix": 0.2, "average": 0.9}
-    net = small(**settings).fit(X, y)
+    net = small(max_epochs=12, batch_size=4, lr=5e-3, mix=0.2, average=0.5).fit(X, y)
+    p = net.predict_proba(X)
     assert np.mean(net.predict(X) == y) > 0.8
-    again = clone(net).fit(X, y)
-    np.testing.assert_array_equal(net.predict_proba(X), again.predict_proba(X))
-    np.testing.assert_array_equal(net.predict_proba(X), net.predict_proba(X))
-    assert not np.array_equal(net.predict_proba(X), small(**settings, random_state=1).fit(X, y).predict_proba(X))
-    loaded = pickle.loads(pickle.dumps(net))
-    np.testing.assert_array_equal(net.transform(X), loaded.transform(X))
-    assert net.transform(X).dtype == np.float32
-    assert len(pickle.dumps(net)) < 2e6
+    assert_array_equal(net.predict_proba(X), p)
+    assert_array_equal(clone(net).fit(X, y).predict_proba(X), p)
+    assert not np.array_equal(clone(net).set_params(random_state=1).fit(X, y).predict_proba(X), p)
+    data = pickle.dumps(net)
+    assert len(data) < 2e6
+    embedding = net.transform(X)
+    assert embedding.dtype == np.float32
+    assert_array_equal(pickle.loads(data).transform(X), embedding)
 
 
-def test_ends_with_the_average_of_the_weights(spectrograms):
-    X, y = spectrograms
-    nets = [small(max_epochs=3, average=average).fit(X, y) for average in (0.0, 0.99)]
-    weights = [net.net_.module_.decide.weight for net in nets]
-    assert not torch.equal(*weights)
-    assert not hasattr(WeightAverage(0.9), "average_")
+def test_average_of_weights(spectrograms):
+    net = SimpleNamespace(module_=torch.nn.BatchNorm1d(3))
+    average, weight = WeightAverage(0.3), net.module_.weight
+    average.on_train_begin(net)
+    expected = weight.detach().clone()
+    for step in range(1, 6):
+        torch.nn.init.normal_(weight)
+        net.module_(torch.randn(8, 3))
+        average.on_batch_end(net)
+        decay = min(0.3, (1 + step) / (10 + step))  # 0.18, 0.25, 0.3, 0.3, ...
+        expected = decay * expected + (1 - decay) * weight.detach()
+    average.on_batch_end(net, training=False)
+    average.on_train_end(net)
+    torch.testing.assert_close(weight.detach(), expected)
+    assert net.module_.num_batches_tracked == 5
+    nets = [small(max_epochs=3, average=share).fit(*spectrograms) for share in (0.0, 0.99)]
+    assert not torch.equal(*(one.net_.module_.decide.weight for one in nets))
 
 
 @pytest.mark.parametrize(
@@ -197,11 +201,15 @@ def test_faulty_parameters(spectrograms, settings, message):
         small(**settings).fit(*spectrograms)
 
 
-def test_background_is_the_most_frequent_class_unless_named(spectrograms):
+@pytest.mark.parametrize(("background", "expected"), [(None, 1), (0, 0), (1, 1)])
+def test_background_is_the_most_frequent_class_unless_named(spectrograms, monkeypatch, background, expected):
     X, y = spectrograms
-    small(background=1, max_epochs=1).fit(X, y)
-    assert set(y[dataset(X, y, background=1).quiet]) == {1}
-    assert set(y[dataset(X, y).quiet]) == {0}
+    seen = []
+    monkeypatch.setattr("skcry.nn.frame_cnn.FrameDataset", lambda *args: seen.append(args) or FrameDataset(*args))
+    small(background=background, max_epochs=1).fit(X[1:], y[1:])  # 7 windows of class 0, 8 of class 1
+    mix = seen[0][4]
+    assert mix.background == expected
+    assert set(y[dataset(X, y, background=expected).quiet]) == {expected}
 
 
 def test_few_windows_are_passed_over_more_often(spectrograms):

@@ -1,5 +1,4 @@
 import tracemalloc
-import warnings
 
 import noisereduce
 import numpy as np
@@ -24,21 +23,14 @@ def test_chunks_equal_those_of_noisereduce(rng, sr, stationary, n, monkeypatch):
     np.testing.assert_allclose(Denoise(stationary).fit_transform(y[np.newaxis])[0], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"stationary": True},
-        {"prop_decrease": 0.7},
-        {"stationary": True, "prop_decrease": 0.7, "n_std_thresh_stationary": 1},
-        {"n_fft": 513, "thresh_n_mult_nonstationary": 1},
-        {"n_fft": 2048, "time_mask_smooth_ms": 100, "freq_mask_smooth_hz": 200, "time_constant_s": 0.1},
-        {"time_mask_smooth_ms": None},
-        {"freq_mask_smooth_hz": None},
-        {"time_mask_smooth_ms": None, "freq_mask_smooth_hz": None},
-        {"thresh_n_mult_nonstationary": 1000},
-    ],
-)
+STATIONARY = {"stationary": True, "prop_decrease": 0.7, "n_std_thresh_stationary": 1}
+FINE = {"n_fft": 2048, "time_mask_smooth_ms": 100, "freq_mask_smooth_hz": 200, "time_constant_s": 0.1}
+NO_TIME, NO_FREQ = {"time_mask_smooth_ms": None}, {"freq_mask_smooth_hz": None}
+STEEP, CLOSED = {"n_fft": 513, "thresh_n_mult_nonstationary": 1}, {"thresh_n_mult_nonstationary": 1000}
+SETTINGS = [{}, {"stationary": True}, {"prop_decrease": 0.7}, STATIONARY, FINE, NO_TIME, NO_FREQ, NO_TIME | NO_FREQ]
+
+
+@pytest.mark.parametrize("settings", [*SETTINGS, STEEP, CLOSED], ids=str)
 @pytest.mark.parametrize(("dtype", "atol"), [(np.float32, 1e-6), (np.float64, 1e-12)])
 def test_settings_equal_those_of_noisereduce(rng, sr, settings, dtype, atol):
     y = (0.1 * rng.normal(size=3 * sr) * np.repeat([1, 5, 1], sr)).astype(dtype)
@@ -49,17 +41,15 @@ def test_settings_equal_those_of_noisereduce(rng, sr, settings, dtype, atol):
     np.testing.assert_allclose(found, expected, atol=atol)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("stationary", [True, False])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_digital_silence_stays_silent(rng, sr, stationary, dtype):
     y = np.stack([np.zeros(sr * 40), 0.1 * rng.normal(size=sr * 40), np.ones(sr * 40)]).astype(dtype)
     y[1, sr * 5 :] = 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        X = Denoise(stationary).fit_transform(y)
+    X = Denoise(stationary).fit_transform(y)
     assert np.isfinite(X).all()
-    assert abs(X[0]).max() < 1e-7
-    assert abs(X[1, sr * 6 :]).max() < 1e-7
+    assert max(abs(X[0]).max(), abs(X[1, sr * 6 :]).max()) < 1e-7
 
 
 def test_noise_is_reduced_more_than_a_voice(rng, sr):
@@ -67,9 +57,8 @@ def test_noise_is_reduced_more_than_a_voice(rng, sr):
     voice = np.sin(2 * np.pi * 600 * t) * (np.abs(t - 2) < 0.3)
     noise = 0.05 * rng.normal(size=t.size)
     y = Denoise().fit_transform((voice + noise)[np.newaxis])[0]
-    assert y[:sr].std() < 0.5 * noise[:sr].std()
     kept, cut = y[voice != 0].std() / voice[voice != 0].std(), y[:sr].std() / noise[:sr].std()
-    assert kept > 2 * cut
+    assert cut < min(0.5, kept / 2)
 
 
 def test_windows_share_their_recording(rng, sr):
@@ -94,15 +83,14 @@ def test_memory_grows_by_the_result_only(rng, stationary, monkeypatch):
     assert peaks[1] - peaks[0] < 1.1 * 4 * 420_000
 
 
-def test_smoothing_finer_than_the_frames(sr):
-    with pytest.raises(ValueError, match="time_mask_smooth_ms=50 must be at least 64"):
-        Denoise(n_fft=4096).fit(np.zeros((1, sr)))
-    with pytest.raises(ValueError, match="freq_mask_smooth_hz=500 must be at least 1000"):
-        Denoise(n_fft=32).fit(np.zeros((1, sr)))
+def test_faulty_parameters_and_input(sr):
+    X = np.zeros((1, sr))
+    spectrograms = MelSpectrogram().fit_transform(Windower().fit_transform(X))
+    for estimator, rows, message in (
+        (Denoise(n_fft=4096), X, "time_mask_smooth_ms=50 must be at least 64"),
+        (Denoise(n_fft=32), X, "freq_mask_smooth_hz=500 must be at least 1000"),
+        (Denoise(), spectrograms, "takes windows of sound"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(rows)
     Denoise(n_fft=4096, time_mask_smooth_ms=None).fit_transform(np.zeros((1, 100)))
-
-
-def test_not_after_the_spectrogram(sr):
-    X = MelSpectrogram().fit_transform(Windower().fit_transform([np.zeros(sr)]))
-    with pytest.raises(ValueError, match="takes windows of sound"):
-        Denoise().fit(X)
