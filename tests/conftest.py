@@ -53,7 +53,7 @@ def cry_data():
 @pytest.fixture(scope="session")
 def quick_detector(cry_data):
     """A detector fitted on ``cry_data``. No test may change it."""
-    from toy_model import make_quick_detector
+    from helpers import make_quick_detector
 
     recordings, annotations, infants = cry_data
     return make_quick_detector().fit(recordings, annotations, groups=infants)
@@ -63,7 +63,7 @@ def quick_detector(cry_data):
 def toy_model(tmp_path_factory):
     """Folder of a tiny wav2vec 2.0 model with random weights."""
     pytest.importorskip("transformers", reason="needs pip install 'skcry[transformers]'")
-    from toy_model import save_toy_model
+    from helpers import save_toy_model
 
     return save_toy_model(tmp_path_factory.mktemp("model"))
 

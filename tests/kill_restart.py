@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import soundfile
-from toy_model import make_quick_detector
+from helpers import make_quick_detector
 
 from skcry import detect_files, read_timelines
 from skcry.datasets import make_cry_recordings

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from toy_model import write_annotated
+from helpers import write_annotated
 
 from skcry import CryDetector
 from skcry.datasets import make_cry_recordings

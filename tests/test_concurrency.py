@@ -18,9 +18,9 @@ import pytest
 import sklearn
 import soundfile
 import torch
+from helpers import make_quick_detector
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
-from toy_model import make_quick_detector
 
 from skcry import CryDetector, EnergyGate, FrameCNNClassifier, MelSpectrogram, detect_files, metrics
 from skcry.datasets import make_cry_recordings

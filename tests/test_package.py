@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from toy_model import write_annotated
+from helpers import write_annotated
 
 import skcry
 from skcry.datasets import make_cry_recordings

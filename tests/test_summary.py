@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import make_timeline
 
 from skcry.events import find_events
 from skcry.summary import summarize
@@ -18,17 +19,6 @@ COLUMNS = [
     "mean_gap",
     "longest_gap",
 ]
-
-
-def make_timeline(cries, usable=None, first=0):
-    """Timeline of recordings (name -> decisions per second)."""
-    tables = {}
-    for name, cry in cries.items():
-        index = pd.RangeIndex(first, first + len(cry))
-        tables[name] = pd.DataFrame({"score": np.asarray(cry, dtype=float), "cry": np.asarray(cry, dtype=bool)}, index)
-        if usable is not None:
-            tables[name]["usable"] = np.asarray(usable[name], dtype=bool)
-    return pd.concat(tables, names=["recording", "second"])
 
 
 def crying(n_seconds, *stretches):

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import make_timeline
 
 from skcry.metrics import bootstrap_interval, second_metrics
 
@@ -50,7 +51,7 @@ def test_a_level_is_a_level_and_a_seed_a_seed(rng):
     assert narrow == bootstrap_interval(mean, values.tolist(), groups=list(groups), level=0.5, random_state=0)
 
 
-def test_undefined_resamples_are_left_out_and_counted(make_timeline):
+def test_undefined_resamples_are_left_out_and_counted():
     timeline = make_timeline({"a": [0.9, 0.2], "b": [0.6, 0.1], "c": [0.2, 0.1]})
     recording = timeline.index.get_level_values("recording")
 

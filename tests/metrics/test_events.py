@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import make_timeline
 
 from skcry.events import find_events
 from skcry.metrics import (
@@ -141,7 +142,7 @@ def test_tables_that_do_not_belong_together_are_errors():
         event_counts(table((0, 1)), table((3, 1)))
 
 
-def test_thresholds_follow_the_decisions(rng, make_timeline):
+def test_thresholds_follow_the_decisions(rng):
     score = np.convolve(rng.random(630), np.ones(31) / 31, "valid")
     timeline = make_timeline({"a": score[:400], "b": score[400:]})
     true = event_truth({"a": [(20, 60), (200, 230)], "b": [(50, 90)]})
@@ -159,7 +160,7 @@ def test_thresholds_follow_the_decisions(rng, make_timeline):
         pd.testing.assert_frame_equal(counts.loc[threshold], expected)
 
 
-def test_recall_at_false_alarms_counted_by_hand(make_timeline):
+def test_recall_at_false_alarms_counted_by_hand():
     score = np.full(7200, 0.01)
     for onset, value in ((100, 0.9), (200, 0.8), (300, 0.7), (400, 0.6), (500, 0.5), (600, 0.4)):
         score[onset : onset + 10] = value

@@ -3,11 +3,11 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import make_quick_detector
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
-from toy_model import make_quick_detector
 
 from skcry import StatFeatures, summarize
 from skcry.metrics import (

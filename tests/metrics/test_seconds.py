@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import make_timeline
 from sklearn import metrics as reference
 
 from skcry.metrics import cry_minutes, cry_minutes_metrics, event_truth, second_metrics, second_truth
@@ -13,7 +14,7 @@ def scores(n_seconds, *stretches):
     return score
 
 
-def test_truth_of_seconds_counted_by_hand(make_timeline):
+def test_truth_of_seconds_counted_by_hand():
     timeline = make_timeline({"a": np.zeros(5), "b": np.zeros(3)})
     annotations = {"b": [(0.2, 0.9), (1.6, 2.0)], "a": [(1.5, 2.5), (4.0, 4.3), (3, 4, "fuss")]}
     truth = second_truth(annotations, timeline)
@@ -28,14 +29,14 @@ def test_truth_of_seconds_counted_by_hand(make_timeline):
     assert exact["a"].tolist() == [False, True, True, False, True]
 
 
-def test_lists_go_by_place(make_timeline):
+def test_lists_go_by_place():
     timeline = make_timeline({0: np.zeros(3), 2: np.zeros(2)})  # recording 1 could not be read
     assert second_truth([[(0, 1)], [(0, 9)], [(1, 2)]], timeline).tolist() == [True, False, False, False, True]
     named = make_timeline({"a": np.zeros(3), "b": np.zeros(2)})
     assert second_truth([[(0, 1)], [(1, 2)]], named).tolist() == [True, False, False, False, True]
 
 
-def test_faulty_annotations_are_errors(make_timeline):
+def test_faulty_annotations_are_errors():
     timeline = make_timeline({"a": np.zeros(3), "b": np.zeros(2)})
     with pytest.raises(ValueError, match="nothing for recording 'b'"):
         second_truth({"a": []}, timeline)
@@ -51,7 +52,7 @@ def test_faulty_annotations_are_errors(make_timeline):
         event_truth(pd.DataFrame({"onset": [0.0], "offset": [1.0]}))
 
 
-def test_the_numbers_are_those_of_scikit_learn(rng, make_timeline):
+def test_the_numbers_are_those_of_scikit_learn(rng):
     truth = rng.random(300) < 0.3
     timeline = make_timeline({0: np.round(np.clip(0.25 * truth + 0.8 * rng.random(300), 0, 1), 2)})
     found = second_metrics(truth, timeline)
@@ -69,7 +70,7 @@ def test_the_numbers_are_those_of_scikit_learn(rng, make_timeline):
 
 
 @pytest.mark.filterwarnings("error")
-def test_undefined_values_are_nan_without_a_warning(make_timeline):
+def test_undefined_values_are_nan_without_a_warning():
     timeline = make_timeline({0: [0.9, 0.1, 0.1]})
     assert second_metrics([], timeline[:0]).isna().all()
     none = second_metrics(np.zeros(3, dtype=bool), timeline)
@@ -86,7 +87,7 @@ def test_undefined_values_are_nan_without_a_warning(make_timeline):
     assert unscored["f1"] == 1
 
 
-def test_truth_of_other_seconds_is_an_error(make_timeline):
+def test_truth_of_other_seconds_is_an_error():
     timeline = make_timeline({0: np.zeros(3), 1: np.zeros(2)})
     truth = second_truth([[], []], timeline)
     with pytest.raises(ValueError, match="not of the same seconds"):
@@ -99,7 +100,7 @@ def test_truth_of_other_seconds_is_an_error(make_timeline):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_seconds_agree_with_sed_eval(sed_eval, make_timeline, seed):
+def test_seconds_agree_with_sed_eval(sed_eval, seed):
     rng = np.random.default_rng(seed)
     evaluation = sed_eval.sound_event.SegmentBasedMetrics(["cry"], time_resolution=1.0)
     annotations, score = {}, {}
@@ -122,7 +123,7 @@ def test_seconds_agree_with_sed_eval(sed_eval, make_timeline, seed):
     assert found["balanced_accuracy"] == pytest.approx(results["accuracy"]["balanced_accuracy"])
 
 
-def test_cry_minutes_counted_by_hand(make_timeline):
+def test_cry_minutes_counted_by_hand():
     timeline = make_timeline({"a": scores(3600, (0, 60), (64, 120), (300, 303)), "b": scores(1800)})
     truth = second_truth({"a": [(0, 100), (104, 164)], "b": [(10, 40)]}, timeline)
     minutes = cry_minutes(truth, timeline)
@@ -137,7 +138,7 @@ def test_cry_minutes_counted_by_hand(make_timeline):
     assert error["correlation"] == pytest.approx(1)
 
 
-def test_cry_minutes_by_clock_hour_leave_out_silence(make_timeline):
+def test_cry_minutes_by_clock_hour_leave_out_silence():
     timeline = make_timeline({"a": scores(7200, (1790, 1830))}).assign(usable=np.arange(7200) < 3600)
     truth = second_truth([[(1700, 1820)]], timeline)
     minutes = cry_minutes(truth, timeline, by="hour", start="2024-05-01 07:30")

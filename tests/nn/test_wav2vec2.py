@@ -19,7 +19,7 @@ from skcry import Wav2Vec2Embedding, Windower
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers", reason="needs pip install 'skcry[transformers]'")
 
-from toy_model import save_toy_model  # noqa: E402
+from helpers import save_toy_model  # noqa: E402
 
 from skcry.nn.wav2vec2 import load_pretrained, prepare, receptive_field  # noqa: E402
 

@@ -1,5 +1,7 @@
 """What tests share: a quick detector, files, and a wav2vec 2.0 model that needs no download."""
 
+import numpy as np
+import pandas as pd
 import soundfile
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -14,6 +16,18 @@ def make_quick_detector(**parameters):
     """Make a detector on a few statistics, whose ``fit`` takes a fraction of a second."""
     pipeline = make_pipeline(StatFeatures("mfcc", deltas=False), StandardScaler(), LogisticRegression())
     return CryDetector(pipeline, **{"threshold": 0.5, "random_state": 0, **parameters})
+
+
+def make_timeline(scores, usable=None, first=0):
+    """Make a timeline of recordings (name -> score of each second from ``first``), decided at 0.5."""
+    tables = {}
+    for name, score in scores.items():
+        index = pd.RangeIndex(first, first + len(score))
+        tables[name] = pd.DataFrame({"score": np.asarray(score, dtype=float)}, index)
+        tables[name]["cry"] = tables[name]["score"] >= 0.5
+        if usable is not None:
+            tables[name]["usable"] = np.asarray(usable[name], dtype=bool)
+    return pd.concat(tables, names=["recording", "second"])
 
 
 def write_annotated(folder, recordings, annotations):
