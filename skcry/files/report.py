@@ -109,8 +109,7 @@ def report(out: PathLike, *, by: Literal["recording", "hour"] = "recording", sta
     """
     prefix = ""
     if isinstance(start, (str, os.PathLike)):
-        name = Path(start).name
-        table = _read_table(Path(start))
+        table, name = _read_table(Path(start)), Path(start).name
         _check_columns(table, ["file", "start"], name)
         start, prefix = table.set_index("file")["start"], f"{name}: "
     files = _readable(out)
