@@ -37,7 +37,7 @@ def _methods(cls):
     for name in dir(cls):
         owner = next(base for base in cls.__mro__ if name in vars(base))
         member = getattr(cls, name)
-        if name.startswith("_") or not owner.__module__.startswith("skcry."):
+        if name.startswith("_") or owner.__module__.partition(".")[0] != "skcry":
             continue
         # scikit-learn puts methods of its own into classes, such as `set_fit_request`.
         if isinstance(member, property) or (inspect.isfunction(member) and member.__module__.startswith("skcry.")):

@@ -23,6 +23,10 @@ from .workers import runs_here, spread
 
 # After one of these errors, no other result could be written either.
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+KILLED = (
+    "its worker process was killed, also when no other recording was running. Check the memory of the workers, or try "
+    "n_jobs=1."
+)
 
 
 @validate_params(
@@ -193,15 +197,8 @@ def _detect_one(detector, path, progress=False):
 
 def _write_results(out, name, path, state, found):
     """Write timeline and events of a recording; return its row of the manifest, and the error if there is one."""
-    row = {"file": name, "status": "error", "n_bouts": 0, "source": os.path.abspath(path)}
-    row |= {"n_bytes": state[0], "modified": state[1]}
-    if found is None:
-        error: Exception | None = RuntimeError(
-            f"{name}: its worker process was killed, also when no other recording was running. Check the memory of the "
-            "workers, or try n_jobs=1."
-        )
-    else:
-        error = found.error
+    about = {"file": name, "n_bytes": state[0], "modified": state[1], "source": os.path.abspath(path)}
+    error = found.error if found else RuntimeError(f"{name}: {KILLED}")
     if error is None:
         events = found.events.drop(columns="recording")
         if "label" not in events:
@@ -216,9 +213,9 @@ def _write_results(out, name, path, state, found):
             # Of this recording alone, such as a name that is too long with its ending.
             error = OSError(f"{name}: results cannot be written ({failure}). Rename it.")
     if error is not None:
-        return {**row, "message": str(error)}, error
+        return {**about, "status": "error", "n_bouts": 0, "message": str(error)}, error
     return {
-        **row,
+        **about,
         "status": "warning" if found.problems else "ok",
         "duration": found.duration,
         "cry_duration": (events["offset"] - events["onset"]).sum(),

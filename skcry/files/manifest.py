@@ -17,7 +17,8 @@ from ..io.text_files import atomic_path, read_table, read_text, shorten
 MANIFEST = "manifest.csv"
 DETECTOR = "detector.json"
 TEXTS = ["file", "status", "message", "source"]
-COLUMNS = [*TEXTS[:2], "duration", "cry_duration", "n_bouts", "usable", "message", "n_bytes", "modified", "source"]
+COLUMNS = ["file", "status", "duration", "cry_duration", "n_bouts", "usable", "message"]
+COLUMNS += ["n_bytes", "modified", "source"]  # of the audio file
 # Temporary files of `atomic_path` that remain when the process is killed.
 LEFTOVER = re.compile(r"\..*(\.timeline\.csv|\.events\.csv|manifest\.csv|detector\.json)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 

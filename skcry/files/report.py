@@ -109,8 +109,7 @@ def report(out: PathLike, *, by: Literal["recording", "hour"] = "recording", sta
     """
     prefix = ""
     if isinstance(start, (str, os.PathLike)):
-        name = Path(start).name
-        table = read_columns(Path(start), ["file", "start"])
+        table, name = read_columns(Path(start), ["file", "start"]), Path(start).name
         start, prefix = table.set_index("file")["start"], f"{name}: "
     files = _readable(out)
     if by == "recording":

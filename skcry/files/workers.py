@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import platform
@@ -13,6 +14,8 @@ import joblib
 import numpy as np
 
 from .._compat import dask_backend
+
+_unpickle = functools.lru_cache(maxsize=1)(pickle.loads)  # once in each worker, since its tasks share one object
 
 
 def runs_here(n_jobs: int | None) -> bool:
@@ -95,4 +98,4 @@ def _work(task, function, packed, home):
         # For each task, because OpenMP counts the threads of each thread.
         torch.set_num_threads(1)
         threadpool_limits(1)
-    return task, function(pickle.loads(packed), task)
+    return task, function(_unpickle(packed.tobytes()), task)

@@ -68,7 +68,9 @@ class _Evaluation:
         self.merge_gap, self.rate, self.matching = merge_gap, rate, matching
         check_consistent_length(X, y)
         self.annotations = list(y)
-        self.labels = {"positive": self.detector.crying_labels_, "negative": self.detector.negative}
+        # A detector of named labels counts all others as background.
+        negative = None if self.detector.positive is None else self.detector.negative
+        self.labels = {"positive": self.detector.crying_labels_, "negative": negative}
         try:
             self.true_events = event_truth(self.annotations, **self.labels, merge_gap=merge_gap)
         except TypeError as error:

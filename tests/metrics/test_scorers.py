@@ -146,7 +146,7 @@ def test_misuse_is_told(quick_detector, cry_data):
         with pytest.raises(TypeError, match="annotations are a DataFrame") as caught:
             get_scorer("second_f1")(quick_detector, recordings, labels)
         assert "scoring='f1'" in caught.value.__notes__[0]
-    with pytest.raises(TypeError, match="are for CryDetector"):
+    with pytest.raises(TypeError, match="has no timeline .* Pass a CryDetector"):
         get_scorer("second_f1")(LogisticRegression(), recordings, annotations)
     with pytest.raises(NotFittedError):
         get_scorer("second_f1")(make_quick_detector(), recordings, annotations)
