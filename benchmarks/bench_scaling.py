@@ -27,8 +27,8 @@ On 23 November 2026, on 2 cores. Scoring takes little time here, so starting, se
 | 1 dask | 1.34 | 1.08 | 8.8 ms |
 | 2 dask | 1.18 | 1.22 | 5.3 ms |
 
-Sent 0.2 kB per recording, and 3 kB of detector: once per worker by dask, with each recording by loky, which sends 1 MB or
-more only once. Returned 71 kB per hour of sound, written in 11 ms. Model, at 13 s per hour: workers 22 min, parent
+Sent 0.2 kB per recording, and 3 kB of detector: once per worker by dask, with each recording by loky, which sends 1 MB
+or more only once. Returned 71 kB per hour of sound, written in 11 ms. Model, at 13 s per hour: workers 22 min, parent
 3 min; the parent can serve 779 workers, and receives 0.7 GB.
 """
 
