@@ -58,7 +58,7 @@ def test_other_detectors(recordings, annotations):
     assert "at most 30 false alarms per hour" in str(alarms.card())
     splits = [([0, 1, 2, 3], [4, 5]), ([2, 3, 4, 5], [0, 1]), ([0, 1, 4, 5], [2, 3])]
     labels = CryDetector(fast(), cv=splits).fit(recordings, ["cry", "other"] * 3)
-    assert "3 recordings, 120 seconds" in row(labels.card(), "labelled cry")
+    assert "3 recordings, 2 minutes" in row(labels.card(), "labelled cry")
     assert "Measured on 6 recordings" in str(labels.card())
     assert "share of the detected recordings that are crying" in str(labels.card())
     several = CryDetector(fast(), positive=None, negative="quiet", threshold=0.5)

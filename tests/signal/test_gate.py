@@ -161,7 +161,7 @@ def test_gate_in_training_and_its_errors(data):
         {"windower": Windower(sr=8000), "gate": EnergyGate(sr=16000)},
     )
     for changes, labels, message in (
-        ({"gate": shut}, annotations, "that the gate lets pass bear the one label"),
+        ({"gate": shut}, annotations, "that pass the gate have the label"),
         (other_sr, annotations, "contradicts the windower's sr=8000"),
         ({}, ["cry", "fuss", "dog", "dog"], "None of the classes .* is what a closed gate means"),
     ):
