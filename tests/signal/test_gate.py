@@ -163,7 +163,7 @@ def test_gate_in_training_and_its_errors(data):
     for changes, labels, message in (
         ({"gate": shut}, annotations, "that pass the gate have the label"),
         (other_sr, annotations, "contradicts the windower's sr=8000"),
-        ({}, ["cry", "fuss", "dog", "dog"], "None of the classes .* is what a closed gate means"),
+        ({}, ["cry", "fuss", "dog", "dog"], "The gate needs a class for closed seconds"),
     ):
         with pytest.raises(ValueError, match=message):
             clone(detector).set_params(**changes).fit(recordings, labels)
