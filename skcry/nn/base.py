@@ -312,7 +312,7 @@ class SpectrogramClassifier(
         Returns
         -------
         ndarray of shape (n_windows, n_embedding)
-            ``n_embedding`` values per window, as many as :meth:`get_feature_names_out` names, in the dtype of ``X``.
+            ``n_embedding`` values per window, as many as ``get_feature_names_out`` names, in the dtype of ``X``.
         """
         return self._forward(X)[0]
 
