@@ -49,8 +49,7 @@ def private_uses(tree):
             paths = [start + alias.name for alias in node.names]
             names = [path for path in paths if path.startswith(UNDOCUMENTED) or any(map(is_private, path.split(".")))]
         elif isinstance(node, ast.Attribute) and is_private(node.attr):
-            # A subclass may use what its base class in another library sets, unless that is a hook.
-            names = [node.attr] if node.attr in HOOKS or ast.unparse(node.value) != "self" else []
+            names = [node.attr]
         elif isinstance(node, (ast.FunctionDef, ast.Name, ast.Constant)):
             name = getattr(node, "name", getattr(node, "id", getattr(node, "value", None)))
             names = [name] if isinstance(name, str) and name in HOOKS else []
