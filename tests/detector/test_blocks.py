@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from toy_pipeline import fast
+from helpers import fast
 
 from skcry import CryDetector, Denoise, HighPassFilter, Windower
 from skcry.datasets import make_cry_recordings

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
+from helpers import fast
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import average_precision_score, f1_score
-from toy_pipeline import fast
 
 from skcry import CryDetector, EnergyGate
 from skcry.detector.card import ModelCard

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from helpers import covered, fast
 from sklearn import config_context
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
@@ -15,7 +16,6 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_s
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
-from toy_pipeline import covered, fast
 
 from skcry import CryDetector, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
 from skcry.detector.splits import grouped_splits

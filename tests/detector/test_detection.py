@@ -6,18 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from helpers import fast
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from skcry import CryDetector, StatFeatures
+from skcry import CryDetector
 from skcry.datasets import make_cry_recordings
-
-
-def fast():
-    features = StatFeatures(["mfcc"], ["mean", "std"], deltas=False)
-    return make_pipeline(features, StandardScaler(), LogisticRegression())
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from helpers import fast
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
-from toy_pipeline import fast
 
 from skcry import AlexNetClassifier, CryDetector, MelSpectrogram, Windower, make_cry_pipeline
 

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import fast
 from imblearn.ensemble import BalancedBaggingClassifier
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline as make_imbalanced
@@ -42,7 +43,6 @@ from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
-from toy_pipeline import fast
 
 import skcry
 from skcry import AlexNetClassifier, CryDetector

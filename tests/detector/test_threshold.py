@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from helpers import covered, fast
 from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -13,7 +14,6 @@ from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
-from toy_pipeline import covered, fast
 
 from skcry import CryDetector, EnergyGate, Windower
 from skcry.detector import threshold
