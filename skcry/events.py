@@ -3,17 +3,24 @@
 An *annotation* has onset and offset in seconds and a label. :func:`as_annotations` checks annotations,
 :class:`LabelMap` maps their labels to classes, :func:`coverage` measures how much of a stretch of time a class covers,
 and :func:`find_events` joins decisions per second to events.
+
+Time has three states: crying, not crying, and *unknown* (nobody listened, or the annotator was unsure). Unknown time is
+annotated as such, with the label "unknown" or another that ``ignore`` names; :func:`mark_unknown` makes these rows from
+the ranges that were listened to. All other time without annotation is background.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ._similar import fold, similar
 from ._typing import Annotations, Labels
 
 # Seconds that an annotation may end after the recording: annotation tools round to milliseconds, and audio encoders pad
@@ -21,10 +28,24 @@ from ._typing import Annotations, Labels
 END_TOLERANCE = 0.1
 # Three years in seconds. Later times are in milliseconds, or do not count from the start of the recording.
 MAX_TIME = 1e8
-# Seconds that annotations of different classes may overlap: annotation tools differ by about as much.
-OVERLAP_TOLERANCE = 1e-3
+# Seconds that annotations of different classes may overlap: boundaries drawn on a video of 25 frames per second, or
+# rounded to a tenth of a second, touch within it.
+OVERLAP_TOLERANCE = 0.05
+MIXED_TOLERANCE = 1e-3  # seconds of another class that make a window mixed
+N_SHOWN = 5  # contradictions that one message lists
+UNKNOWN = "unknown"  # label of time that nobody annotated
 
-__all__ = ["LabelMap", "as_annotations", "class_intervals", "classify", "coverage", "find_events", "merge"]
+__all__ = [
+    "UNKNOWN",
+    "LabelMap",
+    "as_annotations",
+    "class_intervals",
+    "classify",
+    "coverage",
+    "find_events",
+    "mark_unknown",
+    "merge",
+]
 
 COLUMN_NAMES = {"start": "onset", "end": "offset", "begin": "onset", "stop": "offset"}
 
@@ -57,7 +78,7 @@ def as_annotations(
         If the annotations are neither a DataFrame nor a sequence of such tuples.
     ValueError
         If a label is missing, a time is not finite, negative or above three years, or an annotation ends before it
-        starts or after the recording.
+        starts or after the recording. Unknown time (label "unknown") may end at infinity: at the end of the recording.
 
     Examples
     --------
@@ -114,16 +135,20 @@ def as_annotations(
                 f"({int(faulty.sum())} of {len(table)} annotations)."
             )
 
-    refuse(~np.isfinite(table[["onset", "offset"]]).all(axis=1), "has a time that is missing or infinite; fill it in")
+    to_the_end = (table["label"] == UNKNOWN) & (table["offset"] == np.inf)
+    if duration is not None:
+        table.loc[to_the_end, "offset"] = np.maximum(table.loc[to_the_end, "onset"], duration)
+    times = table[["onset", "offset"]].where(~to_the_end, 0.0)
+    refuse(~np.isfinite(times).all(axis=1), "has a time that is missing or infinite; fill it in")
     refuse(table["offset"] < table["onset"], "ends before it starts; swap the times or drop the row")
     refuse(table["onset"] < 0, "starts before the recording, at a negative time; correct the offset between the clocks")
     refuse(
-        table["offset"] > MAX_TIME,
+        (table["offset"] > MAX_TIME) & ~to_the_end,
         f"lies more than {MAX_TIME:g} s after the start of the recording; give times in seconds from there",
     )
     if duration is not None:
         refuse(
-            table["offset"] > duration + END_TOLERANCE,
+            (table["offset"] > duration + END_TOLERANCE) & ~to_the_end,
             f"ends after the recording, which lasts {duration:g} s; check that the annotations belong to it",
         )
         table[["onset", "offset"]] = table[["onset", "offset"]].clip(upper=duration)
@@ -141,7 +166,8 @@ def _as_names(names):
 class LabelMap:
     """Map label names to classes.
 
-    Called with label names, it returns their classes. All functions with ``positive`` and ``negative`` use it.
+    Called with label names, it returns their classes. All functions with ``positive``, ``negative``, ``ignore`` and
+    ``overlap`` use it.
 
     Parameters
     ----------
@@ -151,6 +177,13 @@ class LabelMap:
         Labels that do not. None means all that are not positive; otherwise a label in neither is an error. With
         ``positive=None`` these are the labels that are not reported as events; the first of them is the class of time
         without annotation ("background" with None).
+    ignore : str or tuple of str, default=("unknown",)
+        Labels of unknown time, such as "unsure": it is in no class, and counts neither in training nor in scores. Where
+        annotations of crying overlap it, they count.
+    overlap : {"union", "raise"}, default="union"
+        What annotations of crying mean where other labels overlap them by more than 0.05 s. "union": crying, since
+        other sounds do not exclude it; only labels that deny it ("notcry", "no crying") are an error. "raise": always
+        an error. With ``positive=None``, overlapping labels are an error.
 
     See Also
     --------
@@ -167,16 +200,21 @@ class LabelMap:
 
     positive: Labels | None = ("cry",)
     negative: Labels | None = None
+    ignore: Labels = (UNKNOWN,)
+    overlap: Literal["union", "raise"] = "union"
 
     def __post_init__(self):
-        for side in ("positive", "negative"):
+        for side in ("positive", "negative", "ignore"):
             if getattr(self, side) is not None:
                 object.__setattr__(self, side, _as_names(getattr(self, side)))
+        if self.overlap not in ("union", "raise"):
+            raise ValueError(f"overlap={self.overlap!r} must be 'union' or 'raise'.")
         if self.positive is not None and not self.positive:
             raise ValueError("positive=() names no label. Name at least one, or pass None to keep every label.")
-        both = set(self.positive or ()) & set(self.negative or ())
-        if both:
-            raise ValueError(f"{sorted(both)} stand in positive and in negative. Keep each label in one of them.")
+        for one, other in itertools.combinations(("positive", "negative", "ignore"), 2):
+            both = set(getattr(self, one) or ()) & set(getattr(self, other) or ())
+            if both:
+                raise ValueError(f"{sorted(both)} stand in {one} and in {other}. Keep each label in one of them.")
 
     @property
     def background(self) -> int | str:
@@ -190,25 +228,95 @@ class LabelMap:
         """Set of the classes that are not reported as events."""
         return {0} if self.positive is not None else {self.background, *(self.negative or ())}
 
+    def denies_crying(self, label: str) -> bool:
+        """Tell whether a label says that there is no crying, such as "notcry" or "no crying"."""
+        plain = "".join(filter(str.isalpha, fold(label)))
+        return any(plain.startswith(no + fold(one)) for one in self.positive or () for no in ("not", "no", "non"))
+
     def __call__(self, labels: Iterable, name: str = "annotations") -> list:
-        """Return the list of the classes of label names."""
+        """Return the list of the classes of label names; None for unknown time.
+
+        Raises ValueError for a label that ``negative`` lacks, and for one that differs from another label only by
+        case, blanks or accents.
+        """
         labels = [str(label) for label in labels]
-        if self.positive is None:
-            return labels
-        if self.negative is not None:
-            unknown = sorted(set(labels) - set(self.positive) - set(self.negative))
+        named = {*(self.positive or ()), *(self.negative or ()), *self.ignore}
+        for alike in similar({*labels, *named}):
+            strange = sorted(set(alike) - named) if self.positive is not None else sorted(set(alike) & set(labels))
+            if len(strange) == len(alike) and self.positive is not None:
+                continue  # two spellings of a label that has no role
+            if strange and len(alike) > 1:
+                other = next(one for one in alike if one != strange[0])
+                raise ValueError(
+                    f"{name}: label {strange[0]!r} differs from {other!r} only by case, blanks or accents. Correct it, "
+                    "or name both in positive, negative or ignore."
+                )
+        if self.negative is not None and self.positive is not None:
+            unknown = sorted(set(labels) - named)
             if unknown:
                 raise ValueError(
                     f"{name}: label {unknown[0]!r} is neither in positive={self.positive} nor in "
                     f"negative={self.negative}. Add it to one of them, or pass negative=None to count all others as "
                     f"negative. Unknown labels: {unknown!s:.100}."
                 )
-        return [int(label in self.positive) for label in labels]
+        if self.positive is None:
+            return [None if label in self.ignore else label for label in labels]
+        return [None if label in self.ignore else int(label in self.positive) for label in labels]
+
+
+def mark_unknown(annotations: Annotations, ranges: Iterable) -> pd.DataFrame:
+    """Mark the time outside the annotated ranges of a recording as unknown.
+
+    Parameters
+    ----------
+    annotations : DataFrame or sequence of tuples
+        See :func:`as_annotations`.
+    ranges : array-like of shape (n_ranges, 2)
+        Onsets and offsets in seconds of what was listened to, in any order.
+
+    Returns
+    -------
+    DataFrame of shape (n_annotations + n_gaps, 3)
+        The annotations, and a row with the label "unknown" before, between and after the ranges. The last one ends at
+        infinity, which means the end of the recording.
+
+    Raises
+    ------
+    ValueError
+        If a range has no length or a negative onset, there is none, or an annotation lies outside all of them.
+
+    Examples
+    --------
+    >>> from skcry.events import mark_unknown
+    >>> mark_unknown([(20.0, 25.0, "cry")], ranges=[(0, 90), (200, 290)])
+       onset  offset    label
+    0   20.0    25.0      cry
+    1   90.0   200.0  unknown
+    2  290.0     inf  unknown
+    """
+    table, ranges = as_annotations(annotations), np.array(sorted(map(tuple, ranges)), dtype=float).reshape(-1, 2)
+    if len(ranges) == 0 or not (ranges[:, 0] < ranges[:, 1]).all() or ranges[0, 0] < 0:
+        raise ValueError(
+            f"ranges={ranges.tolist()!s:.100} must hold at least one pair (onset, offset) in seconds, with 0 <= onset "
+            "< offset. Leave a recording out of which nothing was listened to."
+        )
+    ranges = merge(ranges)
+    outside = table[coverage(ranges, table["onset"], table["offset"]) == 0]
+    outside = outside[outside["label"] != UNKNOWN]
+    if len(outside):
+        row = outside.iloc[0]
+        raise ValueError(
+            f"'{row.label:.100}' from {row.onset:g} s to {row.offset:g} s lies outside all ranges ({len(outside)} of "
+            f"{len(table)} annotations). Correct the ranges, or drop these rows."
+        )
+    edges = np.concatenate([[0.0], ranges.ravel(), [np.inf]]).reshape(-1, 2)
+    gaps = pd.DataFrame(edges[edges[:, 0] < edges[:, 1]], columns=["onset", "offset"]).assign(label=UNKNOWN)
+    return as_annotations(pd.concat([table, gaps], ignore_index=True))
 
 
 def class_intervals(
     annotations: Annotations, label_map: LabelMap, *, duration: float | None = None, name: str = "annotations"
-) -> dict[int | str, np.ndarray]:
+) -> dict[int | str | None, np.ndarray]:
     """Return the disjoint intervals of each class in the annotations of one recording.
 
     Parameters
@@ -225,27 +333,49 @@ def class_intervals(
     Returns
     -------
     dict
-        Class -> ndarray of shape (n_intervals, 2), onset and offset in seconds, sorted and merged.
+        Class -> ndarray of shape (n_intervals, 2), onset and offset in seconds, sorted and merged. The key None is
+        unknown time. Intervals of different classes may overlap, see :class:`LabelMap`.
 
     Raises
     ------
     ValueError
-        If annotations of different classes overlap, or as :func:`as_annotations` raises.
+        If annotations contradict each other (the message lists them), or as :func:`as_annotations` raises.
     """
     table = as_annotations(annotations, duration=duration, name=name)
-    table["class"] = label_map(table["label"], name)
+    classes = label_map(table["label"], name)
+    stated = [True] * len(table)
+    if label_map.positive is not None and label_map.overlap == "union":
+        denied = table["label"].map(label_map.denies_crying)
+        stated = [key == 1 or denies for key, denies in zip(classes, denied, strict=True)]
+    _refuse_contradictions(table[stated], list(itertools.compress(classes, stated)), name)
+    times = table[["onset", "offset"]].to_numpy()
+    rows: dict = {}
+    for row, key in enumerate(classes):
+        rows.setdefault(key, []).append(row)
+    return {key: merge(times[chosen]) for key, chosen in rows.items()}
+
+
+def _refuse_contradictions(table, classes, name):
+    """Raise one ValueError that lists the annotations of different classes that overlap, if any."""
     last: dict = {}
-    for row in table.itertuples():
+    found = []
+    for row, key in zip(table.itertuples(), classes, strict=True):
+        if key is None:
+            continue
         for other, seen in last.items():
-            if other != row[4] and seen.offset - row.onset > OVERLAP_TOLERANCE:
-                raise ValueError(
-                    f"{name}: '{row.label:.100}' from {row.onset:g} s to {row.offset:g} s contradicts "
-                    f"'{seen.label:.100}' from {seen.onset:g} s to {seen.offset:g} s. Correct one of them; if other "
-                    "sounds may overlap crying, keep only the rows of crying."
+            if other != key and seen.offset - row.onset > OVERLAP_TOLERANCE:
+                found.append(
+                    f"'{row.label:.50}' from {row.onset:g} s to {row.offset:g} s contradicts '{seen.label:.50}' from "
+                    f"{seen.onset:g} s to {seen.offset:g} s"
                 )
-        if row[4] not in last or row.offset > last[row[4]].offset:
-            last[row[4]] = row
-    return {key: merge(rows[["onset", "offset"]].to_numpy()) for key, rows in table.groupby("class")}
+        if key not in last or row.offset > last[key].offset:
+            last[key] = row
+    if found:
+        more = f"; and {len(found) - N_SHOWN} more" if len(found) > N_SHOWN else ""
+        raise ValueError(
+            f"{name}: {'; '.join(found[:N_SHOWN])}{more}. Correct them. Labels of other sounds may overlap those in "
+            'positive=(...) with overlap="union".'
+        )
 
 
 def merge(intervals: Iterable, gap: float = 0.0) -> np.ndarray:
@@ -302,13 +432,22 @@ def coverage(intervals: np.ndarray, onset: ArrayLike, offset: ArrayLike) -> np.n
     array([1., 1., 0.])
     """
     onset, offset = np.asarray(onset, dtype=float), np.asarray(offset, dtype=float)
-    if len(intervals) == 0:
+    if len(intervals) == 0 or offset.size == 0:
         return np.zeros(onset.shape)
+    intervals = np.minimum(intervals, offset.max())  # unknown time may end at infinity
     covered = np.concatenate([[0.0], np.cumsum(intervals[:, 1] - intervals[:, 0])])
     # Time covered up to t is piecewise linear, with knots at the edges of the intervals.
     knots = intervals.ravel()
     heights = np.repeat(covered, 2)[1:-1]
     return np.interp(offset, knots, heights) - np.interp(onset, knots, heights)
+
+
+class Classes(NamedTuple):
+    """Classes of stretches of time, each of shape (n_stretches,)."""
+
+    chosen: np.ndarray  # class of each stretch, as the label map names it
+    mixed: np.ndarray  # whether it holds more than one class (time without annotation is background), bool
+    known: np.ndarray  # whether its class does not depend on unknown time, bool
 
 
 def classify(
@@ -341,25 +480,57 @@ def classify(
 
     Returns
     -------
-    classes : ndarray of shape (n_stretches,)
+    chosen : ndarray of shape (n_stretches,)
         Class of each stretch, as the label map names it.
     mixed : ndarray of bool of shape (n_stretches,)
         Whether a stretch holds more than one class (time without annotation is background).
+
+    Raises
+    ------
+    ValueError
+        If the class of a stretch depends on unknown time, or as :func:`class_intervals` raises.
+    """
+    about = {"min_overlap": min_overlap, "duration": duration, "name": name}
+    chosen, mixed, known = classify_known(annotations, label_map, onset, offset, **about)
+    if not known.all():
+        first = int(np.argmin(known))
+        raise ValueError(
+            f"{name}: {int((~known).sum())} of {len(known)} stretches lie in unknown time, the first from "
+            f"{np.ravel(onset)[first]:g} s on, so they have no class. Leave them out."
+        )
+    return chosen, mixed
+
+
+def classify_known(annotations, label_map, onset, offset, *, min_overlap=0.5, duration=None, name="annotations"):
+    """Return :class:`Classes` of stretches of time; arguments are those of :func:`classify`.
+
+    A stretch that no class covers is background, or unknown if a class would cover it with the unknown time in it.
     """
     onset = np.asarray(onset, dtype=float)
     offset = np.minimum(offset, np.inf if duration is None else duration)
     length = offset - onset
     intervals = class_intervals(annotations, label_map, duration=duration, name=name)
+    unknown = intervals.pop(None, np.empty((0, 2)))
     keys = sorted(key for key in intervals if key != label_map.background)
     covered = np.array([coverage(intervals[key], onset, offset) for key in keys]).reshape(len(keys), len(onset))
-    share = covered / np.maximum(length, np.finfo(float).tiny)
+    heard = [intervals[key] for key in keys]
+    open_time = coverage(_union(unknown, *heard), onset, offset) - coverage(_union(*heard), onset, offset)
+    length_or_tiny = np.maximum(length, np.finfo(float).tiny)
+    share = covered / length_or_tiny
+    possible = share.max(axis=0, initial=0) + open_time / length_or_tiny
     # An overlap of exactly min_overlap counts, despite rounding.
     share[share < min_overlap - 1e-9] = 0
     choices = np.array([label_map.background, *keys])
     chosen = choices[np.concatenate([np.full((1, len(onset)), 1e-12), share]).argmax(axis=0)]
-    rest = length - covered.sum(axis=0)
-    mixed = (np.vstack([covered, rest]) > OVERLAP_TOLERANCE).sum(axis=0) > 1
-    return chosen, mixed
+    known = (share > 0).any(axis=0) | (possible < min_overlap - 1e-9) | (open_time <= 1e-9)
+    rest = length - covered.sum(axis=0) - open_time
+    mixed = (np.vstack([covered, rest]) > MIXED_TOLERANCE).sum(axis=0) > 1
+    return Classes(chosen, mixed, known)
+
+
+def _union(*intervals):
+    """Merge several arrays of intervals (n_intervals, 2) into one of disjoint intervals."""
+    return merge(sorted(itertools.chain.from_iterable(one.tolist() for one in intervals)))
 
 
 def find_events(

@@ -2,7 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skcry.events import LabelMap, as_annotations, classify, find_events, merge
+from skcry.events import (
+    LabelMap,
+    as_annotations,
+    class_intervals,
+    classify,
+    classify_known,
+    find_events,
+    mark_unknown,
+    merge,
+)
 
 
 def seconds(text):
@@ -107,3 +116,73 @@ def test_names_of_columns_in_any_case_and_labels_of_any_kind():
     table = as_annotations(pd.DataFrame({"Start": [0], "END": [1], "Label": [7]}))
     assert table["label"].tolist() == ["7"]
     assert LabelMap(7)(["7", "8"]) == LabelMap((7,))(["7", "8"]) == [1, 0]
+
+
+SPEECH_OVER_CRYING = [(0, 10, "cry"), (4, 6, "speech"), (8, 20, "FEM"), (12, 16, "fuss")]
+
+
+def test_other_sounds_may_overlap_crying():
+    label_map = LabelMap(("cry", "fuss"))
+    np.testing.assert_array_equal(class_intervals(SPEECH_OVER_CRYING, label_map)[1], [[0, 10], [12, 16]])
+    classes, _ = classify(SPEECH_OVER_CRYING, label_map, np.arange(20), np.arange(1, 21))
+    assert np.flatnonzero(classes).tolist() == [*range(10), *range(12, 16)]
+
+
+def test_contradictions_are_listed_together():
+    overlaps = r"'speech' from 4 s to 6 s contradicts 'cry' from 0 s to 10 s; 'FEM' from 8 s .* 'fuss' from 12 s"
+    with pytest.raises(ValueError, match=overlaps):
+        class_intervals(SPEECH_OVER_CRYING, LabelMap(("cry", "fuss"), overlap="raise"))
+    with pytest.raises(ValueError, match="'speech' from 4 s to 6 s contradicts"):  # classes of their own
+        class_intervals(SPEECH_OVER_CRYING, LabelMap(None))
+    many = [(0, 100, "cry"), *((10 * i, 10 * i + 1, "notcry") for i in range(9))]
+    with pytest.raises(ValueError, match="and 4 more"):
+        class_intervals(many, LabelMap())
+
+
+@pytest.mark.parametrize("label", ["notcry", "not crying", "No-Cry", "non_cry"])
+def test_a_label_that_denies_crying_contradicts_it(label):
+    with pytest.raises(ValueError, match="contradicts"):
+        class_intervals([(0, 10, "cry"), (5, 12, label)], LabelMap())
+    # Drawn boundaries touch by rounding.
+    assert class_intervals([(0, 10, "cry"), (9.96, 12, label)], LabelMap())[1].tolist() == [[0, 10]]
+
+
+def test_unknown_time_has_no_class():
+    table = [(0, 3, "cry"), (2, 6, "unsure"), (5.6, 8, "speech"), (9.4, np.inf, "unknown")]
+    found = classify_known(table, LabelMap(ignore=("unsure", "unknown")), np.arange(12), np.arange(1, 13))
+    # Crying counts within it; a second that is mostly background is known; one that is half unknown is not.
+    assert found.chosen.tolist() == [1] * 3 + [0] * 9
+    assert found.known.tolist() == [True] * 3 + [False] * 3 + [True] * 3 + [False] * 3
+    with pytest.raises(ValueError, match="6 of 12 stretches lie in unknown time, the first from 3 s on"):
+        classify(table, LabelMap(ignore=("unsure", "unknown")), np.arange(12), np.arange(1, 13))
+    assert None not in class_intervals(table[:3], LabelMap(ignore=()))
+
+
+def test_unknown_time_may_last_to_the_end():
+    assert as_annotations([(5, np.inf, "unknown")])["offset"][0] == np.inf
+    assert as_annotations([(5, np.inf, "unknown")], duration=60)["offset"][0] == 60
+    assert len(as_annotations([(70, np.inf, "unknown")], duration=60)) == 0
+    with pytest.raises(ValueError, match="missing or infinite"):
+        as_annotations([(5, np.inf, "cry")])
+
+
+def test_time_outside_the_annotated_ranges_is_unknown():
+    table = mark_unknown([(20, 25, "cry")], ranges=[(200, 290), (10, 90), (90, 100)])
+    assert table[table["label"] == "unknown"][["onset", "offset"]].to_numpy().tolist() == [
+        [0, 10],
+        [100, 200],
+        [290, np.inf],
+    ]
+    for ranges, message in (([], "at least one pair"), ([(5, 5)], "onset < offset"), ([(0, 10)], "outside all ranges")):
+        with pytest.raises(ValueError, match=message):
+            mark_unknown([(20, 25, "cry")], ranges)
+
+
+@pytest.mark.parametrize("label", ["Cry", "cry ", "crý", "C r y"])
+def test_labels_that_differ_only_in_spelling_are_an_error(label):
+    with pytest.raises(ValueError, match="differs from 'cry' only by case, blanks or accents"):
+        LabelMap()(["cry", label])
+    with pytest.raises(ValueError, match="only by case, blanks or accents"):
+        LabelMap(None)(["cry", label])
+    assert LabelMap(("cry", label))(["cry", label]) == [1, 1]  # named: no error
+    assert LabelMap()(["Dog", "dog"]) == [0, 0]  # neither has a role

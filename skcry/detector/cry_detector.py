@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import logit
 from sklearn.base import ClassifierMixin, clone
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
@@ -32,7 +33,7 @@ from .._compat import (
 from .._progress import Progress
 from .._typing import Annotations, Labels, RandomState, Recordings, Targets
 from .._warnings import warn
-from ..events import LabelMap
+from ..events import UNKNOWN, LabelMap
 from ..io.audio import as_recordings
 from ..pipeline import make_cry_pipeline
 from ..signal.gate import EnergyGate
@@ -43,7 +44,7 @@ from .detection import Detection
 from .pooling import EPSILON, SecondScorer, response_method
 from .targets import holds_labels, second_classes, warn_of_labels
 from .threshold import OperatingPoint
-from .training import prepare, target_duration
+from .training import label_map_of, prepare, target_duration
 
 LEARNED = ("calibrator_", "threshold_", "level_", "background_level_", "left_out_")
 
@@ -59,6 +60,21 @@ class _Learned:
 
     def __set__(self, detector, value):
         setattr(detector.operating_point_, self.name, value)
+
+
+class _LearnedThreshold(_Learned):
+    """The threshold: the parameter if it is a number, so that ``set_params`` acts at once, else the learned one."""
+
+    def __get__(self, detector, owner=None):
+        if detector is None or not isinstance(detector.threshold, numbers.Real):
+            return super().__get__(detector, owner)
+        check_is_fitted(detector, "estimator_")
+        return float(detector.threshold)
+
+    def __set__(self, detector, value):
+        super().__set__(detector, value)
+        if isinstance(detector.threshold, numbers.Real):
+            detector.threshold = value
 
 
 class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -87,6 +103,13 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         Labels that do not count as crying. None means all that are not positive; if names are given, a label in
         neither is an error. See :class:`skcry.events.LabelMap`. Of more than two classes, these are not reported as
         events.
+    ignore : str or tuple of str, default=("unknown",)
+        Labels of annotations that mark unknown time, such as "unsure". It counts neither in training, threshold and
+        calibration nor in scores. Time without any annotation is background;
+        :func:`skcry.events.mark_unknown` marks what lies outside the annotated ranges.
+    overlap : {"union", "raise"}, default="union"
+        Whether annotations of other labels may overlap those of crying: it is crying then ("union"), or an error. See
+        :class:`skcry.events.LabelMap`.
     min_overlap : float, default=0.5
         Share of a window, or of a second, that crying must cover for it to count as crying.
     mixed : {"keep", "drop"}, default="keep"
@@ -164,6 +187,9 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
 
     Notes
     -----
+    Parameters act at the next ``fit``, except those that turn scores into events: ``smooth_duration``, ``merge_gap``,
+    ``min_duration`` and a number as ``threshold`` act at once.
+
     With one class of crying, the score of a recording is the highest threshold at which :meth:`detect` still finds an
     event in it, so ``predict`` and ``detect`` always agree.
 
@@ -188,6 +214,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         "gate": [EnergyGate, None],
         "positive": [str, tuple, list, None],
         "negative": [str, tuple, list, None],
+        "ignore": [str, tuple, list],
+        "overlap": [StrOptions({"union", "raise"})],
         "min_overlap": [Interval(numbers.Real, 0, 1, closed="right")],
         "mixed": [StrOptions({"keep", "drop"})],
         "target_duration": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"hop"}), None],
@@ -208,6 +236,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         gate: EnergyGate | None = None,
         positive: Labels | None = ("cry",),
         negative: Labels | None = None,
+        ignore: Labels = (UNKNOWN,),
+        overlap: Literal["union", "raise"] = "union",
         min_overlap: float = 0.5,
         mixed: Literal["keep", "drop"] = "keep",
         target_duration: Literal["hop"] | float | None = "hop",
@@ -224,6 +254,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         self.gate = gate
         self.positive = positive
         self.negative = negative
+        self.ignore = ignore
+        self.overlap = overlap
         self.min_overlap = min_overlap
         self.mixed = mixed
         self.target_duration = target_duration
@@ -236,7 +268,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         self.random_state = random_state
 
     calibrator_ = _Learned()
-    threshold_ = _Learned()
+    threshold_ = _LearnedThreshold()
     level_ = _Learned()
     background_level_ = _Learned()
     left_out_ = _Learned()
@@ -313,6 +345,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
             self.__dict__.pop(name, None)
             if hasattr(self.windower_, name):
                 setattr(self, name, getattr(self.windower_, name))
+        self._target_duration = target_duration(self.target_duration, self.windower_)
         self.training_ = data.describe()
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
@@ -328,9 +361,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
             for number, (train, test) in enumerate(splits):
                 fitted = fit_on(train, f"fit on split {number}")
                 left_out += data.left_out(self._scorer(fitted, response_method(fitted)), test)
-            about = {name: getattr(self, name) for name in ("positive", "negative", "max_false_alarms")}
-            rules = {"merge_gap": self.merge_gap, "min_duration": self.min_duration}
-            point = OperatingPoint(self.classes_, data.roles, **about, **rules)
+            about = {name: getattr(self, name) for name in ("max_false_alarms", "merge_gap", "min_duration")}
+            point = OperatingPoint(self.classes_, data.roles, **about)
             self.operating_point_ = point.fit(left_out) if splits else point.fix(self.threshold)
             self.estimator_ = fit_on(np.arange(len(data.labels)), "fit on all")
             # Stored, since another version of a library may offer another method for a loaded estimator.
@@ -344,7 +376,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
             n_scores=1 if len(self.classes_) == 2 else len(self.classes_),
             window_length=self.windower_.window_length_,
             sr=self.windower_.sr,
-            target_duration=target_duration(self.target_duration, self.windower_),
+            target_duration=self._target_duration,
             smooth_duration=self.smooth_duration,
         )
 
@@ -353,6 +385,10 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
             point = OperatingPoint(state["classes_"], state.pop("_roles"))
             point.__dict__.update({name: state.pop(name) for name in LEARNED})
             state = {**state, "operating_point_": point}
+        if "ignore" not in state:  # saved by skcry 0.2 or earlier
+            state = {**state, "ignore": (UNKNOWN,), "overlap": "union"}
+            if "windower_" in state:
+                state["_target_duration"] = target_duration(state["target_duration"], state["windower_"])
         super().__setstate__(state)
 
     def card(self) -> ModelCard:
@@ -462,23 +498,25 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
                     "crying. Pass (onset, offset, label) of each recording, [] where nothing was heard, or y=None."
                 )
             y = list(y)
-            warn_of_labels(y, self.crying_labels_)
-        label_map = LabelMap(self.positive, self.negative)
+            warn_of_labels(y, self.crying_labels_, self.ignore)
+        label_map = label_map_of(self)
         heard, crying = [], []
         for recording, scores in self._score_recordings(X):
             for problem in recording.problems:
                 warn(problem)
             counts = recording.usable & ~np.isnan(scores[:, 0])
-            heard.append(scores[counts])
             if y is not None:
                 about = {"min_overlap": self.min_overlap, "name": recording.name}
-                truth = second_classes(y[recording.number], label_map, recording.duration, **about)
+                truth, known = second_classes(y[recording.number], label_map, recording.duration, **about)
+                counts &= known
                 crying.append(truth[counts] == self._crying_class)
+            heard.append(scores[counts])
         scores = np.concatenate(heard)
         if len(scores) == 0:
             raise ValueError(
                 f"No second of these {len(X)} recordings can be calibrated on: 0 hold sound"
-                f"{'' if self.gate_ is None else ' that the gate leaves open'}. Pass recordings that do."
+                f"{'' if self.gate_ is None else ' that the gate leaves open'}. Pass recordings that do, with time "
+                "that is not annotated as unknown."
             )
         self.operating_point_.adapt(scores, None if y is None else np.concatenate(crying))
         return self
@@ -709,7 +747,13 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         Raises
         ------
         ValueError
-            If no second of the annotations is positive: average precision then has no meaning.
+            If annotations are faulty, or labels are not those that the detector was fitted on.
+
+        Warns
+        -----
+        UndefinedMetricWarning
+            If no known second is annotated as crying: average precision is then 0.0, as in scikit-learn, so that a
+            search can rank its settings although one split holds no crying.
         """
         check_is_fitted(self, "estimator_")
         check_consistent_length(X, y, sample_weight)
@@ -724,23 +768,26 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
                 )
             return float(np.average(self.predict(X) == y, weights=weight))
         y, several = list(y), self.positive_index_ is None
-        label_map = LabelMap(None if several else self.positive, self.negative)
+        label_map = LabelMap(None if several else self.positive, self.negative, self.ignore, self.overlap)
         truth, scores, weights = [], [], []
         for one in self.iter_detections(X):
             about = {"min_overlap": self.min_overlap, "name": one.name}
-            truth.append(second_classes(y[one.recording], label_map, one.duration, **about))
-            scores.append(one.probabilities)
-            weights.append(np.full(len(one.probabilities), weight[one.recording]))
+            classes, known = second_classes(y[one.recording], label_map, one.duration, **about)
+            truth.append(classes[known])
+            scores.append(one.probabilities[known])
+            weights.append(np.full(int(known.sum()), weight[one.recording]))
         truth, scores, weights = np.concatenate(truth), np.concatenate(scores), np.concatenate(weights)
         wanted = dict(enumerate(self.classes_))
         if not several:
             wanted = {self.positive_index_: self._crying_class}
         present = [i for i, name in wanted.items() if (truth == name).any()]
         if not present:
-            raise ValueError(
+            warn(
                 f"No second of these {len(y)} recordings is annotated as crying (labels {self.positive!r}), so average "
-                "precision is undefined. Score on recordings that hold some."
+                "precision is undefined, and set to 0.0. Use splits that hold some, or leave this one out of means.",
+                UndefinedMetricWarning,
             )
+            return 0.0
         return float(
             np.mean([average_precision_score(truth == wanted[i], scores[:, i], sample_weight=weights) for i in present])
         )

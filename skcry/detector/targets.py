@@ -7,8 +7,12 @@ import pandas as pd
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from .._similar import fold
 from .._warnings import warn
-from ..events import as_annotations, classify
+from ..events import as_annotations, classify_known
+
+# Labels of what is not crying, without case and blanks.
+OTHER_SOUND = {"other", "noise", "background", "silence", "nothing", "none", "quiet", "no", "negative", "rest"}
 
 
 def holds_labels(y):
@@ -31,29 +35,33 @@ def check_labels(y, label_map):
             f"y holds names of files, such as {str(y[0])!r}. Read the annotations first: "
             "[skcry.io.read_annotations(path) for path in y]."
         )
-    if y.dtype.kind in "OU":
-        label_map(y, "y")  # raises for labels in neither list
+    if y.dtype.kind in "OU" and None in label_map(y, "y"):  # raises for labels in neither list
+        raise ValueError(
+            f"y labels recordings as unknown (ignore={label_map.ignore}). Leave these recordings out, or name their "
+            "label in negative."
+        )
     return y
 
 
 def second_classes(annotations, label_map, duration, *, min_overlap, name):
-    """Class of each second of a recording of so many seconds, shape (n_seconds,)."""
+    """Class of each second of a recording of so many seconds, and whether it is known, both of shape (n_seconds,)."""
     onset = np.arange(int(np.ceil(duration)), dtype=float)
-    return classify(
-        annotations,
-        label_map,
-        onset,
-        onset + 1,
-        min_overlap=min_overlap,
-        duration=duration,
-        name=f"annotations of {name}",
-    )[0]
+    about = {"min_overlap": min_overlap, "duration": duration, "name": f"annotations of {name}"}
+    found = classify_known(annotations, label_map, onset, onset + 1, **about)
+    return found.chosen, found.known
 
 
-def warn_of_labels(y, positive):
+def crying_labels(label_map, classes, roles):
+    """Return the labels of annotations that count as crying, str or tuple of str; None if there is no single class."""
+    if label_map.positive is not None:
+        return label_map.positive
+    return None if roles.positive is None else str(classes[roles.positive])
+
+
+def warn_of_labels(y, positive, ignore):
     """Warn if there are labels and none of them is crying: a misspelt label would turn crying into background."""
     positive = {positive} if isinstance(positive, str) else set(positive)
-    labels = {label for one in y for label in as_annotations(one)["label"]}
+    labels = {label for one in y for label in as_annotations(one)["label"]} - set(ignore)
     if labels and not labels & positive:
         warn(
             f"None of the labels {sorted(labels)} is crying (positive={sorted(positive)}), so all of this sound is "
@@ -107,8 +115,20 @@ def _find_positive(classes, names, interesting, label_map, annotated):
             "recordings of another label."
         )
     if classes.dtype.kind in "OU":
+        telling = [name for name in names if _tells_of_crying(name, label_map.positive or ("cry",))]
+        if telling:
+            raise ValueError(
+                f"positive={label_map.positive!r} names neither of the labels {classes.tolist()}, so it is not known "
+                "which of them is crying. Pass positive=(...) with the label of crying."
+            )
         warn(
             f"positive={label_map.positive!r} names neither of the labels {classes.tolist()}; {classes.tolist()[1]!r} "
             "is taken for crying. Pass positive=(...) to say which is."
         )
     return 1
+
+
+def _tells_of_crying(name, positive):
+    """Tell whether a label looks as if it were crying or its opposite, so that the other class must not be guessed."""
+    plain = fold(name)
+    return plain in OTHER_SOUND or any(fold(one) in plain for one in positive)

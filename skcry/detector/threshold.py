@@ -6,9 +6,9 @@ Also the level of a new home: one number that is added to all log-odds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
@@ -19,7 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from .._base import BaseEstimator
 from .._warnings import warn
 from ..events import find_events
-from ..metrics import event_counts, event_metrics, event_truth
+from ..metrics import event_counts, event_metrics
+from ..metrics.events import EventTable, as_events
 from .pooling import recording_score
 
 # Standard deviation of the level of a home. On 8 real soundscapes, left out, 0.5 did no harm with 30 s of annotations
@@ -43,10 +44,11 @@ class LeftOut:
     group: int
     scores: np.ndarray  # (n_seconds, n_scores), NaN in seconds that the gate closes
     truth: np.ndarray  # (n_seconds,) classes
+    known: np.ndarray  # (n_seconds,) bool, False in unknown time
     usable: np.ndarray  # (n_seconds,) bool
     duration: float  # s
     weight: float = 1.0
-    annotations: Any = None  # None if y holds one label per recording
+    true_events: pd.DataFrame | None = None  # by event_truth; None if y holds one label per recording
 
 
 class OperatingPoint(BaseEstimator):
@@ -58,13 +60,9 @@ class OperatingPoint(BaseEstimator):
 
     __module__ = "skcry.detector"
 
-    def __init__(
-        self, classes, roles, *, positive=None, negative=None, max_false_alarms=None, merge_gap=5.0, min_duration=5.0
-    ):
+    def __init__(self, classes, roles, *, max_false_alarms=None, merge_gap=5.0, min_duration=5.0):
         self.classes = classes
         self.roles = roles
-        self.positive = positive
-        self.negative = negative
         self.max_false_alarms = max_false_alarms
         self.merge_gap = merge_gap
         self.min_duration = min_duration
@@ -90,16 +88,18 @@ class OperatingPoint(BaseEstimator):
                 "The estimator did not score crying above the rest on recordings left out of training, so its scores "
                 "stay uncalibrated. Pass more recordings, or check the annotations."
             )
-        counts = np.concatenate([one.usable for one in left_out]) & ~np.isnan(scores[:, 0])
+        counts = np.concatenate([one.usable[one.known] for one in left_out]) & ~np.isnan(scores[:, 0])
         if counts.any():
             self.background_level_ = background_quantile(self.log_odds(scores[counts]))
         score = [self.predict_proba(one.scores)[:, self.roles.positive] for one in left_out]
         if self.max_false_alarms is not None:
             self.threshold_ = self._false_alarm_threshold(score, left_out)
-        if left_out[0].annotations is None:
+        if left_out[0].true_events is None:
             rules = {"merge_gap": self.merge_gap, "min_duration": self.min_duration}
             score = [[recording_score(s, duration=o.duration, **rules)] for s, o in zip(score, left_out, strict=True)]
             truth, weight = (np.array(part) for part in zip(*((o.truth[0], o.weight) for o in left_out), strict=True))
+        else:
+            score = [s[o.known] for s, o in zip(score, left_out, strict=True)]
         n_scores, score = [len(one) for one in score], np.concatenate(score)
         crying = truth == self.classes[self.roles.positive]
         self.left_out_ = {
@@ -128,10 +128,8 @@ class OperatingPoint(BaseEstimator):
         return make_pipeline(scaler, regression)
 
     def _false_alarm_threshold(self, score, left_out):
-        positive = self.positive
-        if positive is None:
-            positive = str(self.classes[self.roles.positive])
-        true_events = event_truth([one.annotations for one in left_out], positive=positive, negative=self.negative)
+        true_events = pd.concat([one.true_events.assign(recording=i) for i, one in enumerate(left_out)])
+        true_events.attrs["recordings"] = range(len(left_out))
         durations = [one.duration for one in left_out]
         rules = {"merge_gap": self.merge_gap, "min_duration": self.min_duration}
         threshold = false_alarm_threshold(score, true_events, durations, self.max_false_alarms, **rules)
@@ -182,7 +180,8 @@ class OperatingPoint(BaseEstimator):
 
 
 def _seconds(one):
-    return one.scores, one.truth, np.full(len(one.scores), one.weight)
+    """Scores, classes and weights of the known seconds of a LeftOut."""
+    return one.scores[one.known], one.truth[one.known], np.full(int(one.known.sum()), one.weight)
 
 
 def annotated_level(log_odds, crying):
@@ -239,8 +238,7 @@ def false_alarm_threshold(scores, true_events, durations, max_false_alarms, *, m
     The threshold is halfway to the next lower score, so that rounding does not matter; just above the highest score if
     that one already gives too many.
     """
-    columns = ["onset", "offset"]
-    true = {number: rows[columns].to_numpy() for number, rows in true_events.groupby("recording")}
+    true = as_events(true_events, "true_events")
     levels = np.unique(np.concatenate(scores))[::-1]
     levels = levels[levels > 0]
 
@@ -250,7 +248,7 @@ def false_alarm_threshold(scores, true_events, durations, max_false_alarms, *, m
             number: find_events(score >= level, duration=duration, **rules)
             for number, (score, duration) in enumerate(zip(scores, durations, strict=True))
         }
-        counts = event_counts(true, found, durations)
+        counts = event_counts(true, EventTable(found, {}, None), durations)
         return event_metrics(counts)["false_alarms_per_hour"] <= max_false_alarms
 
     good, bad = -1, len(levels)

@@ -10,15 +10,17 @@ from sklearn.utils import check_consistent_length
 
 from .._base import library_versions
 from .._compat import check_sample_weight
-from ..events import LabelMap
+from .._warnings import warn
+from ..events import LabelMap, as_annotations
 from ..io.audio import as_recordings
 from ..io.text_files import shorten
+from ..metrics import event_truth
 from ..signal.gate import EnergyGate
 from ..windows import Windower, Windows
 from .blocks import usable_seconds, windows_in_open_seconds
 from .card import describe_labels
 from .splits import fit_by_group, grouped_splits
-from .targets import Roles, assign_roles, check_labels, holds_labels, second_classes
+from .targets import Roles, assign_roles, check_labels, crying_labels, holds_labels, second_classes
 from .threshold import LeftOut
 
 
@@ -33,6 +35,8 @@ class TrainingData:
     keep: np.ndarray  # (n_windows,) bool, False for windows that are not trained on
     is_open: list | None  # per recording, the seconds that the gate leaves open, bool (n_seconds,)
     truth: list  # per recording, the classes of its seconds (n_seconds,)
+    known: list  # per recording, the seconds that are in no unknown time, bool (n_seconds,)
+    true_events: list | None  # per recording, annotated crying by `event_truth`; None if it is not needed
     y: Any  # annotations of each recording, or one label for each
     annotated: bool  # which of both
     grouped: bool  # whether groups were given
@@ -74,10 +78,11 @@ class TrainingData:
                     group=groups[number],
                     scores=scorer.pool(scores[chosen], windows.start[chosen], length, is_open),
                     truth=self.truth[number],
+                    known=self.known[number],
                     usable=usable_seconds(windows._tracks[number][:length], windows.sr),
                     duration=length / windows.sr,
                     weight=1.0 if self.weight is None else self.weight[number],
-                    annotations=self.y[number] if self.annotated else None,
+                    true_events=None if self.true_events is None else self.true_events[number],
                 )
             )
         return found
@@ -93,6 +98,7 @@ class TrainingData:
             crying = float(sum((one == self.classes[self.roles.positive]).sum() for one in self.truth))
         return {
             "recordings": list(self.windows.names),
+            "unknown_seconds": float(sum((~one).sum() for one in self.known)),
             "n_groups": len(np.unique(self.windows.groups)),
             "grouped": self.grouped,
             "seconds": float(durations.sum()),
@@ -112,7 +118,7 @@ def prepare(detector, X, y, groups, sample_weight):
     check_consistent_length(X, y, groups, sample_weight)
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-    label_map = LabelMap(detector.positive, detector.negative)
+    label_map = label_map_of(detector)
     annotated = not holds_labels(y)
     _check_settings(detector, annotated)
     y = list(y) if annotated else check_labels(y, label_map)
@@ -124,16 +130,18 @@ def prepare(detector, X, y, groups, sample_weight):
         is_open = [gate.open_seconds(x, name) for x, name in zip(X, windows.names, strict=True)]
     keep = _in_open_seconds(windows, is_open)
     if annotated:
-        about = {"positive": detector.positive, "negative": detector.negative}
-        about["target_duration"] = target_duration(detector.target_duration, windower)
-        labels = windows.label(y, detector.min_overlap, **about)
+        duration = target_duration(detector.target_duration, windower)
+        labels, mixed, known = windows._classify(y, detector.min_overlap, label_map, duration)
+        keep &= known
         if detector.mixed == "drop":
-            keep &= ~windows.mixed(y, **about)
+            keep &= ~mixed
     else:
         labels = y[windows.recording]
     classes = np.unique(labels[keep])
     if len(classes) < 2:
         through, gates = ("", "") if gate is None else (" that pass the gate", " and the gate")
+        if annotated and not known.all():
+            through += " in known time"
         raise ValueError(
             f"Training needs at least 2 classes, but all {keep.sum()} windows{through} have the label "
             f"{classes.tolist()} (1 class). Add recordings of another class, or check positive={detector.positive!r}"
@@ -148,11 +156,50 @@ def prepare(detector, X, y, groups, sample_weight):
     durations = windows.lengths / windows.sr
     if annotated:
         named = zip(y, durations, windows.names, strict=True)
-        truth = [second_classes(a, label_map, d, min_overlap=detector.min_overlap, name=name) for a, d, name in named]
+        seconds = [second_classes(a, label_map, d, min_overlap=detector.min_overlap, name=name) for a, d, name in named]
+        truth, known = (list(part) for part in zip(*seconds, strict=True))
+        _warn_of_lost_labels(y, label_map, classes)
     else:
         truth = [np.full(-(-length // windows.sr), label) for label, length in zip(y, windows.lengths, strict=True)]
-    about = {"y": y, "annotated": annotated, "grouped": groups is not None, "weight": sample_weight}
-    return TrainingData(windower, gate, windows, labels, keep, is_open, truth, **about, classes=classes, roles=roles)
+        known = [np.ones(len(one), dtype=bool) for one in truth]
+    true_events = None
+    if annotated and roles.positive is not None:
+        about = {"positive": crying_labels(label_map, classes, roles), "ignore": label_map.ignore}
+        true_events = [event_truth([one], **about) for one in y]
+    return TrainingData(
+        windower,
+        gate,
+        windows,
+        labels,
+        keep,
+        is_open,
+        truth,
+        known,
+        true_events,
+        y=y,
+        annotated=annotated,
+        grouped=groups is not None,
+        weight=sample_weight,
+        classes=classes,
+        roles=roles,
+    )
+
+
+def label_map_of(detector):
+    """Return the LabelMap of a detector's parameters."""
+    return LabelMap(detector.positive, detector.negative, detector.ignore, detector.overlap)
+
+
+def _warn_of_lost_labels(y, label_map, classes):
+    """Warn of classes of annotations that no window bears, because all their annotations are short."""
+    labels = {label for one in y for label in as_annotations(one)["label"]}
+    found = {str(key) for key in label_map(labels) if key is not None}
+    lost = sorted(found - set(map(str, classes)) - {str(label_map.background)})
+    if lost:
+        warn(
+            f"No window has the label {', '.join(lost)}: its annotations are too short to cover min_overlap of one, so "
+            "it is not learned. Shorten target_duration or the windows, or lower min_overlap."
+        )
 
 
 def _check_settings(detector, annotated):

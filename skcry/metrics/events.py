@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from .._compat import Interval, StrOptions, validate_params
-from ..events import as_annotations, coverage, find_events, merge
+from ..events import MAX_TIME, UNKNOWN, as_annotations, coverage, find_events, merge
 from ..summary import HOUR, blocks, quote
 from .truth import as_items, check_scored
 
@@ -39,9 +39,17 @@ def _ratio(part, whole):
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
-def _as_events(events, name):
-    """Check a table of events; return a dict from recording to onsets and offsets (n_events, 2)."""
-    if isinstance(events, dict):  # already checked
+class EventTable(NamedTuple):
+    """A checked table of events: dicts from recording to onsets and offsets, each of shape (n_intervals, 2)."""
+
+    events: dict
+    unknown: dict  # stretches of unknown time
+    recordings: list | None  # all recordings that were annotated, where that is known
+
+
+def as_events(events, name):
+    """Check a table of events; return an :class:`EventTable`."""
+    if isinstance(events, EventTable):
         return events
     needed = ["recording", "onset", "offset"]
     if not isinstance(events, pd.DataFrame) or not set(needed) <= set(events.columns):
@@ -50,21 +58,61 @@ def _as_events(events, name):
             f"{name} must be a DataFrame with columns {needed}, got {got!s:.90}. Pass the result of event_truth or "
             "CryDetector.detect."
         )
-    return {
-        recording: as_annotations(rows[["onset", "offset"]], name=name)[["onset", "offset"]].to_numpy()
-        for recording, rows in events.groupby("recording", sort=False)
-    }
+    known = events["known"].to_numpy(dtype=bool) if "known" in events else np.ones(len(events), dtype=bool)
+    parts = []
+    for rows, label in ((events[known], "cry"), (events[~known], UNKNOWN)):
+        parts.append(
+            {
+                recording: as_annotations(part[needed[1:]].assign(label=label), name=name)[needed[1:]].to_numpy()
+                for recording, part in rows.groupby("recording", sort=False)
+            }
+        )
+    return EventTable(*parts, events.attrs.get("recordings"))
 
 
 def _checked_events(true_events, found_events):
-    """Check both tables of events, and that both name recordings in the same way."""
-    true, found = _as_events(true_events, "true_events"), _as_events(found_events, "found_events")
-    if len({isinstance(recording, str) for recording in (*true, *found)}) > 1:
+    """Check both tables of events, that both name recordings in the same way, and that all are annotated."""
+    true, found = as_events(true_events, "true_events"), as_events(found_events, "found_events")
+    if len({isinstance(recording, str) for recording in (*true.events, *found.events)}) > 1:
         raise ValueError(
-            f"true_events and found_events call recordings differently: {[*true][:1]!s:.50} and {[*found][:1]!s:.50}. "
-            "Use numbers in both, or names in both."
+            f"true_events and found_events call recordings differently: {[*true.events][:1]!s:.50} and "
+            f"{[*found.events][:1]!s:.50}. Use numbers in both, or names in both."
         )
+    _check_annotated(found.events, true)
     return true, found
+
+
+def _check_annotated(recordings, true):
+    """Raise ValueError if the truth is that of other recordings."""
+    missing = [one for one in recordings if true.recordings is not None and one not in true.recordings]
+    if missing:
+        raise ValueError(
+            f"true_events: nothing for recording {quote(missing[0])} ({len(missing)} recordings), whose events were "
+            "detected. Add its annotations to event_truth (an empty list if nothing was heard), or leave it out."
+        )
+
+
+def _known_part(found, unknown):
+    """Shorten detected events (n_found, 2) to what begins and ends in known time; drop those with less than 1 s."""
+    if len(found) == 0 or len(unknown) == 0:
+        return found
+    inside = coverage(unknown, *found.T)
+    kept = []
+    for (onset, offset), lost in zip(found, inside, strict=True):
+        if offset - onset - lost < min(1.0, offset - onset) - ROUNDING:
+            continue
+        for begin, end in unknown if lost else ():
+            onset = end if begin <= onset < end else onset
+        for begin, end in unknown[::-1] if lost else ():
+            offset = begin if begin < offset <= end else offset
+        kept.append((onset, offset))
+    return np.array(kept).reshape(-1, 2)
+
+
+def _pair(recording, true, found):
+    """Return true events and the known part of the detected ones of a recording, each (n_events, 2)."""
+    unknown = true.unknown.get(recording, NO_EVENTS)
+    return true.events.get(recording, NO_EVENTS), _known_part(found.events.get(recording, NO_EVENTS), unknown)
 
 
 def _match(true, found, matching, min_overlap, onset_collar, offset_collar, offset_share):
@@ -139,8 +187,8 @@ def match_events(
     true, found = _checked_events(true_events, found_events)
     criterion = matching, min_overlap, onset_collar, offset_collar, offset_share
     rows: tuple[list, list] = ([], [])
-    for recording in dict.fromkeys([*true, *found]):
-        pair = true.get(recording, NO_EVENTS), found.get(recording, NO_EVENTS)
+    for recording in dict.fromkeys([*true.events, *found.events]):
+        pair = _pair(recording, true, found)
         for side, events, flags in zip(rows, pair, _match(*pair, *criterion), strict=True):
             side.extend(zip([recording] * len(events), *events.T, flags, strict=True))
     tables = []
@@ -201,8 +249,13 @@ def event_counts(
     Raises
     ------
     TypeError, ValueError
-        If a table has other columns, a recording with events has no duration, or one table numbers recordings and the
-        other names them.
+        If a table has other columns, a recording with events has no duration or no truth, or one table numbers
+        recordings and the other names them.
+
+    Notes
+    -----
+    Unknown time in ``true_events`` counts neither in ``hours`` nor as false alarm: a detected event ends where it
+    begins, and is left out if less than a second of it is known.
 
     References
     ----------
@@ -223,10 +276,14 @@ def event_counts(
     1               0        1           0          0  0.016667
     """
     true, found = _checked_events(true_events, found_events)
-    recordings = list(dict.fromkeys([*true, *found]))
+    recordings = list(dict.fromkeys([*true.events, *found.events]))
     hours = dict.fromkeys(recordings, np.nan)
     if durations is not None:
-        hours = {recording: seconds / HOUR for recording, seconds in as_items(durations, "durations").items()}
+        hours = {}
+        for recording, seconds in as_items(durations, "durations").items():
+            unknown = true.unknown.get(recording, NO_EVENTS)
+            hours[recording] = (seconds - float(coverage(unknown, 0.0, min(seconds, MAX_TIME)))) / HOUR
+        _check_annotated(hours, true)
         missing = [recording for recording in recordings if recording not in hours]
         if missing:
             raise ValueError(
@@ -235,7 +292,7 @@ def event_counts(
             )
     rows = []
     for recording in hours:
-        pair = true.get(recording, NO_EVENTS), found.get(recording, NO_EVENTS)
+        pair = _pair(recording, true, found)
         recalled, correct = _match(*pair, matching, min_overlap, onset_collar, offset_collar, offset_share)
         rows.append((len(recalled), len(correct), recalled.sum(), correct.sum(), hours[recording]))
     return pd.DataFrame(rows, columns=COUNTS, index=pd.Index([*hours], name="recording"))
@@ -338,7 +395,7 @@ def threshold_counts(
     recordings, first, second = blocks(timeline)
     score = timeline["score"].to_numpy(dtype=float)
     durations = pd.Series(np.diff(first, append=len(score)), index=recordings)
-    true = _as_events(true_events, "true_events")
+    true = as_events(true_events, "true_events")
     ordered = np.sort(score)[::-1]
     ranks = np.geomspace(1, len(score), n_thresholds).astype(int) - 1
     counts = {}
@@ -348,7 +405,7 @@ def threshold_counts(
             bouts = find_events(active[begin : begin + seconds], merge_gap=merge_gap, min_duration=min_duration)
             if len(bouts):
                 found[recording] = bouts + second[begin]
-        counts[threshold] = event_counts(true, found, durations, **matching)
+        counts[threshold] = event_counts(true, EventTable(found, {}, None), durations, **matching)
     return pd.concat(counts, names=["threshold", "recording"])
 
 

@@ -18,7 +18,7 @@ from .._typing import Annotations, Labels, Recordings
 from .._warnings import warn
 from ..io.text_files import shorten
 from .events import MATCHING, event_counts, event_metrics, recall_at_false_alarms, threshold_counts
-from .seconds import cry_minutes, cry_minutes_metrics, second_metrics
+from .seconds import compare_minutes, cry_minutes_metrics, second_metrics
 from .truth import event_truth, second_truth
 
 _SECONDS = [Interval(Real, 0, None, closed="left")]
@@ -40,6 +40,9 @@ _SCORERS = {
     "neg_cry_minutes_error": ("minutes", "mean_absolute_error", -1),
     "cry_minutes_correlation": ("minutes", "correlation", 1),
 }
+# Value of a metric where it is undefined, if not 0.0: as in scikit-learn, a number, since NaN in one split would make
+# the mean score of every setting of a search NaN.
+CHANCE = {"roc_auc": 0.5, "balanced_accuracy": 0.5}
 
 
 def the_detector(estimator):
@@ -60,17 +63,27 @@ def the_detector(estimator):
     return estimator
 
 
+def meaning_of_labels(detector):
+    """Return what the labels of annotations mean to a detector with a single class of crying, for `second_truth`."""
+    return {
+        "positive": detector.crying_labels_,
+        # A detector of named labels counts all others as background.
+        "negative": None if detector.positive is None else detector.negative,
+        "ignore": detector.ignore,
+        "overlap": detector.overlap,
+    }
+
+
 class _Evaluation:
     """One pass of a detector over recordings; each part is computed when it is first needed."""
 
-    def __init__(self, estimator, X, y, *, merge_gap, rate, **matching):
+    def __init__(self, estimator, X, y, *, merge_gap, min_duration, rate, **matching):
         self.detector = the_detector(estimator)
-        self.merge_gap, self.rate, self.matching = merge_gap, rate, matching
+        self.true_rules = {"merge_gap": merge_gap, "min_duration": min_duration}
+        self.rate, self.matching = rate, matching
         check_consistent_length(X, y)
         self.annotations = list(y)
-        # A detector of named labels counts all others as background.
-        negative = None if self.detector.positive is None else self.detector.negative
-        self.labels = {"positive": self.detector.crying_labels_, "negative": negative}
+        self.labels = meaning_of_labels(self.detector)
         try:
             self.true_events = event_truth(self.annotations, **self.labels, merge_gap=merge_gap)
         except TypeError as error:
@@ -84,11 +97,8 @@ class _Evaluation:
         self.timeline = pd.concat({one.recording: one.timeline for one in found}, names=["recording", "second"])
         self.found_events = pd.concat([one.events for one in found], ignore_index=True)
         self.rules = {"merge_gap": self.detector.merge_gap, "min_duration": self.detector.min_duration}
-        self.truth = self._truth()
-
-    def _truth(self, merge_gap=0.0):
-        options = {"min_overlap": self.detector.min_overlap, "merge_gap": merge_gap, "durations": self.durations}
-        return second_truth(self.annotations, self.timeline, **self.labels, **options)
+        options = {"min_overlap": self.detector.min_overlap, "durations": self.durations}
+        self.truth = second_truth(self.annotations, self.timeline, **self.labels, **options)
 
     @cached_property
     def seconds(self):
@@ -105,17 +115,20 @@ class _Evaluation:
 
     @cached_property
     def minutes(self):
-        return cry_minutes_metrics(cry_minutes(self._truth(self.merge_gap), self.timeline, **self.rules))
+        # The rules of the truth are fixed: a search would otherwise choose those that drop all events on both sides.
+        rules = {"true_rules": self.true_rules, "found_rules": self.rules}
+        return cry_minutes_metrics(compare_minutes(self.truth, self.timeline, by="recording", start=None, **rules))
 
     def __getitem__(self, name):
         part, entry, sign = _SCORERS[name]
         value = float(getattr(self, part)[entry])
         if np.isnan(value):
             n_true, n_found = self.truth.sum(), self.timeline["cry"].sum()
+            value = CHANCE.get(entry, 0.0)
             warn(
-                f"{name} is undefined on these {len(self.durations)} recordings: of {len(self.truth)} seconds {n_true} "
-                f"are annotated as {self.labels['positive']!r}, and {n_found} are found. Score on several "
-                "recordings, with crying and without, in each split.",
+                f"{name} is undefined on these {len(self.durations)} recordings, and set to {value}: of "
+                f"{len(self.truth)} seconds {n_true} are annotated as {self.labels['positive']!r}, and {n_found} are "
+                "found. Use splits with crying and other sound in each, or leave this one out of means.",
                 UndefinedMetricWarning,
             )
         return sign * value
@@ -157,6 +170,7 @@ def get_scorer_names() -> list[str]:
     {
         "name": [str, list, tuple],
         "merge_gap": _SECONDS,
+        "min_duration": _SECONDS,
         "rate": _SECONDS,
         **MATCHING,
     },
@@ -166,6 +180,7 @@ def get_scorer(
     name: Labels,
     *,
     merge_gap: float = 5.0,
+    min_duration: float = 5.0,
     rate: float = 1.0,
     matching: Literal["overlap", "iou", "collar"] = "overlap",
     min_overlap: float = 0.5,
@@ -191,7 +206,9 @@ def get_scorer(
         With several, recordings are scored once, and ``refit`` of a search must name one of them.
     merge_gap : float, default=5.0
         Gaps of at most so many seconds between annotations are closed for events and cry minutes, not for seconds. The
-        truth does not depend on the ``merge_gap`` of the detector, which a search may vary.
+        truth does not depend on the ``merge_gap`` and ``min_duration`` of the detector, which a search may vary.
+    min_duration : float, default=5.0
+        Annotated crying that is then shorter than so many seconds is dropped for cry minutes, not for events.
     rate : float, default=1.0
         False alarms per hour, for ``recall_at_false_alarms``.
     matching : {"overlap", "iou", "collar"}, default="overlap"
@@ -209,8 +226,9 @@ def get_scorer(
     -------
     callable
         ``scorer(estimator, X, y)``, which gives a float, or a dict where ``name`` is a list. Can be pickled. What is
-        undefined is NaN, with a warning. Raises TypeError where ``y`` holds labels rather than annotations, or the
-        estimator is no detector, and ValueError where the detector has several classes.
+        undefined is 0.0 (0.5 for ROC AUC and balanced accuracy), with an ``UndefinedMetricWarning``, so that a search
+        can rank its settings although one split holds no crying. Raises TypeError where ``y`` holds labels rather than
+        annotations, or the estimator is no detector, and ValueError where the detector has several classes.
 
     Raises
     ------
@@ -245,6 +263,7 @@ def get_scorer(
         raise ValueError(f"{name!r} is not the name of a scorer, or a list of names. Known: {get_scorer_names()}.")
     options = {
         "merge_gap": merge_gap,
+        "min_duration": min_duration,
         "rate": rate,
         "matching": matching,
         "min_overlap": min_overlap,

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn import metrics
 
 from ..summary import flags, summarize
-from .truth import check_same_seconds
+from .truth import check_same_seconds, known_and_true
 
 
 def second_metrics(truth: ArrayLike, timeline: pd.DataFrame) -> pd.Series:
@@ -19,7 +19,7 @@ def second_metrics(truth: ArrayLike, timeline: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     truth : array-like of bool of shape (n_seconds,)
-        Result of :func:`second_truth`.
+        Result of :func:`second_truth`. Unknown seconds (missing values) are left out.
     timeline : DataFrame of shape (n_seconds, n_columns)
         With the column ``cry`` (bool) and, where known, ``score``.
 
@@ -52,7 +52,9 @@ def second_metrics(truth: ArrayLike, timeline: pd.DataFrame) -> pd.Series:
             "classes choose one: timeline.assign(cry=timeline['label'] == 'cry', score=timeline['cry'])."
         )
     check_same_seconds(truth, timeline)
-    truth, cry = np.asarray(truth, dtype=bool), flags(timeline, "cry")
+    known, truth = known_and_true(truth)
+    truth, timeline = truth[known], timeline[known]
+    cry = flags(timeline, "cry")
     rates = [np.nan] * 4
     if len(truth):
         rates = metrics.precision_recall_fscore_support(truth, cry, average="binary", zero_division=np.nan)
@@ -84,8 +86,7 @@ def cry_minutes(
     Parameters
     ----------
     truth : Series of bool of shape (n_seconds,)
-        Result of :func:`second_truth`. With its ``merge_gap=5.0`` short pauses within annotated crying count as
-        crying, as they do in detected events.
+        Result of :func:`second_truth`, without its ``merge_gap``. Unknown seconds (missing values) are not usable.
     timeline : DataFrame of shape (n_seconds, n_columns)
         Indexed by recording and second, with the column ``cry`` and, where known, ``usable``.
     by : {"recording", "hour"}, default="recording"
@@ -93,7 +94,8 @@ def cry_minutes(
     start : datetime-like, sequence of them, dict, Series or None, default=None
         When each recording began, see :func:`skcry.summarize`.
     merge_gap, min_duration : float, default=5.0
-        Rules for detected crying, see :func:`skcry.summarize`; pass the settings of the detector.
+        Rules for true and detected crying, see :func:`skcry.summarize`; pass the settings of the detector. The same
+        rules on both sides: otherwise a perfect detector has a bias.
 
     Returns
     -------
@@ -117,10 +119,21 @@ def cry_minutes(
     recording
     monday.wav   9.0    6.0
     """
-    found = summarize(timeline, by=by, start=start, merge_gap=merge_gap, min_duration=min_duration)
+    rules = {"merge_gap": merge_gap, "min_duration": min_duration}
+    return compare_minutes(truth, timeline, by=by, start=start, true_rules=rules, found_rules=rules)
+
+
+def compare_minutes(truth, timeline, *, by, start, true_rules, found_rules):
+    """Compute what :func:`cry_minutes` does, with a rule of events for each side."""
     check_same_seconds(truth, timeline)
-    true = summarize(timeline.assign(cry=np.asarray(truth)), by=by, start=start, merge_gap=0, min_duration=0)
-    minutes = {"true": true["cry_minutes_per_hour"], "found": found["cry_minutes_per_hour"]}
+    known, truth = known_and_true(truth)
+    if not known.all():
+        usable = flags(timeline, "usable") if "usable" in timeline else True
+        timeline = timeline.assign(usable=known & usable, cry=flags(timeline, "cry") & known)
+    sides = (("true", timeline.assign(cry=truth), true_rules), ("found", timeline, found_rules))
+    minutes = {
+        name: summarize(table, by=by, start=start, **rules)["cry_minutes_per_hour"] for name, table, rules in sides
+    }
     return pd.DataFrame(minutes).dropna()
 
 

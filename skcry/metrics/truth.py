@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from .._compat import Interval, validate_params
+from .._compat import Interval, StrOptions, validate_params
 from .._typing import Annotations, Labels
-from ..events import LabelMap, class_intervals, classify, merge
+from ..events import UNKNOWN, LabelMap, class_intervals, classify_known, merge
 from ..summary import blocks, quote
 
 _LABELS = [str, tuple, list]
 _SECONDS = [Interval(Real, 0, None, closed="left")]
+_MEANING = {
+    "positive": _LABELS,
+    "negative": [*_LABELS, None],
+    "ignore": _LABELS,
+    "overlap": [StrOptions({"union", "raise"})],
+}
 
 
 def as_items(values, name):
@@ -49,17 +55,25 @@ def _of_recordings(values, recordings, name):
     return [items[key] for key in keys]
 
 
-def _bouts(annotations, label_map, merge_gap, duration=None, name="annotations"):
-    """Return onsets and offsets of annotated crying in one recording, merged, shape (n_bouts, 2)."""
+def _bouts(annotations, label_map, merge_gap, recording, duration=None):
+    """Return annotated crying in one recording, merged (n_bouts, 2), and unknown time (n_intervals, 2)."""
+    name = f"annotations of recording {quote(recording)}"
     intervals = class_intervals(annotations, label_map, duration=duration, name=name)
-    return merge(intervals.get(1, np.empty((0, 2))), merge_gap)
+    none = np.empty((0, 2))
+    return merge(intervals.get(1, none), merge_gap), intervals.get(None, none)
+
+
+def known_and_true(truth):
+    """Return which seconds of a truth are known, and which are crying, both bool of shape (n_seconds,)."""
+    truth = np.asarray(truth)
+    known = ~pd.isna(truth)
+    return known, np.where(known, truth, False).astype(bool)
 
 
 @validate_params(
     {
         "timeline": [pd.DataFrame],
-        "positive": _LABELS,
-        "negative": [*_LABELS, None],
+        **_MEANING,
         "min_overlap": [Interval(Real, 0, 1, closed="right")],
         "merge_gap": _SECONDS,
     },
@@ -71,6 +85,8 @@ def second_truth(
     *,
     positive: Labels = ("cry",),
     negative: Labels | None = None,
+    ignore: Labels = (UNKNOWN,),
+    overlap: Literal["union", "raise"] = "union",
     min_overlap: float = 0.5,
     merge_gap: float = 0.0,
     durations: Sequence[float] | Mapping[Any, float] | pd.Series | None = None,
@@ -85,6 +101,10 @@ def second_truth(
         Indexed by recording and second, as :meth:`skcry.CryDetector.timeline` gives it.
     positive, negative : str, tuple of str, default=("cry",), None
         Labels that count as crying and labels that do not, see :class:`skcry.events.LabelMap`.
+    ignore : str or tuple of str, default=("unknown",)
+        Labels of unknown time.
+    overlap : {"union", "raise"}, default="union"
+        Whether other labels may overlap those of crying.
     min_overlap : float, default=0.5
         Smallest share of a crying second that annotations of crying cover.
     merge_gap : float, default=0.0
@@ -95,7 +115,8 @@ def second_truth(
     Returns
     -------
     Series of bool of shape (n_seconds,)
-        True where a second is crying, with the index of the timeline.
+        True where a second is crying, with the index of the timeline. If some seconds are unknown, these are
+        ``pd.NA`` and the dtype is "boolean"; the functions of this module leave them out.
 
     Raises
     ------
@@ -116,23 +137,29 @@ def second_truth(
     lengths = [None] * len(recordings)
     if durations is not None:
         lengths = _of_recordings(durations, recordings, "durations")
-    label_map, truth = LabelMap(positive, negative), np.zeros(len(timeline), dtype=bool)
+    label_map = LabelMap(positive, negative, ignore, overlap)
+    truth, unknown = np.zeros((2, len(timeline)), dtype=bool)
     for recording, begin, end, table, duration in zip(recordings, first, ends, known, lengths, strict=False):
         onset = second[begin:end].astype(float)
         duration = onset[-1] + 1 if duration is None else float(duration)
-        bouts = _bouts(table, label_map, merge_gap, duration, f"annotations of recording {quote(recording)}")
-        truth[begin:end], _ = classify(bouts, LabelMap(), onset, onset + 1, min_overlap=min_overlap, duration=duration)
-    return pd.Series(truth, index=timeline.index, name="truth")
+        bouts, open_time = _bouts(table, label_map, merge_gap, recording, duration)
+        table = pd.DataFrame(np.concatenate([bouts, open_time]), columns=["onset", "offset"])
+        table["label"] = np.repeat(["cry", UNKNOWN], [len(bouts), len(open_time)])
+        about = {"min_overlap": min_overlap, "duration": duration}
+        found = classify_known(table, LabelMap(), onset, onset + 1, **about)
+        truth[begin:end], unknown[begin:end] = found.chosen, ~found.known
+    series = pd.Series(truth, index=timeline.index, name="truth")
+    return series.astype("boolean").mask(unknown) if unknown.any() else series
 
 
-@validate_params(
-    {"positive": _LABELS, "negative": [*_LABELS, None], "merge_gap": _SECONDS}, prefer_skip_nested_validation=True
-)
+@validate_params({**_MEANING, "merge_gap": _SECONDS}, prefer_skip_nested_validation=True)
 def event_truth(
     annotations: Sequence[Annotations] | Mapping[Any, Annotations],
     *,
     positive: Labels = ("cry",),
     negative: Labels | None = None,
+    ignore: Labels = (UNKNOWN,),
+    overlap: Literal["union", "raise"] = "union",
     merge_gap: float = 5.0,
 ) -> pd.DataFrame:
     """Convert annotations to events of crying, in the form of :meth:`skcry.CryDetector.detect`.
@@ -143,6 +170,10 @@ def event_truth(
         Annotations of each recording, see :func:`skcry.events.as_annotations`.
     positive, negative : str, tuple of str, default=("cry",), None
         Labels that count as crying and labels that do not, see :class:`skcry.events.LabelMap`.
+    ignore : str or tuple of str, default=("unknown",)
+        Labels of unknown time.
+    overlap : {"union", "raise"}, default="union"
+        Whether other labels may overlap those of crying.
     merge_gap : float, default=5.0
         Longest gap in seconds between annotations that is closed, as a detector does (Yao et al., 2022). 0 merges only
         annotations that overlap or touch. Short events are kept.
@@ -150,7 +181,9 @@ def event_truth(
     Returns
     -------
     DataFrame of shape (n_events, 3)
-        Columns ``recording`` (position in the list or key of the dict), ``onset`` and ``offset`` in seconds.
+        Columns ``recording`` (position in the list or key of the dict), ``onset`` and ``offset`` in seconds. If there
+        is unknown time, also ``known`` (bool): the rows that are False are stretches of unknown time, which the
+        functions of this module leave out. ``attrs["recordings"]`` lists the recordings.
 
     Raises
     ------
@@ -165,14 +198,18 @@ def event_truth(
     0          0    2.0     9.0
     1          2    1.0     3.0
     """
-    label_map = LabelMap(positive, negative)
-    rows = [
-        (recording, *bout)
-        for recording, table in as_items(annotations, "annotations").items()
-        for bout in _bouts(table, label_map, merge_gap, name=f"annotations of recording {quote(recording)}")
-    ]
-    table = pd.DataFrame(rows, columns=["recording", "onset", "offset"])
-    return table if rows else table.astype({"recording": int, "onset": float, "offset": float})
+    label_map = LabelMap(positive, negative, ignore, overlap)
+    items, rows = as_items(annotations, "annotations"), []
+    for recording, one in items.items():
+        for known, intervals in zip((True, False), _bouts(one, label_map, merge_gap, recording), strict=True):
+            rows += [(recording, *interval, known) for interval in intervals]
+    table = pd.DataFrame(rows, columns=["recording", "onset", "offset", "known"])
+    table = table.astype({"onset": float, "offset": float, "known": bool, **({} if rows else {"recording": int})})
+    if table["known"].all():
+        table = table.drop(columns="known")
+    # Recordings without events have no row, but were annotated: event_counts compares these with the detections.
+    table.attrs["recordings"] = list(items)
+    return table
 
 
 def check_same_seconds(truth, timeline):

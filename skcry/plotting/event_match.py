@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 from .._typing import Axes, Recordings, Targets
 from ..io.audio import as_recordings
 from ..metrics import event_truth, match_events
-from ..metrics.scorers import the_detector
+from ..metrics.scorers import meaning_of_labels, the_detector
 from .common import BLUE, VERMILLION, check_matplotlib, legend_below, name_recording, new_axes, time_axis
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ class EventMatchDisplay:
         check_consistent_length(X, y)
         if names is None:
             names = [name_recording(one) or f"recording {number}" for number, one in enumerate(as_recordings(X))]
-        labels = {"positive": detector.crying_labels_, "negative": detector.negative}
-        true = event_truth(y, **labels, merge_gap=detector.merge_gap)
+        true = event_truth(y, **meaning_of_labels(detector), merge_gap=detector.merge_gap)
         detections = list(detector.iter_detections(X))
         found = pd.concat([one.events for one in detections], ignore_index=True)
         duration = float(max(len(one.probabilities) for one in detections))

@@ -10,15 +10,16 @@ from __future__ import annotations
 import numbers
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils import gen_batches
 
+from .._similar import similar
 from .._typing import Annotations, Labels
-from ..events import LabelMap, classify
+from ..events import UNKNOWN, Classes, LabelMap, classify_known
 from ..io.audio import DEFAULT_SR
 from .display import windows_html
 
@@ -97,6 +98,12 @@ class Windows:
         self.lengths = np.array([t.shape[-1] for t in self._tracks] if lengths is None else lengths, dtype=np.int64)
         self.names = tuple(names if names is not None else (f"recordings[{i}]" for i in range(len(self.lengths))))
         groups = np.arange(len(self.lengths)) if groups is None else np.asarray(groups)
+        alike = similar(groups) if groups.dtype.kind in "OUS" else []
+        if alike:
+            raise ValueError(
+                f"groups: {alike[0]} differ only by case, blanks or accents. Give an infant one name, and infants "
+                "different names."
+            )
         if pd.isna(groups).any():
             raise ValueError("groups has missing values. Pass a group for each recording, or groups=None.")
         if groups.shape != self.lengths.shape:
@@ -292,6 +299,8 @@ class Windows:
         *,
         positive: Labels | None = ("cry",),
         negative: Labels | None = None,
+        ignore: Labels = (UNKNOWN,),
+        overlap: Literal["union", "raise"] = "union",
         target_duration: float | None = None,
     ) -> np.ndarray:
         """Compute the label of each window from annotations of the recordings.
@@ -304,6 +313,10 @@ class Windows:
             Smallest share of a window, inside the recording, that its label covers.
         positive, negative : str, tuple of str or None, default=("cry",), None
             See :class:`skcry.events.LabelMap`.
+        ignore : str or tuple of str, default=("unknown",)
+            Labels of unknown time. Windows in it have no label: select the others by :meth:`known` first.
+        overlap : {"union", "raise"}, default="union"
+            Whether other labels may overlap those of crying, see :class:`skcry.events.LabelMap`.
         target_duration : float or None, default=None
             Length in seconds of the middle of each window that is labelled; the rest is context. None means the whole
             window.
@@ -316,7 +329,8 @@ class Windows:
         Raises
         ------
         ValueError
-            If annotations are invalid, contradict each other or do not fit the recordings.
+            If annotations are invalid, contradict each other or do not fit the recordings, or if the label of a window
+            depends on unknown time.
 
         Examples
         --------
@@ -326,7 +340,63 @@ class Windows:
         >>> X.label([[(0.0, 3.5, "cry")]])
         array([1, 1, 0, 0])
         """
-        return self._classify(annotations, min_overlap, positive, negative, target_duration)[0]
+        label_map = LabelMap(positive, negative, ignore, overlap)
+        labels, _, known = self._classify(annotations, min_overlap, label_map, target_duration)
+        if not known.all():
+            raise ValueError(
+                f"{int((~known).sum())} of {len(known)} windows lie in unknown time (labels {label_map.ignore}), so "
+                "they have no label. Select the others first: X = X[X.known(annotations)], with the same arguments."
+            )
+        return labels
+
+    def known(
+        self,
+        annotations: Sequence[Annotations],
+        min_overlap: float = 0.5,
+        *,
+        positive: Labels | None = ("cry",),
+        negative: Labels | None = None,
+        ignore: Labels = (UNKNOWN,),
+        overlap: Literal["union", "raise"] = "union",
+        target_duration: float | None = None,
+    ) -> np.ndarray:
+        """Find windows whose label does not depend on unknown time.
+
+        Parameters
+        ----------
+        annotations : sequence of length n_recordings
+            See :meth:`label`, as all other parameters.
+        min_overlap : float, default=0.5
+            Smallest share of a window that its label covers.
+        positive, negative : str, tuple of str or None, default=("cry",), None
+            See :class:`skcry.events.LabelMap`.
+        ignore : str or tuple of str, default=("unknown",)
+            Labels of unknown time.
+        overlap : {"union", "raise"}, default="union"
+            Whether other labels may overlap those of crying.
+        target_duration : float or None, default=None
+            Length in seconds of the middle of each window that is labelled.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_windows,)
+            False where a window has no label.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skcry import Windower
+        >>> from skcry.events import mark_unknown
+        >>> X = Windower().fit_transform([np.zeros(16000 * 8)])
+        >>> annotations = [mark_unknown([(0.0, 3.5, "cry")], ranges=[(0, 5)])]
+        >>> X.known(annotations)
+        array([ True,  True, False, False])
+        >>> X[X.known(annotations)].label(annotations)
+        array([1, 1])
+        """
+        return self._classify(
+            annotations, min_overlap, LabelMap(positive, negative, ignore, overlap), target_duration
+        ).known
 
     def mixed(
         self,
@@ -334,6 +404,8 @@ class Windows:
         *,
         positive: Labels | None = ("cry",),
         negative: Labels | None = None,
+        ignore: Labels = (UNKNOWN,),
+        overlap: Literal["union", "raise"] = "union",
         target_duration: float | None = None,
     ) -> np.ndarray:
         """Find windows that hold more than one class. Select the others by ``X[~X.mixed(annotations)]``.
@@ -344,6 +416,10 @@ class Windows:
             See :meth:`label`.
         positive, negative : str, tuple of str or None, default=("cry",), None
             See :class:`skcry.events.LabelMap`. Time without annotation is a separate class.
+        ignore : str or tuple of str, default=("unknown",)
+            Labels of unknown time.
+        overlap : {"union", "raise"}, default="union"
+            Whether other labels may overlap those of crying.
         target_duration : float or None, default=None
             See :meth:`label`.
 
@@ -352,10 +428,10 @@ class Windows:
         ndarray of bool of shape (n_windows,)
             True where a window holds more than one class.
         """
-        return self._classify(annotations, 0.5, positive, negative, target_duration)[1]
+        return self._classify(annotations, 0.5, LabelMap(positive, negative, ignore, overlap), target_duration).mixed
 
-    def _classify(self, annotations, min_overlap: float, positive, negative, target_duration):
-        """Return the class of each window (n_windows,), and whether it is mixed (n_windows,)."""
+    def _classify(self, annotations, min_overlap: float, label_map, target_duration):
+        """Return the :class:`skcry.events.Classes` of the windows."""
         if not isinstance(min_overlap, numbers.Real) or not 0 < min_overlap <= 1:
             raise ValueError(f"min_overlap={min_overlap!r} must be a share above 0 and up to 1.")
         if not hasattr(annotations, "__len__") or isinstance(annotations, (str, pd.DataFrame)):
@@ -367,9 +443,9 @@ class Windows:
                 f"Got annotations of {len(annotations)} recordings, but the windows come from {len(self.lengths)}. "
                 "Pass one table per recording, an empty one if nothing was annotated."
             )
-        annotations, label_map = list(annotations), LabelMap(positive, negative)
+        annotations = list(annotations)
         if len(self) == 0:
-            return np.empty(0, dtype=int), np.empty(0, dtype=bool)
+            return Classes(np.empty(0, dtype=int), np.empty(0, dtype=bool), np.empty(0, dtype=bool))
         parts = []
         for number in np.unique(self.recording):
             rows = np.flatnonzero(self.recording == number)
@@ -377,10 +453,9 @@ class Windows:
             start, n_timepoints = middle_of(self.start[rows], self.n_timepoints, length, self.sr, target_duration)
             onset, offset, duration = start / self.sr, (start + n_timepoints) / self.sr, length / self.sr
             about = {"min_overlap": min_overlap, "duration": duration, "name": name}
-            parts.append(classify(annotations[number], label_map, onset, offset, **about))
+            parts.append(classify_known(annotations[number], label_map, onset, offset, **about))
         row_order = np.argsort(np.argsort(self.recording, kind="stable"))
-        chosen, mixed = (np.concatenate(values)[row_order] for values in zip(*parts, strict=True))
-        return chosen, mixed
+        return Classes(*(np.concatenate(values)[row_order] for values in zip(*parts, strict=True)))
 
 
 def middle_of(start, n_timepoints, length, sr, target_duration):

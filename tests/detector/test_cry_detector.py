@@ -1,3 +1,4 @@
+import copy
 import subprocess
 import sys
 import warnings
@@ -7,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from helpers import covered, fast
+from helpers import covered, fast, make_quick_detector
 from sklearn import config_context
 from sklearn.cluster import KMeans
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score, log_loss
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score, cross_validate
@@ -20,7 +22,7 @@ from sklearn.svm import SVC, LinearSVC
 from skcry import CryDetector, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
 from skcry.detector.splits import grouped_splits
 from skcry.detector.threshold import false_alarm_threshold
-from skcry.metrics import event_truth
+from skcry.metrics import event_truth, get_scorer
 
 
 @pytest.fixture(scope="module")
@@ -245,9 +247,37 @@ def test_faulty_input(recordings, annotations, changes, settings, message):
         CryDetector(**{"estimator": fast(), **settings}).fit(**arguments)
 
 
-def test_scoring_without_crying_is_an_error(fitted, recordings):
-    with pytest.raises(ValueError, match="average precision is undefined"):
-        fitted.score(recordings[:1], [[]])
+def test_score_without_crying_is_zero_and_warns(fitted, recordings):
+    with pytest.warns(UndefinedMetricWarning, match="average precision is undefined, and set to 0.0"):
+        assert fitted.score(recordings[:1], [[]]) == 0.0
+
+
+@pytest.mark.parametrize("scoring", [None, "second_average_precision", "second_f1"])
+def test_a_search_survives_a_split_without_crying(recordings, annotations, scoring):
+    quiet = [*annotations[:4], [], []]
+    search = GridSearchCV(
+        make_quick_detector(),
+        {"estimator__logisticregression__C": [1e-6, 1.0]},
+        scoring=None if scoring is None else get_scorer(scoring),
+        cv=GroupKFold(3),
+    )
+    with pytest.warns(UndefinedMetricWarning, match="is undefined"):
+        search.fit(recordings, quiet, groups=[0, 0, 1, 1, 2, 2])
+    means = search.cv_results_["mean_test_score"]
+    assert np.isfinite(means).all()
+    assert search.best_index_ == np.argmax(means)
+
+
+def test_parameters_of_decisions_act_at_once(quick_detector, recordings):
+    detector = copy.deepcopy(quick_detector)
+    score = detector.timeline(recordings)["score"]
+    detector.set_params(threshold=0.9)
+    assert detector.threshold_ == 0.9
+    np.testing.assert_array_equal(detector.timeline(recordings)["cry"], score >= 0.9)
+    assert detector.set_params(threshold=0.5, min_duration=1000.0).detect(recordings).empty
+    detector.set_params(target_duration=None, positive=("whine",), threshold="cv")  # at the next fit
+    assert detector.timeline(recordings)["score"].equals(score)
+    assert detector.threshold_ == 0.5
 
 
 @pytest.mark.real
@@ -349,8 +379,13 @@ def test_scoring_with_labels_of_another_kind(fitted, recordings, annotations, sr
 
 
 def test_strings_that_do_not_say_which_is_crying(recordings):
-    with pytest.warns(UserWarning, match=r"names neither .* 'silence' is taken for crying"):
-        CryDetector(fast(), threshold=0.5).fit(recordings, ["crying", "silence"] * 3)
+    for labels in (["crying", "silence"], ["Crying", "x"], ["crying", "not_crying"], ["baby", "noise"]):
+        with pytest.raises(ValueError, match=r"names neither of the labels .* Pass positive=\(\.\.\.\)"):
+            CryDetector(fast(), threshold=0.5).fit(recordings, labels * 3)
+    with pytest.raises(ValueError, match="'Cry' differs from 'cry' only by case"):
+        CryDetector(fast(), threshold=0.5).fit(recordings, ["Cry", "other"] * 3)
+    with pytest.warns(UserWarning, match=r"names neither .* 'two' is taken for crying"):
+        CryDetector(fast(), threshold=0.5).fit(recordings, ["one", "two"] * 3)
 
 
 def test_events_of_several_weak_labels_are_those_asked_for(recordings):

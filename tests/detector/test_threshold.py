@@ -271,7 +271,9 @@ def test_digital_silence_in_training_is_no_background(recordings, annotations, s
 
 
 def test_labels_none_of_which_is_crying_are_told(fitted, recordings, annotations):
-    with pytest.warns(UserWarning, match=r"None of the labels \['Cry'\] is crying \(positive=\['cry'\]\)"):
+    with pytest.warns(UserWarning, match=r"None of the labels \['scream'\] is crying \(positive=\['cry'\]\)"):
+        fitted.calibrate(recordings, [one.assign(label="scream") for one in annotations])
+    with pytest.raises(ValueError, match="'Cry' differs from 'cry' only by case, blanks or accents"):
         fitted.calibrate(recordings, [one.assign(label="Cry") for one in annotations])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -349,8 +351,9 @@ def _left_out(rng, n_recordings=4, slope=2.0, **about):
     for number in range(n_recordings):
         truth = (np.arange(60) % 20 < 6).astype(int)
         scores, usable = rng.normal(slope * truth, 1.0)[:, None], np.ones(60, dtype=bool)
-        cries = [(start, start + 6, "cry") for start in range(0, 60, 20)]
-        yield LeftOut(number, number, scores, truth, usable, 60.0, **{"annotations": cries, **about})
+        cries = event_truth([[(start, start + 6, "cry") for start in range(0, 60, 20)]])
+        known = np.ones(60, dtype=bool)
+        yield LeftOut(number, number, scores, truth, known, usable, 60.0, **{"true_events": cries, **about})
 
 
 CRYING = Roles(interesting=[1], positive=1, background=0)
@@ -376,7 +379,7 @@ def test_operating_point_learns_calibration_threshold_and_background(rng):
 
 
 def test_operating_point_of_recordings_with_labels(rng):
-    left_out = list(_left_out(rng, annotations=None))
+    left_out = list(_left_out(rng, true_events=None))
     for one in left_out[::2]:
         one.truth[:], one.scores[:] = 0, rng.normal(size=(60, 1))
     point = OperatingPoint(np.array([0, 1]), CRYING, min_duration=2.0).fit(left_out)

@@ -117,9 +117,11 @@ def test_recordings_are_scored_once(quick_detector, cry_data, monkeypatch):
     assert sum(n_windows) == expected > 0
 
 
-def test_what_is_undefined_is_missing_and_says_why(quick_detector, cry_data):
+def test_what_is_undefined_is_a_number_and_says_why(quick_detector, cry_data):
     with pytest.warns(UndefinedMetricWarning, match=r"second_recall is undefined .* 0 are annotated as \('cry',\)"):
-        assert np.isnan(get_scorer("second_recall")(quick_detector, cry_data[0][:1], [[]]))
+        assert get_scorer("second_recall")(quick_detector, cry_data[0][:1], [[]]) == 0.0
+    with pytest.warns(UndefinedMetricWarning, match=r"second_roc_auc is undefined .* and set to 0.5"):
+        assert get_scorer("second_roc_auc")(quick_detector, cry_data[0][:1], [[]]) == 0.5
     found = summarize(quick_detector.timeline(cry_data[0][:1]), merge_gap=0, min_duration=0)["cry_minutes_per_hour"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -127,13 +127,15 @@ def test_cry_minutes_counted_by_hand():
     timeline = make_timeline({"a": scores(3600, (0, 60), (64, 120), (300, 303)), "b": scores(1800)})
     truth = second_truth({"a": [(0, 100), (104, 164)], "b": [(10, 40)]}, timeline)
     minutes = cry_minutes(truth, timeline)
-    # Of "b" there is half an hour; what is found loses 3 s and gains a gap of 4 s.
-    assert minutes["true"].tolist() == pytest.approx([160 / 60, 1.0])
+    # Of "b" there is half an hour; gaps of 4 s are closed on both sides, and what is found loses 3 s.
+    assert minutes["true"].tolist() == pytest.approx([164 / 60, 1.0])
     assert minutes["found"].tolist() == pytest.approx([2.0, 0.0])
-    merged = cry_minutes(second_truth({"a": [(0, 100), (104, 164)], "b": []}, timeline, merge_gap=5), timeline)
-    assert merged.loc["a", "true"] == pytest.approx(164 / 60)
+    plain = cry_minutes(truth, timeline, merge_gap=0, min_duration=0)
+    assert plain["true"].tolist() == pytest.approx([160 / 60, 1.0])
+    perfect = cry_minutes(truth, timeline.assign(cry=truth))
+    assert perfect["true"].tolist() == perfect["found"].tolist()
     error = cry_minutes_metrics(minutes)
-    assert error["bias"] == pytest.approx((-40 / 60 - 1) / 2)
+    assert error["bias"] == pytest.approx((-44 / 60 - 1) / 2)
     assert error["mean_absolute_error"] == pytest.approx(-error["bias"])
     assert error["correlation"] == pytest.approx(1)
 
