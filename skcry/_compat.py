@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import sys
 from collections.abc import Callable
 from importlib import metadata
 from types import SimpleNamespace
@@ -181,3 +182,21 @@ __all__ = [
     "task",
     "validate_params",
 ]
+
+
+def groups_of_caller():
+    """Tell whether cross-validation of scikit-learn, in which this runs, splits by groups that it does not pass on.
+
+    Without metadata routing, ``groups`` reach the splitter only. Public alternative: none that an estimator can see, so
+    this looks for the local variables of ``cross_validate`` and of searches. A worker process does not have them.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection."):
+            if frame.f_locals.get("groups") is not None:
+                return True
+            splitter = getattr(frame.f_locals.get("routed_params"), "splitter", {})
+            if getattr(splitter, "split", {}).get("groups") is not None:
+                return True
+        frame = frame.f_back
+    return False

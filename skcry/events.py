@@ -511,7 +511,8 @@ def classify_known(annotations, label_map, onset, offset, *, min_overlap=0.5, du
     length = offset - onset
     intervals = class_intervals(annotations, label_map, duration=duration, name=name)
     unknown = intervals.pop(None, np.empty((0, 2)))
-    keys = sorted(key for key in intervals if key != label_map.background)
+    keys: list = [key for key in intervals if key != label_map.background]
+    keys.sort()
     covered = np.array([coverage(intervals[key], onset, offset) for key in keys]).reshape(len(keys), len(onset))
     heard = [intervals[key] for key in keys]
     open_time = coverage(_union(unknown, *heard), onset, offset) - coverage(_union(*heard), onset, offset)

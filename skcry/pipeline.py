@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import imblearn.pipeline
+import numpy as np
 from imblearn.over_sampling import SMOTE
 from imblearn.under_sampling import RandomUnderSampler
 from joblib import Memory
@@ -12,6 +13,7 @@ from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils.validation import check_memory
 
 from ._base import BaseEstimator
 from ._compat import HasMethods, StrOptions, validate_params
@@ -20,7 +22,49 @@ from .features import MelSpectrogram, StatFeatures
 from .nn.alexnet_classifier import AlexNetClassifier
 from .nn.frame_cnn import FrameCNNClassifier
 from .nn.wav2vec2 import Wav2Vec2Embedding
-from .signal import HighPassFilter
+from .signal import Denoise, HighPassFilter
+
+
+class FeatureMemory:
+    """Cache of the steps that are slow and whose results are small: all but those that return sound.
+
+    joblib's Memory would also store the filtered sound of each training set.
+    """
+
+    def __init__(self, memory):
+        self.memory = memory
+
+    @property
+    def location(self):
+        """Folder of the cache."""
+        return check_memory(self.memory).location
+
+    def cache(self, function, **options):
+        """Return ``function(transformer, ...)``, cached unless the transformer returns sound."""
+        cached = check_memory(self.memory).cache(function, **options)
+
+        def call(transformer, *args, **kwargs):
+            filters = isinstance(transformer, (HighPassFilter, Denoise))
+            return (function if filters else cached)(transformer, *args, **kwargs)
+
+        return call
+
+
+class NotedSMOTE(SMOTE):
+    """SMOTE whose error about too few rows says what to do."""
+
+    def fit_resample(self, X, y, **params):
+        """Resample; see :class:`imblearn.over_sampling.SMOTE`."""
+        try:
+            return super().fit_resample(X, y, **params)
+        except ValueError as error:
+            counts = dict(zip(*(part.tolist() for part in np.unique(y, return_counts=True)), strict=True))
+            error.add_note(
+                f"SMOTE needs k_neighbors + 1 windows of each class (k_neighbors={self.k_neighbors}), but there are per "
+                f"class {counts}. Pass more recordings, shorten the windower's hop_duration, or choose "
+                "resample='weight' in make_cry_pipeline."
+            )
+            raise
 
 
 @validate_params(
@@ -86,8 +130,10 @@ def make_cry_pipeline(
     resample : {"smote", "under", "weight"} or None, default="smote"
         How the classes are balanced. "weight" sets ``class_weight="balanced"`` of the classifier.
     memory : str, joblib.Memory or None, default=None
-        Cache of fitted steps. With it, a search over parameters of the classifier fits the network once per split. Set
-        ``random_state`` as well, because the cache keeps the result of the first training.
+        Cache of the fitted features. With it, a search over parameters of the classifier fits the network once per
+        split. Set ``random_state`` as well, because the cache keeps the result of the first training. A split takes
+        the size of the fitted network and of the features (some 3 MB for 10 minutes of sound and the default);
+        filtered sound is not stored. Delete the folder after changes to code of your own, which the cache cannot see.
     random_state : int, RandomState instance or None, default=None
         Seed of network, sampler and SVC.
     verbose : bool, default=False
@@ -152,7 +198,10 @@ def make_cry_pipeline(
                 "none. Choose 'smote' or 'under'."
             )
         classifier = clone(classifier).set_params(class_weight="balanced")
-    samplers: dict = {"smote": SMOTE(random_state=random_state), "under": RandomUnderSampler(random_state=random_state)}
+    samplers: dict = {
+        "smote": NotedSMOTE(random_state=random_state),
+        "under": RandomUnderSampler(random_state=random_state),
+    }
     return imblearn.pipeline.Pipeline(
         [
             ("highpass", "passthrough" if {"frames", "wav2vec2"} & set(families) else HighPassFilter()),
@@ -163,5 +212,5 @@ def make_cry_pipeline(
             ("resample", samplers.get(resample, "passthrough")),
             ("classify", classifier),
         ],
-        memory=memory,
+        memory=None if memory is None else FeatureMemory(memory),
     )

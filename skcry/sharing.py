@@ -49,6 +49,7 @@ REVIEWED = {
         "StatFeatures Wav2Vec2Embedding Windower"
     ),
     "skcry.detector": "OperatingPoint Roles",
+    "skcry.pipeline": "FeatureMemory NotedSMOTE",
     "imblearn.combine": "SMOTEENN SMOTETomek",
     "imblearn.ensemble": (
         "BalancedBaggingClassifier BalancedRandomForestClassifier EasyEnsembleClassifier RUSBoostClassifier"

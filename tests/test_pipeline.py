@@ -119,6 +119,25 @@ def test_memory_fits_the_network_once_per_split(windows, tmp_path, monkeypatch):
     np.testing.assert_allclose(search.decision_function(X), plain.decision_function(X), atol=1e-6)
 
 
+def test_memory_holds_no_sound(windows, tmp_path):
+    X, y = windows
+    pipeline = make_cry_pipeline(features="stats", memory=str(tmp_path)).fit(X, y)
+    assert pipeline.steps[0][0] == "highpass"
+    stored = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    assert 0 < stored < X._tracks[0].nbytes
+    # Another filter gives other features, not those in the cache.
+    other = make_cry_pipeline(features="stats", memory=str(tmp_path)).set_params(highpass__cutoff=1000.0).fit(X, y)
+    assert not np.allclose(other[:-2].transform(X), pipeline[:-2].transform(X))
+
+
+def test_too_few_windows_of_a_class_say_what_to_do(windows):
+    X, y = windows
+    few = np.r_[np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:4]]
+    with pytest.raises(ValueError, match="n_neighbors") as error:
+        make_cry_pipeline(features="stats").fit(X[few], y[few])
+    assert "SMOTE needs k_neighbors + 1 windows of each class (k_neighbors=5)" in error.value.__notes__[0]
+
+
 def test_tables_asked_for_globally_leave_sound_alone(windows):
     X, y = windows
     with config_context(transform_output="pandas"):

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 
 from .._base import library_versions
-from .._compat import check_sample_weight
+from .._compat import check_sample_weight, groups_of_caller
 from .._warnings import warn
 from ..events import LabelMap, as_annotations
 from ..io.audio import as_recordings
@@ -118,6 +118,12 @@ def prepare(detector, X, y, groups, sample_weight):
     check_consistent_length(X, y, groups, sample_weight)
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    if groups is None and detector.threshold == "cv" and groups_of_caller():
+        warn(
+            "groups reach the outer splits only, so that the splits inside this fit, of threshold and early stopping, "
+            "do not know the infants. Call sklearn.set_config(enable_metadata_routing=True) first, and pass groups in "
+            "params of cross_validate, or to fit of a search."
+        )
     label_map = label_map_of(detector)
     annotated = not holds_labels(y)
     _check_settings(detector, annotated)

@@ -6,7 +6,7 @@ single resample.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_consistent_length
 from .._compat import Interval, validate_params
 from .._typing import RandomState
 from .._warnings import warn
+from ..summary import quote
 
 
 @validate_params(
@@ -32,7 +33,7 @@ from .._warnings import warn
 def bootstrap_interval(
     metric: Callable[..., float],
     *arrays: ArrayLike | pd.DataFrame | pd.Series,
-    groups: ArrayLike,
+    groups: ArrayLike | Mapping | pd.Series,
     level: float = 0.9,
     n_resamples: int = 1000,
     random_state: RandomState = None,
@@ -49,8 +50,9 @@ def bootstrap_interval(
         ``metric(*arrays) -> float``; NaN where it is undefined.
     *arrays : array-like, Series or DataFrame of shape (n_rows, ...)
         Arguments of the metric, such as truth and timeline, or a table of counts.
-    groups : array-like of shape (n_rows,)
-        Recording or infant of each row.
+    groups : array-like of shape (n_rows,), dict or Series
+        Recording or infant of each row. A dict or Series is looked up by the index of ``arrays``: by recording, or by
+        row if it has the same index.
     level : float, default=0.9
         Confidence level. With ten groups or fewer the interval is too narrow for it.
     n_resamples : int, default=1000
@@ -66,7 +68,8 @@ def bootstrap_interval(
     Raises
     ------
     ValueError
-        If lengths differ, a row has no group, or there is only one group.
+        If lengths differ, a row has no group, there is only one group, or ``groups`` is a dict or Series and ``arrays``
+        have no index to look it up by.
 
     Warns
     -----
@@ -93,6 +96,8 @@ def bootstrap_interval(
     >>> print(f"{low:.2f} to {high:.2f}")
     0.50 to 0.75
     """
+    if isinstance(groups, (Mapping, pd.Series)):
+        groups = _look_up(groups, arrays)
     check_consistent_length(*arrays, groups)
     code, names = pd.factorize(pd.Index(groups))
     if (code < 0).any():
@@ -117,3 +122,26 @@ def bootstrap_interval(
         return np.nan, np.nan
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _look_up(groups, arrays):
+    """Return the group of each row, from a dict or Series by recording or by row."""
+    groups = pd.Series(groups)
+    indexed = [array for array in arrays if isinstance(array, (pd.Series, pd.DataFrame))]
+    if not indexed:
+        raise ValueError(
+            f"groups is by name ({[*groups.index[:2]]!s:.60}), but no array has an index to look it up by. Pass a list "
+            "with one group per row, or a Series or DataFrame indexed by recording."
+        )
+    rows = indexed[0].index
+    if "recording" in rows.names and groups.index.nlevels == 1:
+        rows = rows.get_level_values("recording")
+    if not groups.index.is_unique:
+        raise ValueError(f"groups: {groups.index[groups.index.duplicated()][0]!r} is there twice. Keep one entry.")
+    missing = rows[~rows.isin(groups.index)]
+    if len(missing):
+        raise ValueError(
+            f"groups: nothing for {quote(missing[0])} ({len(missing)} of {len(rows)} rows). Add it, or pass a list "
+            "with one group per row."
+        )
+    return groups.reindex(rows).to_numpy()

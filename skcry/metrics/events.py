@@ -59,15 +59,15 @@ def as_events(events, name):
             "CryDetector.detect."
         )
     known = events["known"].to_numpy(dtype=bool) if "known" in events else np.ones(len(events), dtype=bool)
-    parts = []
-    for rows, label in ((events[known], "cry"), (events[~known], UNKNOWN)):
-        parts.append(
-            {
-                recording: as_annotations(part[needed[1:]].assign(label=label), name=name)[needed[1:]].to_numpy()
-                for recording, part in rows.groupby("recording", sort=False)
-            }
-        )
-    return EventTable(*parts, events.attrs.get("recordings"))
+
+    def by_recording(rows, label):
+        return {
+            recording: as_annotations(part[needed[1:]].assign(label=label), name=name)[needed[1:]].to_numpy()
+            for recording, part in rows.groupby("recording", sort=False)
+        }
+
+    annotated = events.attrs.get("recordings")
+    return EventTable(by_recording(events[known], "cry"), by_recording(events[~known], UNKNOWN), annotated)
 
 
 def _checked_events(true_events, found_events):
@@ -110,13 +110,14 @@ def _known_part(found, unknown):
 
 
 def _pair(recording, true, found):
-    """Return true events and the known part of the detected ones of a recording, each (n_events, 2)."""
+    """Return true events and the known part of the detected ones of a recording: a pair of arrays (n_events, 2)."""
     unknown = true.unknown.get(recording, NO_EVENTS)
     return true.events.get(recording, NO_EVENTS), _known_part(found.events.get(recording, NO_EVENTS), unknown)
 
 
-def _match(true, found, matching, min_overlap, onset_collar, offset_collar, offset_share):
-    """Match true events (n_true, 2) and found events (n_found, 2) of one recording; return a flag for each."""
+def _match(pair, matching, min_overlap, onset_collar, offset_collar, offset_share):
+    """Match the pair of true events (n_true, 2) and found events (n_found, 2) of a recording; return their flags."""
+    true, found = pair
     recalled, correct = np.zeros(len(true), dtype=bool), np.zeros(len(found), dtype=bool)
     if len(true) == 0 or len(found) == 0:
         return recalled, correct
@@ -189,7 +190,7 @@ def match_events(
     rows: tuple[list, list] = ([], [])
     for recording in dict.fromkeys([*true.events, *found.events]):
         pair = _pair(recording, true, found)
-        for side, events, flags in zip(rows, pair, _match(*pair, *criterion), strict=True):
+        for side, events, flags in zip(rows, pair, _match(pair, *criterion), strict=True):
             side.extend(zip([recording] * len(events), *events.T, flags, strict=True))
     tables = []
     for side, flag in zip(rows, ("recalled", "correct"), strict=True):
@@ -293,7 +294,7 @@ def event_counts(
     rows = []
     for recording in hours:
         pair = _pair(recording, true, found)
-        recalled, correct = _match(*pair, matching, min_overlap, onset_collar, offset_collar, offset_share)
+        recalled, correct = _match(pair, matching, min_overlap, onset_collar, offset_collar, offset_share)
         rows.append((len(recalled), len(correct), recalled.sum(), correct.sum(), hours[recording]))
     return pd.DataFrame(rows, columns=COUNTS, index=pd.Index([*hours], name="recording"))
 

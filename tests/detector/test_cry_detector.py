@@ -393,6 +393,13 @@ def test_events_of_several_weak_labels_are_those_asked_for(recordings):
     assert set(detector.detect(recordings)["label"]) <= {"cry"}
 
 
+def test_a_class_that_no_window_bears_is_told(recordings):
+    named = [[(0, 20, "cry"), (20, 40, "talk"), *([(30.2, 30.5, "fuss")] if i else [])] for i in range(len(recordings))]
+    named = [[row for row in table if row[1] < 30.2 or row[2] == "fuss"] for table in named]
+    with pytest.warns(UserWarning, match="No window has the label fuss"):
+        make_quick_detector(positive=None).fit(recordings, named)
+
+
 def test_two_interesting_classes(recordings):
     named = [[(0, 40, "fuss")] if number % 2 else [(0, 40, "cry")] for number in range(len(recordings))]
     detector = CryDetector(fast(), positive=None, threshold=0.5).fit(recordings, named)

@@ -1,13 +1,15 @@
 """Groups and weights on their way through detector, pipeline and search, with metadata routing and without."""
 
+import warnings
+
 import numpy as np
 import pytest
-from helpers import fast
+from helpers import fast, make_quick_detector
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut
+from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut, cross_validate
 from sklearn.pipeline import make_pipeline
 
 from skcry import AlexNetClassifier, CryDetector, MelSpectrogram, Windower, make_cry_pipeline
@@ -192,3 +194,15 @@ def test_tables_of_polars_and_pandas(recordings, annotations):
         names = list(table.columns)
         assert "stats__mfcc_1__median" in names
         assert names == list(pipeline[:-1].get_feature_names_out())
+
+
+def test_groups_that_reach_the_outer_splits_only_are_told(recordings, annotations, infants):
+    detector = make_quick_detector(threshold="cv", cv=2)
+    with pytest.warns(UserWarning, match="groups reach the outer splits only"):
+        cross_validate(detector, recordings, annotations, groups=infants, cv=GroupKFold(2))
+    with pytest.warns(UserWarning, match="groups reach the outer splits only"):
+        GridSearchCV(detector, {"min_duration": [5.0]}, cv=GroupKFold(2)).fit(recordings, annotations, groups=infants)
+    with warnings.catch_warnings(), config_context(enable_metadata_routing=True):
+        warnings.filterwarnings("error", message="groups reach")
+        cross_validate(detector, recordings, annotations, params={"groups": infants}, cv=GroupKFold(2))
+        cross_validate(detector, recordings, annotations, cv=2)

@@ -75,3 +75,19 @@ def test_faulty_groups_are_errors():
         bootstrap_interval(mean, [1, 2], groups=["a", None])
     with pytest.raises(ValueError, match="inconsistent numbers"):
         bootstrap_interval(mean, [1, 2, 3], groups=["a", "b"])
+
+
+def test_groups_are_looked_up_by_name():
+    recall = pd.Series([0.0, 1.0, 2.0, 5.6], index=pd.Index(["d", "c", "b", "a"], name="recording"))
+    infants = {"a": "Ada", "b": "Ben", "c": "Ben", "d": "Cem"}
+    expected = bootstrap_interval(np.mean, recall, groups=["Cem", "Ben", "Ben", "Ada"], random_state=0)
+    for groups in (infants, pd.Series(infants), pd.Series(infants)[::-1]):
+        assert bootstrap_interval(np.mean, recall, groups=groups, random_state=0) == expected
+    by_second = pd.concat({name: pd.Series([value] * 3) for name, value in recall.items()}, names=["recording", "s"])
+    assert bootstrap_interval(np.mean, by_second, groups=infants, random_state=0) == pytest.approx(expected)
+    for groups, arrays, message in (
+        ({"a": "Ada"}, recall, r"nothing for 'd' \(3 of 4 rows\)"),
+        (infants, recall.to_numpy(), "no array has an index"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            bootstrap_interval(np.mean, arrays, groups=groups)
