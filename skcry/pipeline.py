@@ -60,8 +60,8 @@ class NotedSMOTE(SMOTE):
         except ValueError as error:
             counts = dict(zip(*(part.tolist() for part in np.unique(y, return_counts=True)), strict=True))
             error.add_note(
-                f"SMOTE needs k_neighbors + 1 windows of each class (k_neighbors={self.k_neighbors}), but there are per "
-                f"class {counts}. Pass more recordings, shorten the windower's hop_duration, or choose "
+                f"SMOTE needs k_neighbors + 1 windows of each class (k_neighbors={self.k_neighbors}), but there are, "
+                f"per class {counts}. Pass more recordings, shorten the windower's hop_duration, or choose "
                 "resample='weight' in make_cry_pipeline."
             )
             raise
