@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,6 +76,56 @@ def test_rounding_past_the_end_is_cut():
     assert len(as_annotations([(5.02, 5.05)], duration=5)) == 0
 
 
+def test_points_are_counted_and_left_out():
+    with pytest.warns(
+        UserWarning, match=r"a.txt: 2 of 3 annotations end when they start, such as 'cry' at 3 s"
+    ) as seen:
+        table = as_annotations([(1, 2), (3, 3), (4, 4)], name="a.txt")
+    assert table["onset"].tolist() == [1]
+    assert seen[0].filename == __file__
+    with pytest.raises(ValueError, match="2 of 3 annotations .* Points cover no time. Give each an end"):
+        as_annotations([(3, 3), (4, 4), (5, 6, "unknown")])
+
+
+def test_unknown_time_may_last_to_the_end(recwarn):
+    rows = [(0, 0, "unknown"), (0, 2, "unknown"), (2, 3), (3, np.inf, "unknown"), (9, np.inf, "unknown")]
+    assert as_annotations(rows)["offset"].tolist() == [2, 3, np.inf, np.inf]
+    assert as_annotations(rows, duration=5)["offset"].tolist() == [2, 3, 5]
+    assert len(recwarn) == 0
+    for faulty in ((0, np.inf), (-np.inf, 0, "unknown"), (0, np.nan, "unknown"), (np.inf, np.inf, "unknown")):
+        with pytest.raises(ValueError, match="missing or infinite"):
+            as_annotations([faulty])
+
+
+@pytest.mark.parametrize("dropped", [None, "narwhals"])
+def test_tables_of_polars(dropped, monkeypatch):
+    polars = pytest.importorskip("polars")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    table = polars.DataFrame({"start": [4.0, 1.0, 7.0], "end": [5.0, 2.0, 8.0], "label": ["cry", "fuss", "7"]})
+    lazy = table.lazy()
+    if dropped:
+        monkeypatch.setitem(sys.modules, dropped, None)
+    else:
+        expected = [[1.0, 2.0, "fuss"], [4.0, 5.0, "cry"], [7.0, 8.0, "7"]]
+        assert as_annotations(table).to_numpy().tolist() == expected
+        table = table.with_columns(label=polars.lit(None, dtype=polars.String))
+        with pytest.raises(ValueError, match="the label from 4.0 s to 5.0 s is missing"):
+            as_annotations(table)
+        table = lazy
+    with pytest.raises(TypeError, match=r"a table of type polars.*Frame cannot be read. Compute it"):
+        as_annotations(table)
+
+
+def test_any_table_that_converts_itself():
+    class Table:
+        columns = ("start", "end")
+
+        def to_pandas(self):
+            return pd.DataFrame({"start": [4, 1], "end": [5, 2]})
+
+    assert as_annotations(Table()).to_numpy().tolist() == [[1, 2, "cry"], [4, 5, "cry"]]
+
+
 def test_labels_that_are_numbers():
     classes, _ = classify([(0, 2, 1), (2, 4, 0)], LabelMap(positive="1"), [0, 2], [2, 4])
     np.testing.assert_array_equal(classes, [1, 0])
@@ -96,6 +148,10 @@ def test_a_missing_label_is_an_error(missing):
     [
         ({"start": [0], "end": [1], "category": ["dog"]}, "no column is called 'label'.*Rename"),
         ({"start": [0], "onset": [0], "end": [1]}, "name a time or label twice"),
+        (
+            {"recording": ["a", "b"], "onset": [0, 1], "offset": [1, 2], "label": ["x", "y"]},
+            r"'recording' names 2 recordings: \['a', 'b'\]. Pass the rows of one",
+        ),
     ],
 )
 def test_columns_that_would_be_misread(table, message):
