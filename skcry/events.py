@@ -113,7 +113,7 @@ def check_annotations(annotations, *, duration=None, name="annotations"):
                 "'end') are needed, and 'label' for labels other than 'cry'. Rename the columns."
             )
         for column in RECORDING_COLUMNS & set(table.columns):
-            recordings = list(table[column].unique())
+            recordings = table[column].unique().tolist()
             if len(recordings) > 1:
                 raise ValueError(
                     f"{name}: the column {column!r} names {len(recordings)} recordings: {recordings!s:.100}. Pass the "
