@@ -162,7 +162,7 @@ def read_xml(path, root, kind):
     except ParseError as error:
         reason = f"it is no complete XML ({error})"
     except DefusedXmlException:
-        reason = "its document type has declarations, which may be harmful"
+        reason = "it declares a document type with content of its own, which may be harmful"
     except (LookupError, ValueError) as error:  # LookupError: unknown encoding
         reason = shorten(str(error))
     else:

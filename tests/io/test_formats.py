@@ -629,7 +629,7 @@ def test_lena_cries_are_found_whatever_their_number(put):
     ['<!DOCTYPE ITS [<!ENTITY a "b">]>', '<!DOCTYPE ITS SYSTEM "its.dtd" [<!ELEMENT ITS ANY>]>', "<!DOCTYPE ITS []>"],
 )
 def test_declarations_in_xml_are_refused(put, declared):
-    with pytest.raises(ValueError, match="its document type has declarations, which may be harmful"):
+    with pytest.raises(ValueError, match="it declares a document type with content of its own, which may be harmful"):
         read_annotations(put(ITS.replace("<ITS ", declared + "<ITS "), "a.its"))
 
 
