@@ -83,9 +83,9 @@ def as_annotations(
     TypeError
         If the annotations are neither a DataFrame nor a sequence of such tuples.
     ValueError
-        If a label is missing, a time is not finite, negative or above three years, an annotation ends before it starts
-        or after the recording, all annotations are points, or a column ``recording`` names several recordings. Only
-        the label "unknown" may end at infinity: at the end of the recording.
+        If a label is missing or empty, a time is not finite, negative or above three years, an annotation ends before
+        it starts or after the recording, all annotations are points, or a column ``recording`` names several
+        recordings. Only the label "unknown" may end at infinity: at the end of the recording.
 
     Examples
     --------
@@ -135,6 +135,8 @@ def check_annotations(annotations, *, duration=None, name="annotations"):
         for row in annotations:
             if isinstance(row, (str, dict)) or not hasattr(row, "__len__") or len(row) not in (2, 3):
                 raise TypeError(f"{name}: {row!r} is not an (onset, offset) or (onset, offset, label) tuple.")
+            if getattr(row, "_fields", ("",))[0] == "Index":
+                raise TypeError(f"{name}: {row!r:.150} starts with the index of a table. Pass the table itself.")
             rows.append((row[0], row[1], row[2] if len(row) == 3 else "cry"))
         table = pd.DataFrame(rows, columns=["onset", "offset", "label"])
     if table["label"].isna().any():
@@ -155,6 +157,13 @@ def check_annotations(annotations, *, duration=None, name="annotations"):
                 f"({int(faulty.sum())} of {len(table)} annotations)."
             )
 
+    empty = table["label"].str.strip() == ""
+    if empty.any():
+        row = table[empty].iloc[0]
+        raise ValueError(
+            f"{name}: the label '' from {row.onset:g} s to {row.offset:g} s is empty ({int(empty.sum())} of "
+            f"{len(table)} annotations). Fill it in or drop the row."
+        )
     unknown = table["label"] == UNKNOWN
     endless = unknown & (table["offset"] == np.inf)
     finite = np.isfinite(table["onset"]) & (np.isfinite(table["offset"]) | endless)

@@ -143,6 +143,18 @@ def test_a_missing_label_is_an_error(missing):
         as_annotations([(0, 1, "cry"), (1, 2, missing)])
 
 
+def test_an_empty_label_is_an_error():
+    with pytest.raises(ValueError, match="b.csv: the label '' from 1 s to 2 s is empty .2 of 3 annotations"):
+        as_annotations([(0, 1, "cry"), (1, 2, ""), (2, 3, " ")], name="b.csv")
+
+
+def test_rows_with_the_index_of_a_table_are_refused():
+    table = pd.DataFrame({"onset": [4, 6], "offset": [5, 7]})
+    assert len(as_annotations(list(table.itertuples(index=False)))) == 2
+    with pytest.raises(TypeError, match=r"Pandas\(Index=0, onset=4, offset=5\) starts with the index of a table. Pass"):
+        as_annotations(list(table.itertuples()))
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
