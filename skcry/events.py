@@ -41,18 +41,15 @@ def as_pandas(table, name):
     kind = type(table)
     if isinstance(table, pd.DataFrame) or not any(hasattr(kind, one) for one in FRAME_ATTRIBUTES):
         return table
-    with contextlib.suppress(ImportError):  # narwhals comes with scikit-learn from 1.9 on
-        import narwhals
-
-        frame = narwhals.from_native(table, eager_only=True, pass_through=True)
-        if isinstance(frame, narwhals.DataFrame):
-            return pd.DataFrame(frame.to_dict(as_series=False), columns=frame.columns)
-    with contextlib.suppress(ImportError):  # polars needs pyarrow for it
-        if hasattr(kind, "to_pandas"):
-            return table.to_pandas()
+    if not any(hasattr(kind, one) for one in ("collect", "compute")):
+        with contextlib.suppress(ImportError):  # polars needs pyarrow for it
+            if hasattr(kind, "to_pandas"):
+                return table.to_pandas()
+        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+            return pd.DataFrame({column: list(table[column]) for column in table.columns})
     raise TypeError(
         f"{name}: a table of type {kind.__module__}.{kind.__name__} cannot be read. Compute it, if it is lazy, and "
-        "pass it as a DataFrame of pandas; or install narwhals."
+        "pass it as a DataFrame of pandas or polars."
     )
 
 

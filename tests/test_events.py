@@ -97,33 +97,34 @@ def test_unknown_time_may_last_to_the_end(recwarn):
             as_annotations([faulty])
 
 
-@pytest.mark.parametrize("dropped", [None, "narwhals"])
-def test_tables_of_polars(dropped, monkeypatch):
+def test_tables_of_polars(monkeypatch):
     polars = pytest.importorskip("polars")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     table = polars.DataFrame({"start": [4.0, 1.0, 7.0], "end": [5.0, 2.0, 8.0], "label": ["cry", "fuss", "7"]})
-    lazy = table.lazy()
-    if dropped:
-        monkeypatch.setitem(sys.modules, dropped, None)
-    else:
-        expected = [[1.0, 2.0, "fuss"], [4.0, 5.0, "cry"], [7.0, 8.0, "7"]]
-        assert as_annotations(table).to_numpy().tolist() == expected
-        table = table.with_columns(label=polars.lit(None, dtype=polars.String))
-        with pytest.raises(ValueError, match="the label from 4.0 s to 5.0 s is missing"):
-            as_annotations(table)
-        table = lazy
-    with pytest.raises(TypeError, match=r"a table of type polars.*Frame cannot be read. Compute it"):
-        as_annotations(table)
+    expected = [[1.0, 2.0, "fuss"], [4.0, 5.0, "cry"], [7.0, 8.0, "7"]]
+    assert as_annotations(table).to_numpy().tolist() == expected
+    assert as_annotations(table[:0]).shape == (0, 3)
+    with pytest.raises(ValueError, match="the label from 4.0 s to 5.0 s is missing"):
+        as_annotations(table.with_columns(label=polars.lit(None, dtype=polars.String)))
+    with pytest.raises(TypeError, match=r"a table of type polars.*LazyFrame cannot be read. Compute it"):
+        as_annotations(table.lazy())
 
 
-def test_any_table_that_converts_itself():
+@pytest.mark.parametrize("missing", [False, True])
+def test_tables_of_other_libraries(missing):
     class Table:
-        columns = ("start", "end")
+        column_names = ("start", "end")
 
         def to_pandas(self):
+            if missing:
+                raise ImportError("no pyarrow")
             return pd.DataFrame({"start": [4, 1], "end": [5, 2]})
 
-    assert as_annotations(Table()).to_numpy().tolist() == [[1, 2, "cry"], [4, 5, "cry"]]
+    if missing:
+        with pytest.raises(TypeError, match="Table cannot be read. .* pass it as a DataFrame of pandas"):
+            as_annotations(Table())
+    else:
+        assert as_annotations(Table()).to_numpy().tolist() == [[1, 2, "cry"], [4, 5, "cry"]]
 
 
 def test_labels_that_are_numbers():

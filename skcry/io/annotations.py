@@ -223,8 +223,8 @@ def write_annotations(
     annotations : DataFrame, sequence of tuples, or dict
         See :func:`skcry.events.as_annotations`; or the events of one recording, as :meth:`skcry.CryDetector.detect`
         returns them: without labels they are "cry". Blanks around labels are dropped. A dict holds the annotations of
-        each tier, by its name, for TextGrid and ELAN. A column ``score`` is written as such in "csv" and "raven", and
-        as confidence in "rttm"; the other formats have no place for it.
+        each tier, by its name, for TextGrid and ELAN. A column ``score`` is written as such in tables of
+        start, end, label and of Raven, and as confidence in RTTM; the other formats have no place for it.
     path : str or path-like
         File to write; an existing one is replaced.
     format : str or None, default=None
