@@ -11,6 +11,7 @@ the ranges that were listened to. All other time without annotation is backgroun
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from numpy.typing import ArrayLike
 
 from ._similar import fold, similar
 from ._typing import Annotations, Labels
+from ._warnings import warn
 
 # Seconds that an annotation may end after the recording: annotation tools round to milliseconds, and audio encoders pad
 # by about ten of them.
@@ -48,6 +50,26 @@ __all__ = [
 ]
 
 COLUMN_NAMES = {"start": "onset", "end": "offset", "begin": "onset", "stop": "offset"}
+RECORDING_COLUMNS = {"recording", "file", "filename"}
+# By these, data frames of other libraries than pandas are recognised.
+FRAME_ATTRIBUTES = ("columns", "column_names", "__dataframe__", "__narwhals_dataframe__")
+
+
+def as_pandas(table, name):
+    """Return a data frame of any library as one of pandas; other objects as they are."""
+    kind = type(table)
+    if isinstance(table, pd.DataFrame) or not any(hasattr(kind, one) for one in FRAME_ATTRIBUTES):
+        return table
+    if not any(hasattr(kind, one) for one in ("collect", "compute")):
+        with contextlib.suppress(ImportError):  # polars needs pyarrow for it
+            if hasattr(kind, "to_pandas"):
+                return table.to_pandas()
+        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+            return pd.DataFrame({column: list(table[column]) for column in table.columns})
+    raise TypeError(
+        f"{name}: a table of type {kind.__module__}.{kind.__name__} cannot be read. Compute it, if it is lazy, and "
+        "pass it as a DataFrame of pandas or polars."
+    )
 
 
 def as_annotations(
@@ -60,7 +82,7 @@ def as_annotations(
     annotations : DataFrame or sequence of tuples
         Columns ``onset, offset, label`` (or ``start, end, label``), or tuples ``(onset, offset)`` or
         ``(onset, offset, label)``; times in seconds. Without labels all mean "cry". An empty sequence means that
-        nothing was heard.
+        nothing was heard. DataFrames of polars and other libraries are accepted as those of pandas.
     duration : float or None, default=None
         Length of the recording in seconds. With None, annotations may end at any time.
     name : str, default="annotations"
@@ -69,16 +91,17 @@ def as_annotations(
     Returns
     -------
     DataFrame of shape (n_annotations, 3)
-        Columns ``onset, offset`` (float, seconds) and ``label`` (str), sorted by onset. Annotations that end when they
-        start are left out.
+        Columns ``onset, offset`` (float, seconds) and ``label`` (str), sorted by onset. Points, which end when they
+        start, are left out with a warning.
 
     Raises
     ------
     TypeError
         If the annotations are neither a DataFrame nor a sequence of such tuples.
     ValueError
-        If a label is missing, a time is not finite, negative or above three years, or an annotation ends before it
-        starts or after the recording. Unknown time (label "unknown") may end at infinity: at the end of the recording.
+        If a label is missing or empty, a time is not finite, negative or above three years, an annotation ends before
+        it starts or after the recording, all annotations are points, or a column ``recording`` names several
+        recordings. Only the label "unknown" may end at infinity: at the end of the recording.
 
     Examples
     --------
@@ -88,6 +111,12 @@ def as_annotations(
     0    2.0     4.5   cry
     1    7.0     9.0  fuss
     """
+    return check_annotations(annotations, duration=duration, name=name).reset_index(drop=True)
+
+
+def check_annotations(annotations, *, duration=None, name="annotations"):
+    """Do what `as_annotations` does, but index each annotation by its place in the input, from 0."""
+    annotations = as_pandas(annotations, name)
     if isinstance(annotations, pd.DataFrame):
         table = annotations.rename(columns=lambda column: COLUMN_NAMES.get(str(column).lower(), str(column).lower()))
         if not table.columns.is_unique:
@@ -99,12 +128,19 @@ def as_annotations(
                 f"{name}: the columns are {list(annotations.columns)!s:.100}, but 'onset' and 'offset' (or 'start' and "
                 "'end') are needed, and 'label' for labels other than 'cry'. Rename the columns."
             )
+        for column in RECORDING_COLUMNS & set(table.columns):
+            recordings = table[column].unique().tolist()
+            if len(recordings) > 1:
+                raise ValueError(
+                    f"{name}: the column {column!r} names {len(recordings)} recordings: {recordings!s:.100}. Pass the "
+                    f"rows of one, as in table[table[{column!r}] == {recordings[0]!r:.50}]."
+                )
         if "label" not in table and len(table.columns) > 2:
             raise ValueError(
                 f"{name}: no column is called 'label', but there are others: {list(annotations.columns)!s:.100}. "
                 "Rename the one that holds the labels; drop the others if every row means crying."
             )
-        table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]]
+        table = table.assign(label=table.get("label", "cry"))[["onset", "offset", "label"]].reset_index(drop=True)
     else:
         if isinstance(annotations, str) or not hasattr(annotations, "__len__"):
             raise TypeError(
@@ -115,6 +151,8 @@ def as_annotations(
         for row in annotations:
             if isinstance(row, (str, dict)) or not hasattr(row, "__len__") or len(row) not in (2, 3):
                 raise TypeError(f"{name}: {row!r} is not an (onset, offset) or (onset, offset, label) tuple.")
+            if getattr(row, "_fields", ("",))[0] == "Index":
+                raise TypeError(f"{name}: {row!r:.150} starts with the index of a table. Pass the table itself.")
             rows.append((row[0], row[1], row[2] if len(row) == 3 else "cry"))
         table = pd.DataFrame(rows, columns=["onset", "offset", "label"])
     if table["label"].isna().any():
@@ -135,26 +173,42 @@ def as_annotations(
                 f"({int(faulty.sum())} of {len(table)} annotations)."
             )
 
-    to_the_end = (table["label"] == UNKNOWN) & (table["offset"] == np.inf)
-    if duration is not None:
-        table.loc[to_the_end, "offset"] = np.maximum(table.loc[to_the_end, "onset"], duration)
-    times = table[["onset", "offset"]].where(~to_the_end, 0.0)
-    refuse(~np.isfinite(times).all(axis=1), "has a time that is missing or infinite; fill it in")
+    empty = table["label"].str.strip() == ""
+    if empty.any():
+        row = table[empty].iloc[0]
+        raise ValueError(
+            f"{name}: the label '' from {row.onset:g} s to {row.offset:g} s is empty ({int(empty.sum())} of "
+            f"{len(table)} annotations). Fill it in or drop the row."
+        )
+    unknown = table["label"] == UNKNOWN
+    endless = unknown & (table["offset"] == np.inf)
+    finite = np.isfinite(table["onset"]) & (np.isfinite(table["offset"]) | endless)
+    refuse(~finite, "has a time that is missing or infinite; fill it in")
     refuse(table["offset"] < table["onset"], "ends before it starts; swap the times or drop the row")
     refuse(table["onset"] < 0, "starts before the recording, at a negative time; correct the offset between the clocks")
     refuse(
-        (table["offset"] > MAX_TIME) & ~to_the_end,
+        (table["offset"] > MAX_TIME) & ~endless,
         f"lies more than {MAX_TIME:g} s after the start of the recording; give times in seconds from there",
     )
+    points = (table["offset"] == table["onset"]) & ~unknown
+    if points.any():
+        row = table[points].iloc[0]
+        text = (
+            f"{name}: {int(points.sum())} of {len(table)} annotations end when they start, such as '{row.label:.50}' "
+            f"at {row.onset:g} s. Points cover no time"
+        )
+        if points[~unknown].all():
+            raise ValueError(f"{text}. Give each an end, or drop them if nothing was heard.")
+        warn(f"{text} and are left out. Give each an end, or drop them.")
     if duration is not None:
         refuse(
-            (table["offset"] > duration + END_TOLERANCE) & ~to_the_end,
+            (table["offset"] > duration + END_TOLERANCE) & ~endless,
             f"ends after the recording, which lasts {duration:g} s; check that the annotations belong to it",
         )
         table[["onset", "offset"]] = table[["onset", "offset"]].clip(upper=duration)
     # Points in time cover nothing, and class_intervals would take them for contradictions.
     table = table[table["offset"] > table["onset"]]
-    return table.sort_values(["onset", "offset"], kind="stable", ignore_index=True)
+    return table.sort_values(["onset", "offset"], kind="stable")
 
 
 def _as_names(names):

@@ -49,6 +49,29 @@ ITS = """<?xml version="1.0" encoding="UTF-8"?>
 REF_TIER = """<TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID="child" PARENT_REF="annotations"><ANNOTATION>
 <REF_ANNOTATION ANNOTATION_ID="a8" ANNOTATION_REF="a2"><ANNOTATION_VALUE>x</ANNOTATION_VALUE></REF_ANNOTATION>
 </ANNOTATION></TIER>"""
+TYPED_ITS = ITS.replace("<ITS ", '<!DOCTYPE ITS SYSTEM "its.dtd">\n<ITS ').replace("</Processing", "<Bar/></Processing")
+MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///D:/a.{}" MIME_TYPE="x" TIME_ORIGIN="{}"/>'
+CHRONOLOGICAL = """"Praat chronological TextGrid text file"
+0 4 ! Time domain.
+2 ! Number of tiers.
+"IntervalTier" "a" 0 4
+"TextTier" "b" 0 4
+1 0 1.5
+"cry"
+2 1
+"click"
+1 1.5 4
+""
+"""
+BIRDNET = """Selection\tView\tBegin Time (s)\tEnd Time (s)\tCommon Name\tConfidence\tBegin Path\tFile Offset (s)
+1\tS\t3\t6\tHuman\t0.7\t/data/a.wav\t3
+2\tS\t63\t66\tDog\t0.8\tC:\\data\\b.wav\t3
+"""
+RTTM = """NOSCORE a 1 5 2 <NA> <NA> <NA> <NA>
+SPEAKER a 1 0.5 0.2 <NA> <NA> KCHI 0.7 <NA>
+NON-SPEECH a 1 3 1 <NA> noise <NA> <NA>
+SPEAKER b 1 4 1 <NA> <NA> CRY
+"""
 CHILDPROJECT = """segment_onset,segment_offset,speaker_type,vcm_type,cries,recording_filename
 0,1500,CHI,Y,[],a.wav
 2000,3000,CHI,NA,"[{'start': 2.1, 'end': 2.5}, {'start': 2.6, 'end': 2.9}]",a.wav
@@ -91,11 +114,11 @@ def _load_folder(path):
     load_annotated(path.parent)
 
 
-def _reader_of(name):
+def _reader_of(name, **chosen):
     def read(path):
         with contextlib.suppress(ValueError):
             read_annotations(path)  # by what it looks like
-        read_annotations(path, format=name)
+        read_annotations(path, format=name, **chosen)
 
     return read
 
@@ -125,6 +148,13 @@ def _results():
     }
 
 
+def _two_tiers(name):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a")
+        write_annotations({"Ada": [(0, 1, "x"), (1, 2.5, "x")], "Ben": ROWS}, path, format=name)
+        return path.read_bytes()
+
+
 def make_seeds():
     """Good files: (name of the case, name of the file, its content, files beside it, reader)."""
     seeds = []
@@ -151,7 +181,18 @@ def make_seeds():
                 read = _read_elan if name == "elan" else _reader_of(name)
                 seeds.append((f"read {name}", path.name, content, {}, read))
     seeds.append(("read childproject 2", "a.csv", CHILDPROJECT.encode(), {}, _reader_of("childproject")))
+    two_tiers = _two_tiers("textgrid")
+    seeds.append(("read textgrid 2", "a.TextGrid", CHRONOLOGICAL.encode(), {}, _reader_of("textgrid")))
+    seeds.append(("read textgrid 3", "a.TextGrid", two_tiers, {}, _reader_of("textgrid", tier="Ben")))
+    media = (MEDIA.format("mp4", 0) + MEDIA.format("wav", 20000)).encode()
+    content = _two_tiers("elan").replace(b">x<", b"><").replace(b"<PROPERTY", media + b"<PROPERTY", 1)
+    assert media in content
+    assert b"<ANNOTATION_VALUE><" in content
+    seeds.append(("read elan 2", "a.eaf", content, {}, _reader_of("elan", tier="Ada", recording="a.wav")))
+    seeds.append(("read raven 2", "a.txt", BIRDNET.encode(), {}, _reader_of("raven", recording="b.wav")))
+    seeds.append(("read rttm 2", "a.rttm", RTTM.encode(), {}, _reader_of("rttm", recording="a")))
     seeds.append(("read lena", "a.its", ITS.encode(), {}, _reader_of("lena")))
+    seeds.append(("read lena 2", "a.its", TYPED_ITS.encode(), {}, _reader_of("lena")))
     seeds.append(("read the clock", "a.its", ITS.encode(), {}, read_its_clock))
     results = _results()
     for name in ("manifest.csv", "detector.json", "a.wav.timeline.csv"):
@@ -355,6 +396,10 @@ def _references(pairs):
     )
 
 
+def _chronological(n_tiers):
+    return CHRONOLOGICAL.replace("2 ! Number", f"{n_tiers} ! Number").encode()
+
+
 def _laughs(root):
     entities = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
     return f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY l0 "ha">{entities}]><{root}>&l9;</{root}>'.encode()
@@ -407,6 +452,7 @@ def make_monsters(quick=False):
             read_annotations,
         ),
         ("TextGrid of 10 ** 12 tiers", "a.TextGrid", lambda: TEXTGRID % 10**12, read_annotations),
+        ("chronological TextGrid of 10 ** 12 tiers", "a.TextGrid", lambda: _chronological(10**12), read_annotations),
         ("TextGrid of quotes", "a.TextGrid", lambda: TEXTGRID % 1 + b'"' * 6 * 10**7, read_annotations),
         ("device", "a.csv", lambda path: _as_link(path, "/dev/zero"), read_annotations),
         ("device as sound", "a.wav", lambda path: _as_link(path, "/dev/zero"), _read_sound),
@@ -423,6 +469,8 @@ def make_monsters(quick=False):
             "quadratic": [(entity + begin, 1), (b"&a;", 10**6), (end, 1)],
             "external": [(outside + begin + b"&a;" + end, 1)],
             "external type": [(parameter + begin + end, 1)],
+            "device as type": [(b'<!DOCTYPE x SYSTEM "file:///dev/zero">' + begin + end, 1)],
+            "entities of an external type": [(parameter + begin, 1), (b"<a b='&a;&b;'>&c;</a>", 10**5), (end, 1)],
             "deep": [(begin, 1), (b"<a>", 10**7), (b"</a>", 10**7), (end, 1)],
             "wide": [(begin, 1), (b"<a/>", 10**7), (end, 1)],
             "text": [(begin, 1), (b"a", 6 * 10**7), (end, 1)],

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,6 +85,57 @@ def test_rounding_past_the_end_is_cut():
     assert len(as_annotations([(5.02, 5.05)], duration=5)) == 0
 
 
+def test_points_are_counted_and_left_out():
+    with pytest.warns(
+        UserWarning, match=r"a.txt: 2 of 3 annotations end when they start, such as 'cry' at 3 s"
+    ) as seen:
+        table = as_annotations([(1, 2), (3, 3), (4, 4)], name="a.txt")
+    assert table["onset"].tolist() == [1]
+    assert seen[0].filename == __file__
+    with pytest.raises(ValueError, match="2 of 3 annotations .* Points cover no time. Give each an end"):
+        as_annotations([(3, 3), (4, 4), (5, 6, "unknown")])
+
+
+def test_unknown_time_may_last_to_the_end(recwarn):
+    rows = [(0, 0, "unknown"), (0, 2, "unknown"), (2, 3), (3, np.inf, "unknown"), (9, np.inf, "unknown")]
+    assert as_annotations(rows)["offset"].tolist() == [2, 3, np.inf, np.inf]
+    assert as_annotations(rows, duration=5)["offset"].tolist() == [2, 3, 5]
+    assert len(recwarn) == 0
+    for faulty in ((0, np.inf), (-np.inf, 0, "unknown"), (0, np.nan, "unknown"), (np.inf, np.inf, "unknown")):
+        with pytest.raises(ValueError, match="missing or infinite"):
+            as_annotations([faulty])
+
+
+def test_tables_of_polars(monkeypatch):
+    polars = pytest.importorskip("polars")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    table = polars.DataFrame({"start": [4.0, 1.0, 7.0], "end": [5.0, 2.0, 8.0], "label": ["cry", "fuss", "7"]})
+    expected = [[1.0, 2.0, "fuss"], [4.0, 5.0, "cry"], [7.0, 8.0, "7"]]
+    assert as_annotations(table).to_numpy().tolist() == expected
+    assert as_annotations(table[:0]).shape == (0, 3)
+    with pytest.raises(ValueError, match="the label from 4.0 s to 5.0 s is missing"):
+        as_annotations(table.with_columns(label=polars.lit(None, dtype=polars.String)))
+    with pytest.raises(TypeError, match=r"a table of type polars.*LazyFrame cannot be read. Compute it"):
+        as_annotations(table.lazy())
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_tables_of_other_libraries(missing):
+    class Table:
+        column_names = ("start", "end")
+
+        def to_pandas(self):
+            if missing:
+                raise ImportError("no pyarrow")
+            return pd.DataFrame({"start": [4, 1], "end": [5, 2]})
+
+    if missing:
+        with pytest.raises(TypeError, match="Table cannot be read. .* pass it as a DataFrame of pandas"):
+            as_annotations(Table())
+    else:
+        assert as_annotations(Table()).to_numpy().tolist() == [[1, 2, "cry"], [4, 5, "cry"]]
+
+
 def test_labels_that_are_numbers():
     classes, _ = classify([(0, 2, 1), (2, 4, 0)], LabelMap(positive="1"), [0, 2], [2, 4])
     np.testing.assert_array_equal(classes, [1, 0])
@@ -100,11 +153,27 @@ def test_a_missing_label_is_an_error(missing):
         as_annotations([(0, 1, "cry"), (1, 2, missing)])
 
 
+def test_an_empty_label_is_an_error():
+    with pytest.raises(ValueError, match="b.csv: the label '' from 1 s to 2 s is empty .2 of 3 annotations"):
+        as_annotations([(0, 1, "cry"), (1, 2, ""), (2, 3, " ")], name="b.csv")
+
+
+def test_rows_with_the_index_of_a_table_are_refused():
+    table = pd.DataFrame({"onset": [4, 6], "offset": [5, 7]})
+    assert len(as_annotations(list(table.itertuples(index=False)))) == 2
+    with pytest.raises(TypeError, match=r"Pandas\(Index=0, onset=4, offset=5\) starts with the index of a table. Pass"):
+        as_annotations(list(table.itertuples()))
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
         ({"start": [0], "end": [1], "category": ["dog"]}, "no column is called 'label'.*Rename"),
         ({"start": [0], "onset": [0], "end": [1]}, "name a time or label twice"),
+        (
+            {"recording": ["a", "b"], "onset": [0, 1], "offset": [1, 2], "label": ["x", "y"]},
+            r"'recording' names 2 recordings: \['a', 'b'\]. Pass the rows of one",
+        ),
     ],
 )
 def test_columns_that_would_be_misread(table, message):
@@ -156,14 +225,6 @@ def test_unknown_time_has_no_class():
     with pytest.raises(ValueError, match="6 of 12 stretches lie in unknown time, the first from 3 s on"):
         classify(table, LabelMap(ignore=("unsure", "unknown")), np.arange(12), np.arange(1, 13))
     assert None not in class_intervals(table[:3], LabelMap(ignore=()))
-
-
-def test_unknown_time_may_last_to_the_end():
-    assert as_annotations([(5, np.inf, "unknown")])["offset"][0] == np.inf
-    assert as_annotations([(5, np.inf, "unknown")], duration=60)["offset"][0] == 60
-    assert len(as_annotations([(70, np.inf, "unknown")], duration=60)) == 0
-    with pytest.raises(ValueError, match="missing or infinite"):
-        as_annotations([(5, np.inf, "cry")])
 
 
 def test_time_outside_the_annotated_ranges_is_unknown():

@@ -53,7 +53,7 @@ ENTITIES = '<!DOCTYPE {root} [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
     [
         (ENTITIES + "<{root}>&b;</{root}>", "declares a document type"),
         ('<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><{root}>&a;</{root}>', "declares a document type"),
-        ('<!DOCTYPE x SYSTEM "http://127.0.0.1/x.dtd"><{root}/>', "declares a document type"),
+        ('<!DOCTYPE x SYSTEM "http://127.0.0.1/x.dtd"><{root} a="&b;"/>', "an entity of its document type"),
         ("<{root}>&a;</{root}>", "no complete XML .*undefined entity"),
         ("<{root}>" + "<a>" * 200 + "</a>" * 200 + "</{root}>", "nested more than 100 deep"),
         pytest.param(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .._typing import Annotations, PathLike
-from ..events import as_annotations
+from ..events import as_annotations, as_pandas, check_annotations
 from . import csv_tables, lena, text_tables, tiers
 from .text_files import atomic_path, check_file, read_lines
 
@@ -24,6 +25,7 @@ class Format:
     write: Callable | None  # (table, path, *, tier, recording, duration); None if the format is only read
     recognise: Callable | None = None  # lines of a file -> bool; None if it is used when no other format matches
     decimals: int = 6  # of its times, in seconds
+    several: bool = False  # whether it has several tiers: ``table`` is then a dict from tier to table
 
 
 # Of the formats that share an extension, the first is written by default.
@@ -35,8 +37,8 @@ FORMATS = {
         (".csv",), csv_tables.read_childproject, csv_tables.write_childproject, csv_tables.is_childproject, decimals=3
     ),
     "raven": Format((".txt",), text_tables.read_raven, text_tables.write_raven, text_tables.is_raven),
-    "textgrid": Format((".TextGrid",), tiers.read_textgrid, tiers.write_textgrid),
-    "elan": Format((".eaf",), tiers.read_elan, tiers.write_elan, decimals=3),
+    "textgrid": Format((".TextGrid",), tiers.read_textgrid, tiers.write_textgrid, several=True),
+    "elan": Format((".eaf",), tiers.read_elan, tiers.write_elan, decimals=3, several=True),
     "rttm": Format((".rttm",), text_tables.read_rttm, text_tables.write_rttm),
     "lena": Format((".its",), lena.read_its, None),
 }
@@ -92,12 +94,16 @@ def read_annotations(
                              ``label``, ``vcm_type`` (laughing, canonical, non-canonical, junk) or ``speaker_type`` as
                              label. ``recording`` is a ``recording_filename`` or ``raw_filename``.
     "audacity"     .txt      Audacity's labels: start, end, label, separated by tabs. Frequencies are ignored.
-    "raven"        .txt      Raven's selection table. ``tier`` is the column of labels, by default Annotation or Label.
-                             A selection with several views is read once.
-    "textgrid"     .TextGrid Praat's intervals on one ``tier``, in long or short text format. Intervals without label
-                             are ignored, those with the label "-" are not.
-    "elan"         .eaf      ELAN's annotations on one ``tier``. Annotations without text are ignored.
-    "rttm"         .rttm     SPEAKER lines of one ``recording``; the speaker's name is the label.
+    "raven"        .txt      Raven's selection table, also as BirdNET and OpenSoundscape write it. ``tier`` is the
+                             column of labels, by default Annotation, Label, Common Name, or the only one with text. A
+                             selection with several views is read once. ``recording`` is a Begin File or Begin Path;
+                             times are File Offset (s), if there, else Begin Time (s).
+    "textgrid"     .TextGrid Praat's intervals on one ``tier``, in long, short or chronological text format. Intervals
+                             without label are ignored, those with the label "-" are not. Times must start at 0.
+    "elan"         .eaf      ELAN's annotations on one ``tier``. If all of them are without text, the name of the tier
+                             is the label. Times count from the start of the recording, from which ELAN may be shifted
+                             (TIME_ORIGIN). ``recording`` is a linked file, needed if these differ in it.
+    "rttm"         .rttm     SPEAKER lines of one ``recording``; the speaker's name is the label. NOSCORE is "unknown".
     "lena"         .its      Cries of the key child (``startCry1``, ...) as LENA detected them. For clock times see
                              :func:`read_its_clock`.
     ============== ========= ==========================================================================================
@@ -124,8 +130,9 @@ def read_annotations(
     FileNotFoundError, IsADirectoryError
         If the file does not exist.
     ValueError
-        If the format is unknown, lines are malformed (the message quotes them by number), there are several tiers or
-        recordings to choose from, or :func:`skcry.events.as_annotations` refuses the times.
+        If the format is unknown, lines are malformed (the message quotes them by number), some annotations have no
+        label, there are several tiers or recordings to choose from, or :func:`skcry.events.as_annotations` refuses the
+        times.
 
     See Also
     --------
@@ -150,8 +157,54 @@ def read_annotations(
     return as_annotations(known.read(path, tier=tier, recording=recording), name=path.name)
 
 
+def _check_text(text, what, place=""):
+    """Return a label or the name of a tier without blanks around it; refuse what no format can hold."""
+    text = str(text).strip()
+    if not text or not text.isprintable():
+        raise ValueError(
+            f"annotations: the {what} {text!r:.100}{place} is empty or holds tabs, line breaks or other characters "
+            "that are not printable. Replace it."
+        )
+    return text
+
+
+def _check_table(annotations, format, duration, name="annotations"):
+    """Return annotations as a table to write in a format, with a column ``score`` if they have scores."""
+    annotations, scores = as_pandas(annotations, name), None
+    if isinstance(annotations, pd.DataFrame):
+        columns = {str(column).lower(): column for column in annotations}
+        if "score" in columns:
+            try:
+                scores = annotations[columns["score"]].astype(float).round(6).to_numpy()
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name}: scores must be numbers ({error}). Correct or drop the column.") from None
+        if "label" not in columns:
+            # What a detector finds: its events have a recording and a score, but no label.
+            single = "recording" in columns and annotations[columns["recording"]].nunique(dropna=False) < 2
+            dropped = [columns.get("score"), columns["recording"] if single else None]
+            annotations = annotations.drop(columns=[column for column in dropped if column is not None])
+    table = check_annotations(annotations, duration=duration, name=name)
+    table["label"] = [
+        _check_text(row.label, "label", f" from {row.onset:g} s to {row.offset:g} s") for row in table.itertuples()
+    ]
+    if (table["offset"] == np.inf).any():
+        raise ValueError(f"{name}: time is unknown to the end of the recording. Pass its duration=, in seconds.")
+    decimals = FORMATS[format].decimals
+    rounded = table.round({"onset": decimals, "offset": decimals})
+    lost = table[rounded["onset"] >= rounded["offset"]]
+    if len(lost):
+        row = lost.iloc[0]
+        raise ValueError(
+            f"{name}: '{row.label}' from {row.onset:.9g} s to {row.offset:.9g} s is too short for the format "
+            f"{format!r}, whose times have {decimals} decimals. Drop it, or choose another format."
+        )
+    if scores is not None:
+        rounded["score"] = scores[rounded.index]
+    return rounded.reset_index(drop=True)
+
+
 def write_annotations(
-    annotations: Annotations,
+    annotations: Annotations | Mapping[str, Annotations],
     path: PathLike,
     *,
     format: str | None = None,
@@ -167,8 +220,11 @@ def write_annotations(
 
     Parameters
     ----------
-    annotations : DataFrame or sequence of tuples
-        See :func:`skcry.events.as_annotations`. Blanks around labels are dropped.
+    annotations : DataFrame, sequence of tuples, or dict
+        See :func:`skcry.events.as_annotations`; or the events of one recording, as :meth:`skcry.CryDetector.detect`
+        returns them: without labels they are "cry". Blanks around labels are dropped. A dict holds the annotations of
+        each tier, by its name, for TextGrid and ELAN. A column ``score`` is written as such in tables of
+        start, end, label and of Raven, and as confidence in RTTM; the other formats have no place for it.
     path : str or path-like
         File to write; an existing one is replaced.
     format : str or None, default=None
@@ -178,7 +234,7 @@ def write_annotations(
         annotations. With None, a TextGrid ends with the last annotation.
     tier : str or None, default=None
         Tier to write, for TextGrid and ELAN ("annotations" when None), or column of labels, for Raven ("Annotation").
-        Other formats ignore it.
+        Other formats ignore it. A dict of annotations names the tiers itself.
     recording : str or None, default=None
         Name of the recording in RTTM and ChildProject's tables. None means the name of the file without its extension,
         with "_" for blanks.
@@ -189,8 +245,9 @@ def write_annotations(
         If the file cannot be written.
     TypeError, ValueError
         If :func:`skcry.events.as_annotations` refuses the annotations, the format is unknown or only read, or it cannot
-        hold them: a label with line breaks (for RTTM, with blanks), overlaps on a tier, an annotation shorter than the
-        resolution of its times (1 ms for ELAN and ChildProject, else 1 microsecond).
+        hold them: a label with line breaks (for RTTM, with blanks), overlaps or several tiers, an annotation shorter
+        than the resolution of its times (1 ms for ELAN and ChildProject, else 1 microsecond), unknown time to the end
+        of a recording without ``duration``.
 
     See Also
     --------
@@ -200,12 +257,21 @@ def write_annotations(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from skcry.io import write_annotations
+    >>> from skcry.io import read_annotations, write_annotations
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "monday.txt")
     ...     write_annotations([(2.0, 4.5), (7.0, 9.0, "fuss")], path)
     ...     path.read_text().splitlines()
     ['2.000000\t4.500000\tcry', '7.000000\t9.000000\tfuss']
+
+    Two annotators and a detector, on three tiers:
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "monday.TextGrid")
+    ...     write_annotations({"Ada": [(2.0, 4.5)], "Ben": [(2.1, 4.4)], "detector": [(2, 5)]}, path, duration=60)
+    ...     read_annotations(path, tier="detector")
+       onset  offset label
+    0    2.0     5.0   cry
     """
     path = Path(path)
     names = _formats_of(path, format)
@@ -213,24 +279,22 @@ def write_annotations(
     if known.write is None:
         others = ", ".join(name for name, other in FORMATS.items() if other.write)
         raise ValueError(f"{path.name}: the format {names[0]!r} is only read. Write one of {others}.")
-    table = as_annotations(annotations, duration=duration)
-    table["label"] = table["label"].str.strip()
-    faulty = table[~table["label"].map(lambda label: bool(label) and label.isprintable())]
-    if len(faulty):
-        row = faulty.iloc[0]
-        raise ValueError(
-            f"annotations: the label {row.label!r} from {row.onset:g} s to {row.offset:g} s is empty or holds tabs, "
-            "line breaks or other characters that are not printable. Replace it."
-        )
-    rounded = table.round({"onset": known.decimals, "offset": known.decimals})
-    lost = table[rounded["onset"] >= rounded["offset"]]
-    if len(lost):
-        row = lost.iloc[0]
-        raise ValueError(
-            f"annotations: '{row.label}' from {row.onset:.9g} s to {row.offset:.9g} s is too short for the format "
-            f"{names[0]!r}, whose times have {known.decimals} decimals. Drop it, or choose another format."
-        )
+    if isinstance(annotations, Mapping):
+        if not known.several or tier is not None or not annotations:
+            raise ValueError(
+                f"{path.name}: a dict of {len(annotations)} tiers cannot be written in the format {names[0]!r} with "
+                f"tier={tier!r}. Write tiers as .eaf or .TextGrid, without tier=, or each to a file of its own."
+            )
+        tables = {
+            _check_text(name, "name of a tier"): _check_table(rows, names[0], duration, f"annotations of {name!r}")
+            for name, rows in annotations.items()
+        }
+        if len(tables) < len(annotations):
+            raise ValueError(f"{path.name}: names of tiers differ only by blanks: {list(annotations)}. Rename them.")
+    else:
+        tables = {tier: _check_table(annotations, names[0], duration)}
     if recording is None:
         recording = re.sub(r"\s", "_", path.stem)
+    table = tables if known.several else tables[tier]
     with atomic_path(path) as temporary:
-        known.write(rounded, temporary, tier=tier, recording=recording, duration=duration)
+        known.write(table, temporary, tier=tier, recording=recording, duration=duration)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +11,7 @@ from .._typing import PathLike
 from .text_files import read_xml, shorten
 
 # ISO 8601: "PT83.12S"; newer files may have hours and minutes.
+CRY = re.compile(r"(?:start|end)Cry(\d+)")
 DURATION = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d*)?)S)?")
 
 
@@ -30,13 +30,20 @@ def _seconds(element, attribute, name):
     return round(((days * 24 + hours) * 60 + minutes) * 60 + seconds, 6)
 
 
+def _recordings(path):
+    """List the elements of the stretches of a recording."""
+    # The same stretches stand again in ProcessingUnit/Bar, by periods of 5 minutes.
+    recordings = read_xml(path, "ITS", "LENA's .its file").findall("./ProcessingUnit/Recording")
+    if not recordings:
+        raise ValueError(f"{path.name} holds no <Recording>. Export it from LENA again.")
+    return recordings
+
+
 def read_its(path, **_):
     """Read the cries of the key child: ``startCry1`` to ``endCry1``, ``startCry2``, ... of each segment."""
     rows = []
-    for segment in read_xml(path, "ITS", "LENA's .its file").iter("Segment"):
-        for number in count(1):
-            if f"startCry{number}" not in segment.attrib:
-                break
+    for segment in (segment for recording in _recordings(path) for segment in recording.iter("Segment")):
+        for number in dict.fromkeys(match[1] for match in map(CRY.fullmatch, segment.attrib) if match):
             onset = _seconds(segment, f"startCry{number}", path.name)
             rows.append((onset, _seconds(segment, f"endCry{number}", path.name), "cry"))
     return rows
@@ -83,7 +90,7 @@ def read_its_clock(path: PathLike) -> pd.DataFrame:
     """
     path = Path(path)
     rows = []
-    for recording in read_xml(path, "ITS", "LENA's .its file").iter("Recording"):
+    for recording in _recordings(path):
         onset, offset = (_seconds(recording, attribute, path.name) for attribute in ("startTime", "endTime"))
         try:
             clock = pd.to_datetime(recording.get("startClockTime"), utc=True)
@@ -95,6 +102,4 @@ def read_its_clock(path: PathLike) -> pd.DataFrame:
                 f"{path.name}: <Recording> from {onset:g} s to {offset:g} s has no startClockTime with date and time. "
                 "Export it from LENA again."
             )
-    if not rows:
-        raise ValueError(f"{path.name} holds no <Recording>. Export it from LENA again.")
     return pd.DataFrame(rows, columns=["onset", "offset", "start"]).sort_values("onset", ignore_index=True)

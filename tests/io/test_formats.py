@@ -3,6 +3,7 @@
 import builtins
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -82,6 +83,29 @@ lines"
 1
 2.5
 "click"
+"""
+CHRONOLOGICAL = """"Praat chronological TextGrid text file"
+0 10   ! Time domain.
+2   ! Number of tiers.
+"IntervalTier" "näh" 0 10
+"TextTier" "clicks" 0 10
+
+! näh:
+1 0 0.5
+""
+
+! näh:
+1 0.5 3.25
+"say ""hé"" item [7] xmin = 3"
+
+! clicks:
+2 2.5
+"click"
+
+! näh:
+1 3.25 10
+"two
+lines"
 """
 TEXTGRID_ROWS = [[0.5, 3.25, 'say "hé" item [7] xmin = 3'], [3.25, 10.0, "two lines"]]
 ITS = """<?xml version="1.0" encoding="UTF-8"?>
@@ -179,6 +203,81 @@ def test_childproject_columns(tmp_path):
     assert table["recording_filename"].unique().tolist() == ["a"]
 
 
+FOUND = pd.DataFrame({"recording": 3, "onset": [7.0, 1.0], "offset": [9.5, 2.0], "score": [0.25, 0.875]})
+
+
+@pytest.mark.parametrize("name", sorted(set(EXTENSIONS) - {"seconds"}))
+def test_events_of_a_detector(tmp_path, name):
+    path = tmp_path / f"a{EXTENSIONS[name]}"
+    write_annotations(FOUND, path, format=name)
+    assert rows_of(path) == [[1.0, 2.0, "cry"], [7.0, 9.5, "cry"]]
+    text = path.read_text("utf-8")
+    assert ("0.875" in text) == (name not in ("audacity", "childproject", "elan", "textgrid"))
+    write_annotations(FOUND.iloc[:0], path, format=name, duration=10)
+    assert rows_of(path) == []
+    write_annotations(FOUND.assign(label=["fuss", "cry"]), path, format=name)
+    assert rows_of(path) == [[1.0, 2.0, "cry"], [7.0, 9.5, "fuss"]]
+    for table in (FOUND.assign(recording=[0, 1]), FOUND.assign(recording=[0, 1], label="cry")):
+        with pytest.raises(ValueError, match=r"'recording' names 2 recordings: \[0, 1\]. Pass the rows of one, as in"):
+            write_annotations(table, path, format=name)
+
+
+def test_scores_stay_with_their_annotations(tmp_path):
+    rows = FOUND.assign(label=["fuss", "cry"])
+    rows.loc[2] = [3, 4.0, 4.0, 0.5, "a point"]
+    rows.loc[3] = [3, 10.05, 10.06, 0.6, "past the end"]
+    rows.loc[4] = [3, 3.0, 3.5, np.nan, "whine"]
+    for name, texts in {
+        "csv": ["start,end,label,score", "1.0,2.0,cry,0.875", "3.0,3.5,whine,", "7.0,9.5,fuss,0.25"],
+        "raven": [RAVEN.strip() + "\tScore", "\tcry\t0.875", "\twhine\t", "\tfuss\t0.25"],
+        "rttm": ["cry 0.875 <NA>", "whine <NA> <NA>", "fuss 0.25 <NA>"],
+    }.items():
+        path = tmp_path / f"a{EXTENSIONS[name]}"
+        with pytest.warns(UserWarning, match="1 of 5 annotations end when they start"):
+            write_annotations(rows, path, format=name, duration=10)
+        lines = path.read_text().splitlines()
+        assert [line.endswith(text) for line, text in zip(lines, texts, strict=True)] == [True] * len(texts)
+        assert rows_of(path) == [[1.0, 2.0, "cry"], [3.0, 3.5, "whine"], [7.0, 9.5, "fuss"]]
+    with pytest.raises(ValueError, match="scores must be numbers"):
+        write_annotations(FOUND.assign(score="high"), tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("suffix", [".TextGrid", ".eaf"])
+def test_several_tiers(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    tiers = {"Ada": [(0.5, 1)], "Ben ": [(0.25, 1, "fuss"), (1, 2)], "none": [], "detector": FOUND}
+    write_annotations(tiers, path)
+    assert rows_of(path, tier="Ada") == [[0.5, 1.0, "cry"]]
+    assert rows_of(path, tier="Ben") == [[0.25, 1.0, "fuss"], [1.0, 2.0, "cry"]]
+    assert rows_of(path, tier="none") == []
+    assert rows_of(path, tier="detector") == [[1.0, 2.0, "cry"], [7.0, 9.5, "cry"]]
+    for rows, message in {
+        "overlaps": ({"Ada": [(0, 2), (1, 3)]}, "overlaps 'cry' from 1 s to 3 s.*Write a tier per label .a dict"),
+        "same": ({"Ada": [(0, 2)], " Ada": [(1, 3)]}, "names of tiers differ only by blanks"),
+        "blank": ({" ": [(0, 2)]}, "the name of a tier '' is empty"),
+        "swapped": ({"Ada": [(0, 2)], "Ben": [(3, 2)]}, "annotations of 'Ben': 'cry' from 3 s to 2 s ends before"),
+        "columns": ({"onset": [0, 2], "offset": [1, 3]}, "annotations of 'onset': 0 is not an"),
+        "none": ({}, "a dict of 0 tiers cannot be written"),
+    }.values():
+        with pytest.raises((TypeError, ValueError), match=message):
+            write_annotations(rows, tmp_path / f"b{suffix}")
+    with pytest.raises(ValueError, match="cannot be written in the format '.*' with tier='x'"):
+        write_annotations(tiers, path, tier="x")
+    with pytest.raises(ValueError, match="a dict of 4 tiers cannot be written in the format 'csv'.* as .eaf or .TextG"):
+        write_annotations(tiers, tmp_path / "a.csv")
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", sorted(set(EXTENSIONS) - {"seconds"}))
+def test_unknown_time_ends_with_the_recording(tmp_path, name):
+    path = tmp_path / f"a{EXTENSIONS[name]}"
+    rows = [(0, 2, "unknown"), (4, 5, "cry"), (8, np.inf, "unknown")]
+    with pytest.raises(ValueError, match="unknown to the end of the recording. Pass its duration="):
+        write_annotations(rows, path, format=name)
+    write_annotations(rows, path, format=name, duration=10)
+    assert rows_of(path) == [[0.0, 2.0, "unknown"], [4.0, 5.0, "cry"], [8.0, 10.0, "unknown"]]
+
+
 # What each format may look like
 
 
@@ -217,7 +316,8 @@ def test_format_overrides_what_a_file_looks_like(put):
 
 def test_audacity_with_frequencies_and_points(put):
     text = "0.5\t1.5\tcry baby\n\\\t100.0\t2000.0\n2.0\t2.0\tclick\n\n3\t4\tfuss\t\n"
-    assert rows_of(put(text, "a.txt")) == [[0.5, 1.5, "cry baby"], [3.0, 4.0, "fuss"]]
+    with pytest.warns(UserWarning, match=r"a.txt: 1 of 3 annotations end when they start, such as 'click' at 2 s"):
+        assert rows_of(put(text, "a.txt")) == [[0.5, 1.5, "cry baby"], [3.0, 4.0, "fuss"]]
     assert rows_of(put("0.5\t1.5\n2\t3\t\n", "a.txt")) == [[0.5, 1.5, "cry"], [2.0, 3.0, "cry"]]
 
 
@@ -239,14 +339,84 @@ def test_raven_columns_of_labels(put):
     assert rows_of(put(own, "a.txt")) == [[1.0, 2.0, "cry"]]
 
 
+BIRDNET = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tCommon Name\t"
+BIRDNET += "Species Code\tConfidence\tBegin Path\tFile Offset (s)\n"
+BIRDNET += "1\tS\t1\t3\t6\t0\t9\tHuman\thum1\t0.7\t/data/a.wav\t3\n"
+TWO_FILES = "2\tS\t1\t63.5\t66.5\t0\t9\tDog\tdog1\t0.8\tC:\\data\\b.wav\t3.5\n"
+
+
+def test_raven_selections_of_a_sequence_of_files(put):
+    assert rows_of(put(BIRDNET, "a.txt")) == [[3.0, 6.0, "Human"]]
+    path = put(BIRDNET + TWO_FILES, "a.txt")
+    assert rows_of(path, recording="a.wav") == [[3.0, 6.0, "Human"]]
+    assert rows_of(path, recording="b.wav") == rows_of(path, recording="C:\\data\\b.wav") == [[3.5, 6.5, "Dog"]]
+    assert rows_of(path, recording="b.wav", tier="Species Code") == [[3.5, 6.5, "dog1"]]
+    second = put(BIRDNET.replace("\t3\t6\t", "\t63\t66\t"), "a.txt")
+    assert rows_of(second) == [[3.0, 6.0, "Human"]]
+    same = put(BIRDNET + TWO_FILES.replace("b.wav", "a.wav"), "a.txt")
+    assert rows_of(same, recording="/data/a.wav") == [[3.0, 6.0, "Human"]]
+    for recording, message in {
+        None: "holds 2 recordings: '/data/a.wav'",
+        "a.wav": "no recording 'a.wav', but",
+        "c.wav": "no recording 'c.wav', but",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            rows_of(same, recording=recording)
+
+
+def test_raven_tables_in_which_times_would_shift(put):
+    head = "Begin Time (s)\tEnd Time (s)\tFile Offset (s)"
+    with pytest.raises(ValueError, match=r"is 0 to 60 s later than 'File Offset .s.', so .* several recordings"):
+        rows_of(put(f"{head}\n1\t2\t1\n61\t62\t1\n", "a.txt"))
+    with pytest.raises(ValueError, match=r"line 3: from 'a.wav' to 'b.wav'. The selection starts in one recording and"):
+        rows_of(put(f"{head}\tBegin File\tEnd File\n1\t2\t1\ta.wav\ta.wav\n5\t7\t5\ta.wav\tb.wav\n", "a.txt"))
+    with pytest.raises(ValueError, match="line 2: from '1' to '2'. Times are numbers"):
+        rows_of(put(f"{head}\n1\t2\tx\n", "a.txt"))
+    two = "Begin Time (s)\tEnd Time (s)\tBegin File\n0\t1\ta.wav\n5\t6\tb.wav\n"
+    with pytest.raises(ValueError, match=r"2 recordings: .* start at the first recording. .*'File Offset .s.'"):
+        rows_of(put(two, "a.txt"), recording="b.wav")
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "label"),
+    [
+        ("Kind", "cry", "cry"),
+        ("annotation\tConfidence\taudio_file", "cry\t0.5\ta.wav", "cry"),
+        ("Annotation\tKind", "\twhine", "whine"),
+        ("Peak\tKind", "12.5\tfuss", "fuss"),
+        ("Score", "0.5", "cry"),
+        ("Annotation", "1", "1"),
+        ("Annotation\tLabel", "a\tb", ["'Annotation', 'Label'"]),
+        ("Kind\tNote", "a\tb", ["'Kind', 'Note'"]),
+        ("Peak", "12.5", ["'Peak'"]),
+    ],
+)
+def test_raven_column_of_labels_without_a_question(put, columns, values, label):
+    path = put(f"Selection\tBegin Time (s)\tEnd Time (s)\t{columns}\n1\t1\t2\t{values}\n", "a.txt")
+    if isinstance(label, str):
+        assert rows_of(path) == [[1.0, 2.0, label]]
+    else:
+        with pytest.raises(ValueError, match=rf"which column holds the labels, of .{label[0]}.\? Name it with tier="):
+            rows_of(path)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
 @pytest.mark.parametrize(
     "text",
-    [LONG, SHORT, SHORT.rstrip(), LONG.replace("\n", "\r\n"), LONG.replace("    ", "\t"), SHORT.replace("\n\n", "\n")],
+    [
+        LONG,
+        SHORT,
+        CHRONOLOGICAL,
+        SHORT.rstrip(),
+        LONG.replace("\n", "\r\n"),
+        LONG.replace("    ", "\t"),
+        SHORT.replace("\n\n", "\n"),
+    ],
 )
 def test_textgrid_in_every_spelling(put, text, encoding):
     mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
-    assert rows_of(put(mark + text.encode(encoding), "a.textgrid")) == TEXTGRID_ROWS
+    with pytest.warns(UserWarning, match=r"points on 'clicks' \(1 in all\) cover no time.* Pass tier='näh'"):
+        assert rows_of(put(mark + text.encode(encoding), "a.textgrid")) == TEXTGRID_ROWS
 
 
 def test_tiers_of_a_textgrid(put):
@@ -263,6 +433,35 @@ def test_tiers_of_a_textgrid(put):
         read_annotations(put(two.read_text("utf-8").replace("clicks", "näh"), "a.TextGrid"), tier="näh")
     with pytest.raises(ValueError, match="holds no tier"):
         read_annotations(put(LONG[: LONG.index("<exists>")] + "<absent>", "a.TextGrid"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LONG.replace("xmin = 0\n", "xmin = 10\n"), r"xmin = 10 s, .* at 0. .* Shift times to.* Extend time"),
+        (SHORT.replace("0\n10\n<exists>", "10\n20\n<exists>"), "starts at xmin = 10 s"),
+        (CHRONOLOGICAL.replace("0 10   !", "-2 10   !"), "starts at xmin = -2 s"),
+        (CHRONOLOGICAL[: CHRONOLOGICAL.index("1 3.25")], "tier 'näh' should go on to 10 s. The file looks truncated"),
+        (CHRONOLOGICAL[: CHRONOLOGICAL.index('"two')], "ends where a text should follow"),
+        (CHRONOLOGICAL.replace("2 2.5", "3 2.5"), "has 2 tiers, but something on tier 3"),
+        (b"ooBinaryFile\x08TextGrid\0\0", "is a binary TextGrid.* choose Save > Save as text file"),
+        (LONG.replace("IntervalTier", "TextTier").replace("0\n            xmax", "0"), "a text is expected"),
+        (SHORT.replace('3\n0\n0.5\n""', '2\n0\n0.5\n""'), "a text is expected, but '3.25' follows"),
+        (LONG + "0 5", "line 37: the end is expected, but '0' follows"),
+        (
+            LONG[: LONG.index("    item [1]")].replace("size = 2", "size = 1") + LONG[LONG.index("    item [2]") :],
+            "a.TextGrid holds tiers of points only: 'clicks'. Points cover no time. Mark",
+        ),
+        (
+            LONG.replace('"two\nlines"', '" "').replace('"say ""hé"" item [7] xmin = 3"', '""'),
+            "tier 'näh' has 3 intervals, none with a label",
+        ),
+    ],
+)
+def test_textgrids_that_would_lose_or_shift_labels(put, text, message):
+    with pytest.raises(ValueError, match=message) as error:
+        read_annotations(put(text, "a.TextGrid"), tier="näh" if "näh" in str(text) else None)
+    assert str(error.value).startswith("a.TextGrid")
 
 
 def elan(path, *, bare=False):
@@ -291,6 +490,58 @@ def test_tiers_of_elan(tmp_path):
     assert rows_of(elan(tmp_path / "b.eaf", bare=True)) == [[1.5, 2.5, "wäh"]]
 
 
+def marked(path, texts, media=()):
+    """Give an ELAN file with annotations of two seconds on one tier, and linked media: name and TIME_ORIGIN."""
+    from pympi import Eaf
+
+    document = Eaf(author="test")
+    document.rename_tier("default", "crying")
+    for place, text in enumerate(texts):
+        document.add_annotation("crying", 10000 * place, 10000 * place + 2000, text)
+    for name, origin in media:
+        document.add_linked_file(f"file:///D:/{name}", mimetype="audio/x-wav", time_origin=origin)
+    document.header["TIME_UNITS"] = "milliseconds"
+    document.to_file(path)
+    return path
+
+
+def test_elan_annotations_without_text(tmp_path):
+    expected = [[0.0, 2.0, "crying"], [10.0, 12.0, "crying"]]
+    assert rows_of(marked(tmp_path / "a.eaf", ["", " "])) == expected
+    assert rows_of(marked(tmp_path / "b.eaf", [])) == []
+    with pytest.raises(ValueError, match=r"c.eaf: 2 of 3 annotations on tier 'crying' have no text, .* 10 s to 12 s"):
+        read_annotations(marked(tmp_path / "c.eaf", ["fuss", "", " "]))
+
+
+def test_elan_media_that_start_later(tmp_path):
+    path = marked(tmp_path / "a.eaf", ["x"], [("a.wav", 20000)])
+    assert rows_of(path) == [[20.0, 22.0, "x"]]
+    path = marked(tmp_path / "b.eaf", ["x"], [("a.mp4", None), ("a.wav", 20000)])
+    assert rows_of(path, recording="a.wav") == [[20.0, 22.0, "x"]]
+    assert rows_of(path, recording="a.mp4") == [[0.0, 2.0, "x"]]
+    with pytest.raises(ValueError, match="b.eaf holds 2 recordings: 'a.mp4', 'a.wav'. Choose one with recording="):
+        read_annotations(path)
+    assert rows_of(marked(tmp_path / "c.eaf", ["x"], [("a.mp4", 0), ("a.wav", 0)])) == [[0.0, 2.0, "x"]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('TIME_ORIGIN="20000"', 'TIME_ORIGIN="soon"', "TIME_ORIGIN='soon' is no number"),
+        ('TIME_ORIGIN="20000"', 'TIME_ORIGIN="-3000"', "starts before the recording"),
+        ('TIME_UNITS="milliseconds"', 'TIME_UNITS="PAL-frames"', "times are in PAL-frames, not milliseconds"),
+        ("</TIER>", '</TIER><TIER TIER_ID="crying" LINGUISTIC_TYPE_REF="default-lt"/>', "more than one tier 'crying'"),
+    ],
+)
+def test_what_would_shift_or_merge_in_elan(tmp_path, old, new, message):
+    path = marked(tmp_path / "a.eaf", ["x"], [("a.wav", 20000)])
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(ValueError, match=message):
+        read_annotations(path)
+
+
 def test_elan_of_a_version_that_pympi_does_not_know(tmp_path, capsys, recwarn):
     path = elan(tmp_path / "a.eaf", bare=True)
     path.write_text(path.read_text("utf-8").replace('VERSION="2.8"', 'VERSION="3.1"'), "utf-8")
@@ -310,6 +561,20 @@ def test_recordings_of_rttm(put):
         read_annotations(two)
     with pytest.raises(ValueError, match="no recording 'c', but 'a', 'b'"):
         read_annotations(two, recording="c")
+
+
+def test_rttm_lines_that_would_vanish(put):
+    noscore = "NOSCORE a 1 5 2 <NA> <NA> <NA> <NA>\n"
+    speaker = "SPEAKER a 1 0.5 0.2 <NA> <NA> KCHI 0.7 <NA>\nNON-SPEECH a 1 3 1 <NA> noise <NA> <NA>\n"
+    assert rows_of(put(noscore + speaker, "x.rttm")) == [[0.5, 0.7, "KCHI"], [5.0, 7.0, "unknown"]]
+    assert rows_of(put(";; nothing was heard\n", "x.rttm")) == []
+    for text, message in {
+        "NON-SPEECH a 1 3 1 <NA> other <NA> <NA>\n": "x.rttm holds no SPEAKER line, but lines of type NON-SPEECH",
+        speaker.replace("KCHI", "<NA>"): "line 1: no label from 0.5 s to 0.7 s. Write the name .* as eighth field",
+        "NOSCORE a 1 5\n": "line 1: 'NOSCORE a 1 5'",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            read_annotations(put(text, "x.rttm"))
 
 
 def test_childproject_labels(put):
@@ -333,6 +598,48 @@ def test_childproject_from_lena(put):
     text = "segment_onset,segment_offset,speaker_type,cries\n"
     text += "0,9000,CHI,\"[{'start': 1.5, 'end': 2.5}]\"\n9000,9500,FEM,[]\n"
     assert rows_of(put(text, "a.csv")) == [[1.5, 2.5, "cry"], [9.0, 9.5, "FEM"]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<ITS ", '<!DOCTYPE ITS SYSTEM "its.dtd" >\n<ITS '),
+        ("<ITS ", '<!DOCTYPE ITS PUBLIC "-//LENA//ITS//EN" "http://127.0.0.1:1/its.dtd">\n<ITS '),
+        # The same recordings, by periods of 5 minutes.
+        ("</ProcessingUnit>", "<Bar>" + "".join(ITS.splitlines(keepends=True)[2:-1]) + "</Bar></ProcessingUnit>"),
+    ],
+)
+def test_lena_as_lena_writes_it(put, old, new):
+    path, plain = put(ITS.replace(old, new.replace("</ProcessingUnit></Bar>", "</Bar>")), "e2.its"), put(ITS, "e1.its")
+    assert rows_of(path) == rows_of(plain)
+    pd.testing.assert_frame_equal(read_its_clock(path), read_its_clock(plain))
+
+
+def test_lena_cries_are_found_whatever_their_number(put):
+    path = put(ITS.replace("Cry1", "Cry7"), "e1.its")
+    assert rows_of(path) == [[12.34, 13.2, "cry"], [122.5, 123.0, "cry"], [124.0, 124.6, "cry"]]
+    with pytest.raises(ValueError, match='spkr="CHN" startTime="PT12.00S"> has startCry1=None'):
+        read_annotations(put(ITS.replace('startCry1="PT12.34S"', ""), "e1.its"))
+    with pytest.raises(ValueError, match="holds no <Recording>"):
+        read_annotations(put(ITS.replace("Recording", "Rec"), "e1.its"))
+
+
+@pytest.mark.parametrize(
+    "declared",
+    ['<!DOCTYPE ITS [<!ENTITY a "b">]>', '<!DOCTYPE ITS SYSTEM "its.dtd" [<!ELEMENT ITS ANY>]>', "<!DOCTYPE ITS []>"],
+)
+def test_declarations_in_xml_are_refused(put, declared):
+    with pytest.raises(ValueError, match="it declares a document type with content of its own, which may be harmful"):
+        read_annotations(put(ITS.replace("<ITS ", declared + "<ITS "), "a.its"))
+
+
+@pytest.mark.parametrize(("old", "new"), [("CHN", "C&a;HN"), ("</Pause>", "&a;</Pause>")])
+def test_entities_in_xml_are_refused(put, old, new):
+    typed = ITS.replace("<ITS ", '<!DOCTYPE ITS SYSTEM "its.dtd"><ITS ')
+    for text in (ITS, typed):
+        with pytest.raises(ValueError, match="no complete XML .undefined entity|entity of its document type"):
+            read_annotations(put(text.replace(old, new), "a.its"))
+    assert len(read_annotations(put(typed.replace("CHN", "&lt;C&#72;N&amp;"), "a.its"))) == 3
 
 
 def test_lena(put):
@@ -402,6 +709,10 @@ def test_empty_text_says_that_nothing_was_heard(put, name, text):
             r"a.txt, line 2: 'one\\ttwo\\tcry'; line 3: '3'. A line of Audacity",
         ),
         ("a.txt", "1,5\t2,5\tcry\n", "with a decimal point"),
+        ("a.txt", "1\t2\tcry\n\\\tcry\t5\n", r"line 2: .*A line of Audacity"),
+        ("a.txt", "\\\t100\t200\n1\t2\tcry\n", r"line 1: .*A line of Audacity"),
+        ("a.txt", "3.0\t3.0\tcry\n", "1 of 1 annotations end when they start, such as 'cry' at 3 s. Points cover"),
+        ("a.csv", "3.0,3.0,cry\n", "a.csv: 1 of 1 annotations end when they start"),
         ("a.txt", "1\t2\tcry\n3\t4\n", "line 2: no label from 3 s to 4 s. Others have one"),
         ("a.txt", "2\t1\tcry\n", "ends before it starts"),
         ("a.txt", "Selection\tBegin Time (s)\n1\t2\n", r"'End Time \(s\)' are needed"),
@@ -421,7 +732,7 @@ def test_empty_text_says_that_nothing_was_heard(put, name, text):
         ("a.rttm", "SPEAKER a 1 5 -1 <NA> <NA> x\n", "'x' from 5 s to 4 s ends before it starts"),
         ("a.TextGrid", "", "a.TextGrid ends where a text should follow. The file looks truncated"),
         ("a.TextGrid", "1,2,cry\n", "line 1: a text is expected, but '1,2,cry' follows"),
-        ("a.TextGrid", '"Praat chronological TextGrid text file"\n0 1', "does not start like a TextGrid"),
+        ("a.TextGrid", '"Praat chronological TextGrid text file"\n0 1', "ends where a count should follow"),
         ("a.TextGrid", LONG.replace("TextGrid", "Sound"), "does not start like a TextGrid. Save it from Praat"),
         (
             "a.TextGrid",
