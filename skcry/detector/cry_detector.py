@@ -34,7 +34,7 @@ from .._progress import Progress
 from .._typing import Annotations, Labels, RandomState, Recordings, Targets
 from .._warnings import warn
 from ..events import UNKNOWN, LabelMap
-from ..io.audio import as_recordings
+from ..io.audio import as_recordings, keys_of
 from ..pipeline import make_cry_pipeline
 from ..signal.gate import EnergyGate
 from ..windows import Windower
@@ -631,13 +631,17 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         Returns
         -------
         DataFrame of shape (n_seconds, 3)
-            Indexed by recording (its place in ``X``) and second, with columns ``score`` (from 0 to 1), ``cry`` (bool,
+            Indexed by recording and second, with columns ``score`` (from 0 to 1), ``cry`` (bool,
             ``score >= threshold_``) and ``usable`` (bool, False where the second holds one constant value: digital
-            silence or a stuck recorder). With more than two classes: a column of probabilities per class, ``label``,
+            silence or a stuck recorder). Recordings are called by file name if all are files (relative to the deepest
+            folder that holds them, as in :func:`skcry.detect_files`), else by their place in ``X``. With more than two
+            classes: a column of probabilities per class, ``label``,
             the most probable one, and ``usable``.
         """
+        X = as_recordings(X)
+        keys = keys_of(X)
         found = self.iter_detections(X, on_error=on_error, progress=progress)
-        tables = {one.recording: one.timeline for one in found}
+        tables = {keys[one.recording]: one.timeline for one in found}
         if not tables:
             raise ValueError("None of the recordings could be read; the warnings above say why.")
         return pd.concat(tables, names=["recording", "second"])
@@ -659,12 +663,16 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         Returns
         -------
         DataFrame of shape (n_events, 4)
-            Columns ``recording`` (its place in ``X``), ``onset`` and ``offset`` in seconds, and ``score``, the mean
-            over the event's seconds. With more than two classes also ``label``; background is no event.
+            Columns ``recording`` (as in :meth:`timeline`), ``onset`` and ``offset`` in seconds, and ``score``, the
+            mean over the event's seconds. With more than two classes also ``label``; background is no event.
         """
+        X = as_recordings(X)
+        keys = keys_of(X)
         found = self.iter_detections(X, on_error=on_error, progress=progress)
-        none = self._detection(Recording(0, "", self.windower_.sr), np.empty((0, 1)))
-        return pd.concat([none.events, *(one.events for one in found)], ignore_index=True)
+        none = self._detection(Recording(0, "", self.windower_.sr), np.empty((0, 1))).events
+        tables = [one.events.assign(recording=keys[one.recording]) for one in found]
+        tables = [table for table in tables if len(table)]
+        return pd.concat(tables, ignore_index=True) if tables else none
 
     def decision_function(self, X: Recordings) -> np.ndarray:
         """Score each recording: log-odds of crying, zero at the threshold.

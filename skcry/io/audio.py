@@ -6,6 +6,7 @@ import contextlib
 import numbers
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -317,6 +318,27 @@ def as_floating(x):
 def name_of(item, number):
     """Name a recording in messages: its file, or its place in the list."""
     return Path(item).name if isinstance(item, (str, os.PathLike)) else f"recordings[{number}]"
+
+
+def file_names(paths):
+    """Name files: their paths relative to the deepest folder that holds all of them, with ``/``.
+
+    Raises ValueError if a file is listed twice.
+    """
+    paths = [os.path.abspath(path) for path in paths]
+    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    names = [Path(path).relative_to(root).as_posix() for path in paths]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is listed twice. List each file once.")
+    return names
+
+
+def keys_of(X):
+    """Return how tables call the recordings: files by name (if all are files), else by their places."""
+    if len(X) and not hasattr(X, "shape") and all(isinstance(one, (str, os.PathLike)) for one in X):
+        return file_names(X)
+    return list(range(len(X)))
 
 
 def as_recordings(X):

@@ -73,3 +73,16 @@ def test_progress_may_be_a_function(detector, data):
     heard = []
     list(detector.iter_detections(data[0], progress=heard.append))
     assert sum(heard) == pytest.approx(120)
+
+
+def test_tables_call_files_by_their_names(quick_detector, cry_data, tmp_path):
+    (tmp_path / "two").mkdir()
+    for name, y in zip(("a.wav", "two/a.wav"), cry_data[0], strict=False):
+        soundfile.write(tmp_path / name, y, 16000)
+    paths = [tmp_path / "a.wav", tmp_path / "two" / "a.wav"]
+    names = ["a.wav", "two/a.wav"]  # as detect_files calls them
+    assert quick_detector.timeline(paths).index.unique("recording").tolist() == names
+    assert set(quick_detector.detect(paths)["recording"]) == set(names)
+    assert quick_detector.timeline([paths[0], cry_data[0][1]]).index.unique("recording").tolist() == [0, 1]
+    with pytest.raises(ValueError, match=r"a.wav is listed twice"):
+        quick_detector.timeline([paths[0], paths[0]])

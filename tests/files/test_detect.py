@@ -38,9 +38,9 @@ def test_results_are_those_of_the_detector(detector, originals, results):
     np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5)
     np.testing.assert_array_equal(found[["cry", "usable"]], expected[["cry", "usable"]])
     events = detector.detect(paths)
-    for number, row in enumerate(manifest.itertuples()):
+    for row in manifest.itertuples():
         written = read_annotations(results / f"{row.file}.events.csv")
-        mine = events[events["recording"] == number]
+        mine = events[events["recording"] == row.file]
         np.testing.assert_allclose(written[["onset", "offset"]], mine[["onset", "offset"]])
         assert row.n_bouts == len(mine)
         assert row.cry_duration == pytest.approx((mine["offset"] - mine["onset"]).sum())
