@@ -11,7 +11,7 @@ import pandas as pd
 
 from .._typing import Annotations, PathLike
 from ..events import as_annotations
-from . import csv_tables, lena, text_tables, tiers
+from . import boris, chat, csv_tables, lena, text_tables, tiers
 from .text_files import atomic_path, check_file, read_lines
 
 
@@ -30,14 +30,23 @@ class Format:
 FORMATS = {
     "audacity": Format((".txt",), text_tables.read_audacity, text_tables.write_audacity, text_tables.is_audacity),
     "csv": Format((".csv", ".txt"), csv_tables.read_csv, csv_tables.write_csv),
-    "seconds": Format((".csv", ".txt"), csv_tables.read_seconds, csv_tables.write_seconds, csv_tables.is_seconds),
-    "childproject": Format(
-        (".csv",), csv_tables.read_childproject, csv_tables.write_childproject, csv_tables.is_childproject, decimals=3
+    "tsv": Format((".tsv",), csv_tables.read_csv, csv_tables.write_tsv),
+    "seconds": Format(
+        (".csv", ".txt", ".tsv"), csv_tables.read_seconds, csv_tables.write_seconds, csv_tables.is_seconds
     ),
+    "childproject": Format(
+        (".csv", ".tsv"),
+        csv_tables.read_childproject,
+        csv_tables.write_childproject,
+        csv_tables.is_childproject,
+        decimals=3,
+    ),
+    "boris": Format((".csv", ".tsv"), boris.read_boris, None, boris.is_boris),
     "raven": Format((".txt",), text_tables.read_raven, text_tables.write_raven, text_tables.is_raven),
     "textgrid": Format((".TextGrid",), tiers.read_textgrid, tiers.write_textgrid),
     "elan": Format((".eaf",), tiers.read_elan, tiers.write_elan, decimals=3),
     "rttm": Format((".rttm",), text_tables.read_rttm, text_tables.write_rttm),
+    "chat": Format((".cha",), chat.read_chat, None),
     "lena": Format((".its",), lena.read_its, None),
 }
 SUFFIXES = tuple(dict.fromkeys(suffix for known in FORMATS.values() for suffix in known.suffixes))

@@ -21,19 +21,14 @@ UNITS = {
 }
 # Names of the other columns, in the words that `_words` makes of them.
 NAMES = {
-    "label": (
-        ("label", "labels", "text", "annotation", "annotations", "class", "class name", "class label", "event")
-        + ("event label", "behavior", "behaviour", "common name")
-    ),
-    "tier": ("tier", "tier name"),
-    "participant": ("participant", "subject"),  # chosen like a tier, if there is no tier
-    "recording": (
-        ("recording", "recording filename", "raw filename", "observation id", "segment id", "file", "filename")
-        + ("file name", "file path", "filepath", "audio file", "audio filename", "audio path", "begin file")
-        + ("media file", "media file name", "media file path", "wav file")
-    ),
+    "label": "label|labels|text|annotation|annotations|class|class name|class label|event|event label|behavior|"
+    "behaviour|common name",
+    "tier": "tier|tier name",
+    "participant": "participant|subject",  # chosen like a tier, if there is no tier
+    "recording": "recording|recording filename|raw filename|observation id|segment id|file|filename|file name|filepath|"
+    "file path|audio file|audio filename|audio path|begin file|media file|media file name|media file path|wav file",
 }
-ROLES = {name: role for role, names in NAMES.items() for name in names}
+ROLES = {name: role for role, names in NAMES.items() for name in names.split("|")}
 TIME_ROLES = {word: role for role, words in TIMES.items() for word in words}
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?|nan", re.IGNORECASE | re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)

@@ -153,7 +153,7 @@ def refuse_more_fields(name, fields, names):
     refuse_lines(
         name,
         fields.index[fields.iloc[:, len(names) :].ne("").any(axis=1)],
-        f"There are {len(names)} columns ({shorten(list_names(names), 80)}), and this line has more fields. Correct it.",
+        f"There are {len(names)} columns ({shorten(list_names(names), 80)}), but more fields here. Correct it.",
         lambda line: repr(",".join(fields.loc[line]).rstrip(",")),
     )
 
