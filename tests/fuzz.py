@@ -32,6 +32,7 @@ from skcry.excerpts import draw_excerpts
 from skcry.io import read_annotations, read_audio, read_its_clock, write_annotations
 from skcry.io.annotations import FORMATS
 from skcry.io.audio import AudioFile
+from skcry.io.text_files import SeveralError
 
 MEMORY = 2**30  # bytes that a case may take beyond what the imports took
 SECONDS = 30  # that a case may take
@@ -54,6 +55,17 @@ CHILDPROJECT = """segment_onset,segment_offset,speaker_type,vcm_type,cries,recor
 2000,3000,CHI,NA,"[{'start': 2.1, 'end': 2.5}, {'start': 2.6, 'end': 2.9}]",a.wav
 4000,5000,FEM,NA,[],a.wav
 """
+RANGES = """segment_onset,segment_offset,speaker_type,vcm_type,range_onset,range_offset,recording_filename
+500,1500,CHI,Y,0,2000,a.wav
+4000,5000,FEM,NA,4000,6000,a.wav
+"""
+ELAN_EXPORT = "CHI\t\t00:00:01.500\t1.500\t00:00:02.500\t2.500\t00:00:01.000\t1.000\tcry\n" * 3
+ELAN_NAMES = "Tier\tBegin Time - msec\tEnd Time - msec\tAnnotation\nCHI\t500\t900\tcry\nMOT\t700\t900\t\n"
+DCASE = "filename\tonset\toffset\tevent_label\na.wav\t1.5\t2.5\tcry\nb.wav\t\t\t\n"
+SEMICOLONS = "# note\nStart (s);duration;label\n1,5;2,5;cry\n00:00:04;1;fuss\n"
+CLASSES = "file,start_time,end_time,cry,fuss\na.wav,0,3,1,0\na.wav,3,6,0,True\n"
+BORIS = "Observation id,day1\n\nTime,Subject,Behavior,Modifier #1,Status\n1.5,Ada,cry,,START\n2.5,Ada,cry,,STOP\n"
+CHAT = '@Begin\n*CHI:\t0 [=! cries] . \x151500_2500\x15\n%com:\tx\n*MOT:\thi\n\tyou \x15%snd:"a"_3000_4000\x15\n@End\n'
 
 
 # Readers
@@ -96,6 +108,16 @@ def _reader_of(name):
         with contextlib.suppress(ValueError):
             read_annotations(path)  # by what it looks like
         read_annotations(path, format=name)
+
+    return read
+
+
+def _table_reader_of(name):
+    def read(path):
+        for options in ({}, {"tier": "CHI"}, {"recording": "a.wav"}):
+            with contextlib.suppress(ValueError):
+                read_annotations(path, format=name, **options)
+        _reader_of(name)(path)
 
     return read
 
@@ -151,6 +173,16 @@ def make_seeds():
                 read = _read_elan if name == "elan" else _reader_of(name)
                 seeds.append((f"read {name}", path.name, content, {}, read))
     seeds.append(("read childproject 2", "a.csv", CHILDPROJECT.encode(), {}, _reader_of("childproject")))
+    tables = {
+        "ranges": ("childproject", RANGES),
+        "elan export": ("csv", ELAN_EXPORT),
+        "elan names": ("csv", ELAN_NAMES),
+    }
+    tables |= {"dcase": ("tsv", DCASE), "semicolons": ("csv", SEMICOLONS), "classes": ("csv", CLASSES)}
+    tables |= {"boris": ("boris", BORIS), "chat": ("chat", CHAT)}
+    for name, (format, text) in tables.items():
+        suffix = FORMATS[format].suffixes[0]
+        seeds.append((f"read {name}", f"a{suffix}", text.encode(), {}, _table_reader_of(format)))
     seeds.append(("read lena", "a.its", ITS.encode(), {}, _reader_of("lena")))
     seeds.append(("read the clock", "a.its", ITS.encode(), {}, read_its_clock))
     results = _results()
@@ -161,6 +193,8 @@ def make_seeds():
     beside = {"a.wav": wav, "b.wav": wav, "a.csv": b"0.1,0.5,cry\n", "b.csv": b""}
     groups = b"file,group\na.wav,Ada\nb.wav,Ben\n"
     seeds.append(("load groups.csv", "groups.csv", groups, beside, _load_folder))
+    index = b"file,annotation,source,group\na.wav,a.csv,x.wav,Ada\nb.wav,b.csv,x.wav,Ada\n"
+    seeds.append(("load excerpts.csv", "excerpts.csv", index, beside, _load_folder))
     clips = b"file,label,group\na.wav,cry,Ada\nb.wav,other,Ben\n"
     seeds.append(("load clips.csv", "clips.csv", clips, {"a.wav": wav, "b.wav": wav}, load_clips))
     return seeds
@@ -466,6 +500,8 @@ def make_monsters(quick=False):
 TEXTGRID = b'File type = "ooTextFile"\nObject class = "TextGrid"\n0\n9\n<exists>\n%d\n"IntervalTier"\n"a"\n0\n9\n'
 HEADS = {
     "csv": b"start,end,label",
+    "tsv": b"start\tend\tlabel",
+    "boris": b"Time,Behavior,Status",
     "seconds": b"second,prediction",
     "childproject": b"segment_onset,segment_offset,label",
     "raven": b"Begin Time (s)\tEnd Time (s)\tAnnotation",
@@ -497,7 +533,7 @@ def run_case(folder, name, content, beside, read):
                 return type(error).__name__, f"its message has {len(message)} characters: {message[:300]}"
             if path.name not in message and Path(folder).name not in message:
                 return type(error).__name__, f"its message names no file: {message}\n{traceback.format_exc()}"
-            if isinstance(error, ValueError) and type(error) not in (ValueError,):
+            if isinstance(error, ValueError) and type(error) not in (ValueError, SeveralError):
                 return type(error).__name__, traceback.format_exc()
             return type(error).__name__, None
         except BaseException as error:

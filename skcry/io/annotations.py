@@ -87,19 +87,31 @@ def read_annotations(
     ============== ========= ==========================================================================================
     format         extension content
     ============== ========= ==========================================================================================
-    "csv"          .csv .txt ``start,end,label`` in seconds. A first line may name the columns (``start`` or ``onset``,
-                             ``end`` or ``offset``, ``label``) in any order; other columns are ignored. Without labels
-                             each line means "cry".
+    "csv"          .csv .txt A table: ``start,end,label``, separated by commas, tabs or semicolons (then also with
+                             decimal commas). A first line may name the columns, in any order: ``start``, ``onset`` or
+                             ``begin``, ``end``, ``offset``, ``stop`` or ``duration``, with ``time`` or a unit, as in
+                             ``start_time``, ``onset_s``, "Start (s)", ``end_ms``; ``label``, ``event_label``,
+                             ``annotation``, ``class``, ``text``, ``behavior`` or "Common name", or the one that
+                             ``tier`` names. Times are in seconds or hh:mm:ss. Other columns are ignored. Without labels
+                             each line means "cry". A column ``recording`` (file, filename, segment_id, ...) holds the
+                             ``recording``, a column "tier" (or participant, subject) the ``tier``. Lines that start
+                             with # are comments. So are read: ELAN's tab-delimited export, with or without names of
+                             columns; tables of DCASE and AudioSet; those of BirdNET; labels of OpenSoundscape (a column
+                             of 0 and 1 per class); aggregated events of BORIS.
+    "tsv"          .tsv      The same; written with tabs.
     "seconds"      .csv .txt One value per second: 0 for nothing, 1 for "cry", or a label. Either a single column, in
-                             which line i is second i (if it has no 0 and 1, the first line is a name such as "label").
+                   .tsv      which line i is second i (if it has no 0 and 1, the first line is a name such as "label").
                              Or named columns: one "second" (seconds, sec, time); if there are more than two, one
                              "prediction" (pred, label, cry, value, class, annotation); and optionally "recording". Two
                              columns without names are start and end, unless ``format="seconds"``. A run of equal
                              values is one annotation.
     "childproject" .csv      ChildProject's annotations, in milliseconds: ``segment_onset, segment_offset``. Crying is
-                             ``vcm_type`` Y, or the times in ``cries`` within a segment. Other rows get their
+                   .tsv      ``vcm_type`` Y, or the times in ``cries`` within a segment. Other rows get their
                              ``label``, ``vcm_type`` (laughing, canonical, non-canonical, junk) or ``speaker_type`` as
-                             label. ``recording`` is a ``recording_filename`` or ``raw_filename``.
+                             label. ``recording`` is a ``recording_filename`` or ``raw_filename``. Time outside of
+                             ``range_onset`` to ``range_offset`` is "unknown".
+    "boris"        .csv      Events of BORIS, a row per START and per STOP; ``tier`` is the subject, ``recording`` the
+                   .tsv      observation.
     "audacity"     .txt      Audacity's labels: start, end, label, separated by tabs. Frequencies are ignored.
     "raven"        .txt      Raven's selection table. ``tier`` is the column of labels, by default Annotation or Label.
                              A selection with several views is read once.
@@ -107,6 +119,8 @@ def read_annotations(
                              are ignored, those with the label "-" are not.
     "elan"         .eaf      ELAN's annotations on one ``tier``. Annotations without text are ignored.
     "rttm"         .rttm     SPEAKER lines of one ``recording``; the speaker's name is the label.
+    "chat"         .cha      Utterances in CHAT with times; ``tier`` is the speaker, such as CHI. Labels are the words
+                             or, without words, the sound: "cries" for ``&=cries`` and ``0 [=! cries]``.
     "lena"         .its      Cries of the key child (``startCry1``, ...) as LENA detected them. For clock times see
                              :func:`read_its_clock`.
     ============== ========= ==========================================================================================
@@ -120,7 +134,8 @@ def read_annotations(
     tier : str or None, default=None
         Tier to read. None means the only one. Formats without tiers ignore it.
     recording : str or None, default=None
-        Recording to read from a file with several. None means the only one. Formats for one recording ignore it.
+        Recording to read from a file with several, with or without folder and extension. None means the only one.
+        Formats for one recording ignore it.
 
     Returns
     -------
@@ -170,9 +185,9 @@ def write_annotations(
 ) -> None:
     r"""Write the annotations of one recording.
 
-    The extension chooses the format: ``.csv`` start,end,label; ``.txt`` Audacity's labels; ``.TextGrid`` Praat;
-    ``.eaf`` ELAN; ``.rttm`` RTTM. ``format`` chooses the others in the table of :func:`read_annotations`; all but
-    "lena" can be written. Text is UTF-8. A file is written completely or not at all.
+    The extension chooses the format: ``.csv`` or ``.tsv`` start,end,label; ``.txt`` Audacity's labels; ``.TextGrid``
+    Praat; ``.eaf`` ELAN; ``.rttm`` RTTM. ``format`` chooses the others in the table of :func:`read_annotations`; all
+    but "boris", "chat" and "lena" can be written. Text is UTF-8. A file is written completely or not at all.
 
     Parameters
     ----------

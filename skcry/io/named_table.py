@@ -111,7 +111,7 @@ class NamedTable:
 
     def _read_role(self, role):
         """Return the times with a role, in seconds, or None; all columns that give them must agree."""
-        found = {}
+        found: dict = {}
         for place in self.places(role):
             unit = self.roles[place][1]
             if unit in found:
