@@ -97,7 +97,7 @@ def _load_groups(path, names, faults):
 
 def _groups_of_excerpts(folder, indices, names, faults):
     """Return the group of each recording in ``names`` from the indices of excerpts; append faults to ``faults``."""
-    groups: dict = {}
+    groups, n_before = {}, len(faults)
     for index in indices:
         try:
             table = read_columns(folder / index, ["file", "source"])
@@ -108,13 +108,11 @@ def _groups_of_excerpts(folder, indices, names, faults):
             if pd.isna(file) or pd.isna(group):
                 faults.append(f"{index} has a row without file or group. Fill it in or drop it.")
             groups[(Path(index).parent / str(file)).as_posix()] = group
-    if not faults:
-        for name in names:
-            if name not in groups:
-                faults.append(
-                    f"{name} is not in {', '.join(indices)}, so that its group is unknown. Add {GROUPS_FILE} with "
-                    "columns file,group."
-                )
+    missing = [name for name in names if name not in groups]
+    if missing and len(faults) == n_before:
+        faults.append(
+            f"{', '.join(indices)} has no group for {list_names(missing)}. Add {GROUPS_FILE} with columns file,group."
+        )
     return np.array([groups.get(name) for name in names])
 
 

@@ -90,14 +90,14 @@ def read_annotations(
     "csv"          .csv .txt A table: ``start,end,label``, separated by commas, tabs or semicolons (then also with
                              decimal commas). A first line may name the columns, in any order: ``start``, ``onset`` or
                              ``begin``, ``end``, ``offset``, ``stop`` or ``duration``, with ``time`` or a unit, as in
-                             ``start_time``, ``onset_s``, "Start (s)", ``end_ms``; ``label``, ``event_label``,
-                             ``annotation``, ``class``, ``text``, ``behavior`` or "Common name", or the one that
-                             ``tier`` names. Times are in seconds or hh:mm:ss. Other columns are ignored. Without labels
-                             each line means "cry". A column ``recording`` (file, filename, segment_id, ...) holds the
-                             ``recording``, a column "tier" (or participant, subject) the ``tier``. Lines that start
-                             with # are comments. So are read: ELAN's tab-delimited export, with or without names of
-                             columns; tables of DCASE and AudioSet; those of BirdNET; labels of OpenSoundscape (a column
-                             of 0 and 1 per class); aggregated events of BORIS.
+                             ``start_time``, ``onset_s``, "Start (s)", ``end_ms``; ``label`` or ``event_label``,
+                             else ``annotation``, ``class``, ``text``, ``behavior`` or "Common name", or the one
+                             that ``tier`` names. Times are in seconds or hh:mm:ss. Other columns are ignored.
+                             Without labels each line means "cry". A column ``recording`` (file, filename, segment_id,
+                             ...) holds the ``recording``, a column "tier" (or participant, subject) the ``tier``. Lines
+                             that start with # are comments. So are read: ELAN's tab-delimited export, with or without
+                             names of columns; tables of DCASE and AudioSet; those of BirdNET; labels of OpenSoundscape
+                             (a column of 0 and 1 per class); aggregated events of BORIS.
     "tsv"          .tsv      The same; written with tabs.
     "seconds"      .csv .txt One value per second: 0 for nothing, 1 for "cry", or a label. Either a single column, in
                    .tsv      which line i is second i (if it has no 0 and 1, the first line is a name such as "label").
@@ -109,7 +109,7 @@ def read_annotations(
                    .tsv      ``vcm_type`` Y, or the times in ``cries`` within a segment. Other rows get their
                              ``label``, ``vcm_type`` (laughing, canonical, non-canonical, junk) or ``speaker_type`` as
                              label. ``recording`` is a ``recording_filename`` or ``raw_filename``. Time outside of
-                             ``range_onset`` to ``range_offset`` is "unknown".
+                             ``range_onset`` to ``range_offset`` is "unknown". ``tier`` is the ``set``, of several.
     "boris"        .csv      Events of BORIS, a row per START and per STOP; ``tier`` is the subject, ``recording`` the
                    .tsv      observation.
     "audacity"     .txt      Audacity's labels: start, end, label, separated by tabs. Frequencies are ignored.

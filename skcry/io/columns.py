@@ -21,8 +21,9 @@ UNITS = {
 }
 # Names of the other columns, in the words that `_words` makes of them.
 NAMES = {
-    "label": "label|labels|text|annotation|annotations|class|class name|class label|event|event label|behavior|"
-    "behaviour|common name",
+    "label": "label|labels|event label|class label",
+    # These may hold something else beside a column with one of the names above.
+    "text": "text|annotation|annotations|class|class name|event|behavior|behaviour|common name",
     "tier": "tier|tier name",
     "participant": "participant|subject",  # chosen like a tier, if there is no tier
     "recording": "recording|recording filename|raw filename|observation id|segment id|file|filename|file name|filepath|"
@@ -55,7 +56,7 @@ def _unit(text):
 
 
 def role_of(name):
-    """Return the role of a column (onset, offset, duration, label, tier, recording, or None) and the unit of times.
+    """Return the role of a column (those of `TIMES` and `NAMES`, or None) and the unit of times.
 
     A time in a unit that is not read, such as "Begin Time - PAL", has the role "other time".
     """
@@ -81,6 +82,8 @@ def is_elan(names):
 
 def split(line, sep):
     """Split a line into its fields, without blanks and quotes around them."""
+    if '"' not in line:
+        return [field.strip() for field in line.split(sep)]
     try:
         fields = next(csv.reader([line], delimiter=sep, skipinitialspace=True), [])
     except csv.Error:

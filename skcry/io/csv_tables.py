@@ -30,6 +30,7 @@ BACKGROUND = "background"
 CODES = {"0": BACKGROUND, "1": "cry", "false": BACKGROUND, "true": "cry"}
 CODED = re.compile(r"\+?0*[01](?:\.0*)?(?:[eE][+-]?0+)?")
 LABEL = re.compile(r'"(?:[^"]|"")*+"|[^",;\t\d.+-][^",;\t]*+')
+RAVEN_OFFSET = "File Offset (s)"  # gives the times in each of several recordings
 # ChildProject's codes of child vocalisations.
 VCM_TYPES = {"Y": "cry", "L": "laughing", "C": "canonical", "N": "non-canonical", "J": "junk"}
 SPEAKER_TYPES = ("CHI", "OCH", "FEM", "MAL")
@@ -60,7 +61,9 @@ def read_csv(path, tier=None, recording=None, **_):
     if has_header:
         names, fields = names_of_columns(fields, path.name), fields.iloc[1:]
     else:
-        names = columns.elan_names([columns.split(line, sep) for line in lines])
+        names = columns.elan_names([columns.split(line, sep) for line in lines[: columns.N_LOOKED_AT]])
+        # All lines must agree.
+        names = names and columns.elan_names([columns.split(line, sep) for line in lines])
     if names is None and columns.is_time(fields.iloc[0, 0], sep != ","):
         names = ["onset", "offset", "label"]
         _refuse_values_per_second(path, fields)
@@ -70,11 +73,16 @@ def read_csv(path, tier=None, recording=None, **_):
             "names the columns start, end (or onset, offset) and label, separated by commas. Correct it"
             + (', or pass format="seconds" if it holds a value per second.' if fields.shape[1] == N_FIELDS[0] else ".")
         )
+    if RAVEN_OFFSET in names:
+        raise ValueError(
+            f"{path.name} is a selection table of Raven, whose times may start at another file. Save it with tabs, and "
+            'pass format="raven".'
+        )
     table = NamedTable(path, fields, names, sep)
     table.leave_out_comments()
     refuse_more_fields(path.name, table.fields, names)
     table.choose_recording(recording)
-    if names[:3] == CLASS_COLUMNS and not table.places("label"):
+    if names[:3] == CLASS_COLUMNS and not table.places("label") and not table.places("text"):
         return table.read_classes(tier)
     label, blank = table.find_labels(tier), None
     if label is not None and table.fields[label].eq("").all() and (table.is_elan or not has_header):
@@ -263,7 +271,7 @@ def _range_of(row):
     return onset, offset
 
 
-def read_childproject(path, recording=None, **_):
+def read_childproject(path, tier=None, recording=None, **_):
     """Read ChildProject's table of annotations, with times in milliseconds; outside of its ranges is unknown time."""
     lines = list(read_lines(path, "CSV").values())
     sep = columns.find_separator(lines, lambda fields: "segment_onset" in fields)
@@ -290,6 +298,9 @@ def read_childproject(path, recording=None, **_):
     )
     if source and len(table):
         table = table[table[source] == choose(path.name, recording, list(table[source].unique()), "recording")]
+    sets = list(table["set"].unique()) if "set" in table else []
+    if len(sets) > 1:  # of several annotators or tools
+        table = table[table["set"] == choose(path.name, tier, sets, "tier")]
     known = {ranges[line] for line in table.index} - {None}
     if known:
         missing = {line: _quote(table.loc[line]) for line in table.index if ranges[line] is None}

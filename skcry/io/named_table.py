@@ -14,6 +14,10 @@ MIN_LENGTH, MIN_END, MINUTE = 100, 3600, 60
 CLASS_COLUMNS = ["file", "start_time", "end_time"]
 
 
+def _holds(column, mark):
+    return column.str.contains(mark, regex=False)
+
+
 class NamedTable:
     """Fields (DataFrame of str, indexed by line number) whose columns have names, and what they mean."""
 
@@ -59,15 +63,15 @@ class NamedTable:
 
     def find_labels(self, tier):
         """Return the place of the column of labels (None if there is none), and keep the rows of one tier."""
-        labels, others = self.places("label"), self.places(None)
+        labels, others = self.places("label") or self.places("text"), self.places(None)
         tiers = self.places("tier") or self.places("participant")
         if self.is_elan:
-            labels, others = sorted([*labels, *others]), []
+            labels, others = sorted([*self.places("label"), *self.places("text"), *others]), []
         if tiers and len(self.fields):
             values = self.fields[tiers[0]]
             self.tier = choose(self.path.name, tier, list(values.unique()), "tier")
             self.fields = self.fields[values == self.tier]
-        elif tier in [self.names[i] for i in (*labels, *others)]:
+        elif tier in [self.names[i] for i in (*labels, *others, *self.places("text"))]:
             labels = [self.names.index(tier)]
         elif len(labels) > 1 and self.is_elan:  # a column per tier
             choose(self.path.name, tier, [self.names[i] for i in labels], "tier")
@@ -103,9 +107,10 @@ class NamedTable:
         remedy = "A line holds start and end, in seconds or hh:mm:ss, and a label. Correct it"
         one = self.fields.iloc[:, 1:].eq("").all(axis=None)
         self.refuse(faulty, remedy + (', or pass format="seconds" for a value per second.' if one else "."))
-        commas = texts.apply(lambda column: column.str.contains(",", regex=False)).any(axis=1)
-        if texts.apply(lambda column: column.str.contains(".", regex=False)).any(axis=None):
-            self.refuse(commas, "Other times have decimal points. Write all with a point.")
+        if self.comma:
+            points, commas = (texts.apply(_holds, args=(mark,)).any(axis=1) for mark in ".,")
+            if points.any():
+                self.refuse(commas, "Other times have decimal points. Write all with a point.")
         self._ask_about_milliseconds(onset, offset, label)
         return onset, offset
 

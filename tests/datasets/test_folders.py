@@ -212,7 +212,7 @@ def test_columns_of_groups_do_not_shift(folder, text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,source,group\na.WAV,x,Ada\n", "b.flac is not in excerpts.csv, so that its group is unknown. Add groups"),
+        ("file,source,group\na.WAV,x,Ada\n", "excerpts.csv has no group for 'b.flac'. Add groups.csv"),
         ("file,source,group\na.WAV,x,Ada\nb.flac,x,\n", "excerpts.csv has a row without file or group"),
         ("file,name\na.WAV,x\n", "excerpts.csv has no column 'source'"),
     ],

@@ -458,6 +458,28 @@ def test_the_column_of_labels_can_be_chosen(put):
     assert rows_of(put("start,end,label\n1,2,cry\n"), tier="CHI") == [[1.0, 2.0, "cry"]]
 
 
+def test_label_goes_before_other_names(put):
+    path = put("start,end,text,label\n1,2,what is it,cry\n")
+    assert rows_of(path) == [[1.0, 2.0, "cry"]]
+    assert rows_of(path, tier="text") == [[1.0, 2.0, "what is it"]]
+    with pytest.raises(ValueError, match=r"which column holds the labels, of \['text', 'class'\]\? Name it with tier="):
+        rows_of(put("start,end,text,class\n1,2,what is it,cry\n"))
+
+
+def test_sets_of_childproject_are_chosen(put):
+    text = CHILDPROJECT.replace("\n", ",set\n") + "3000,4000,CHI,Y,NA,NA,a.wav,its\n3100,4100,CHI,Y,NA,NA,a.wav,vtc\n"
+    assert rows_of(put(text), tier="vtc") == [[3.1, 4.1, "cry"]]
+    with pytest.raises(ValueError, match="holds 2 tiers: 'its', 'vtc'"):
+        rows_of(put(text))
+
+
+def test_raven_is_not_read_without_its_offsets(put):
+    text = "Begin Time (s),End Time (s),File Offset (s),Begin File,Annotation\n70,71,10,b.wav,cry\n"
+    for name, sep in (("a.csv", ","), ("a.tsv", "\t")):
+        with pytest.raises(ValueError, match='selection table of Raven.*pass format="raven"'):
+            rows_of(put(text.replace(",", sep), name))
+
+
 @pytest.mark.parametrize("head", ["", "start,end,label\n"])
 def test_milliseconds_are_asked_about(put, head):
     with pytest.raises(
