@@ -29,7 +29,7 @@ import soundfile
 from skcry import files
 from skcry.datasets import load_annotated, load_clips
 from skcry.excerpts import draw_excerpts
-from skcry.io import read_annotations, read_audio, read_its_clock, write_annotations
+from skcry.io import csv_tables, read_annotations, read_audio, read_its_clock, write_annotations
 from skcry.io.annotations import FORMATS
 from skcry.io.audio import AudioFile
 from skcry.io.text_files import SeveralError
@@ -62,7 +62,7 @@ RANGES = """segment_onset,segment_offset,speaker_type,vcm_type,range_onset,range
 ELAN_EXPORT = "CHI\t\t00:00:01.500\t1.500\t00:00:02.500\t2.500\t00:00:01.000\t1.000\tcry\n" * 3
 ELAN_NAMES = "Tier\tBegin Time - msec\tEnd Time - msec\tAnnotation\nCHI\t500\t900\tcry\nMOT\t700\t900\t\n"
 DCASE = "filename\tonset\toffset\tevent_label\na.wav\t1.5\t2.5\tcry\nb.wav\t\t\t\n"
-SEMICOLONS = "# note\nStart (s);duration;label\n1,5;2,5;cry\n00:00:04;1;fuss\n"
+SEMICOLONS = "# note\nStart;duration;label\n1,5;2,5;cry\n00:00:04;1;fuss\n"
 CLASSES = "file,start_time,end_time,cry,fuss\na.wav,0,3,1,0\na.wav,3,6,0,True\n"
 BORIS = "Observation id,day1\n\nTime,Subject,Behavior,Modifier #1,Status\n1.5,Ada,cry,,START\n2.5,Ada,cry,,STOP\n"
 CHAT = '@Begin\n*CHI:\t0 [=! cries] . \x151500_2500\x15\n%com:\tx\n*MOT:\thi\n\tyou \x15%snd:"a"_3000_4000\x15\n@End\n'
@@ -112,12 +112,11 @@ def _reader_of(name):
     return read
 
 
-def _table_reader_of(name):
+def _reader_with(name, **options):
     def read(path):
-        for options in ({}, {"tier": "CHI"}, {"recording": "a.wav"}):
-            with contextlib.suppress(ValueError):
-                read_annotations(path, format=name, **options)
-        _reader_of(name)(path)
+        with contextlib.suppress(ValueError):
+            read_annotations(path)
+        read_annotations(path, format=name, **options)
 
     return read
 
@@ -173,16 +172,17 @@ def make_seeds():
                 read = _read_elan if name == "elan" else _reader_of(name)
                 seeds.append((f"read {name}", path.name, content, {}, read))
     seeds.append(("read childproject 2", "a.csv", CHILDPROJECT.encode(), {}, _reader_of("childproject")))
-    tables = {
-        "ranges": ("childproject", RANGES),
-        "elan export": ("csv", ELAN_EXPORT),
-        "elan names": ("csv", ELAN_NAMES),
-    }
-    tables |= {"dcase": ("tsv", DCASE), "semicolons": ("csv", SEMICOLONS), "classes": ("csv", CLASSES)}
-    tables |= {"boris": ("boris", BORIS), "chat": ("chat", CHAT)}
-    for name, (format, text) in tables.items():
-        suffix = FORMATS[format].suffixes[0]
-        seeds.append((f"read {name}", f"a{suffix}", text.encode(), {}, _table_reader_of(format)))
+    for about, name, text, read in (
+        ("ranges", "a.csv", RANGES, csv_tables.read_childproject),
+        ("elan export", "a.txt", ELAN_EXPORT, _reader_with("csv")),
+        ("elan names", "a.txt", ELAN_NAMES, _reader_with("csv", tier="CHI")),
+        ("dcase", "a.tsv", DCASE, _reader_with("tsv", recording="a.wav")),
+        ("semicolons", "a.csv", SEMICOLONS, _reader_with("csv")),
+        ("classes", "a.csv", CLASSES, _reader_with("csv")),
+        ("boris", "a.csv", BORIS, _reader_with("boris")),
+        ("chat", "a.cha", CHAT, _reader_with("chat", tier="CHI")),
+    ):
+        seeds.append((f"read {about}", name, text.encode(), {}, read))
     seeds.append(("read lena", "a.its", ITS.encode(), {}, _reader_of("lena")))
     seeds.append(("read the clock", "a.its", ITS.encode(), {}, read_its_clock))
     results = _results()
