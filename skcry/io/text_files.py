@@ -1,11 +1,13 @@
 """What the text formats share: bounded reading of text, tables and XML, messages about lines, and whole files out."""
 
 import codecs
+import contextlib
+import csv
 import io
+import itertools
 import os
 import re
 import secrets
-from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
 import pandas as pd
@@ -19,7 +21,7 @@ MAX_BYTES = 2**26
 MAX_LINES = 2**19
 MAX_LINE_LENGTH = 2**16
 MAX_CELLS = 2**24
-MAX_COLUMNS = 2**12
+MAX_COLUMNS = 2**10
 # Bounds on XML that defusedxml does not check.
 MAX_ELEMENTS = 2**20
 MAX_DEPTH = 100
@@ -104,6 +106,7 @@ def read_table(path, kind="CSV", *, sep=",", n_columns=None, errors="strict", ma
     lines = _split(text)
     if n_columns is None:
         width = 1 + next((line for line in lines if line.strip()), "").count(sep)
+        _refuse_longer_row(path, text, sep)
     else:
         width = max(n_columns[0], 1 + max(line.count(sep) for line in lines))
         refuse_above(path, width, n_columns[1], "too many columns")
@@ -118,6 +121,16 @@ def read_table(path, kind="CSV", *, sep=",", n_columns=None, errors="strict", ma
         raise ValueError(
             f"{path.name} cannot be read as {kind} ({shorten(str(error))}). Save it as {kind} in UTF-8."
         ) from None
+
+
+def _refuse_longer_row(path, text, sep):
+    """Raise ValueError if the first row below the names of columns has more fields: pandas drops the last ones then."""
+    with contextlib.suppress(csv.Error):  # a field that is too long; pandas reads it
+        rows = [row for row in itertools.islice(csv.reader(io.StringIO(text), delimiter=sep), 2) if row]
+        if len(rows) == 2 and any(rows[1][len(rows[0]) :]):
+            raise ValueError(
+                f"{path.name} has {len(rows[0])} columns, but its first row {len(rows[1])} fields. Correct the row."
+            )
 
 
 def names_of_columns(fields, name):
@@ -238,7 +251,7 @@ def choose(name, wanted, names, option):
     return wanted
 
 
-@contextmanager
+@contextlib.contextmanager
 def atomic_path(path):
     """Write a file completely or not at all: yields a temporary path in the same folder.
 

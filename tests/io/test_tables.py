@@ -8,6 +8,7 @@ import pytest
 
 from skcry.io import csv_tables, read_annotations, write_annotations
 from skcry.io.columns import elan_names, find_separator, role_of, to_seconds
+from skcry.io.text_files import read_table
 
 ROWS = [[1.5, 2.5, "cry"], [4.0, 6.25, "fuss"]]
 CHILDPROJECT = "segment_onset,segment_offset,speaker_type,vcm_type,range_onset,range_offset,recording_filename\n"
@@ -514,6 +515,13 @@ def test_values_per_second_in_other_separators(put):
 )
 def test_find_separator(lines, sep):
     assert find_separator(lines) == sep
+
+
+def test_a_longer_first_row_is_no_row(put):
+    path = put("file,start\na.wav,2024-05-01,x\n")
+    with pytest.raises(ValueError, match=r"day1.csv has 2 columns, but its first row 3 fields. Correct the row"):
+        read_table(path)
+    assert read_table(put("file,start\na.wav,2024-05-01,\n")).to_numpy().tolist() == [["a.wav", "2024-05-01"]]
 
 
 def test_long_messages_are_short(put):
