@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 SEPARATORS = "\t;,"
+ABOVE = ("#", "sep=")  # what lines above a table start with
 # First words of the names of times; a unit may follow, as in "Start (s)", "onset_ms" or "Begin Time - hh:mm:ss.ms".
 TIMES = {
     "onset": ("start", "onset", "begin", "tmin", "xmin"),
@@ -111,8 +112,8 @@ def is_time(text, comma=True):
 
 
 def content(lines):
-    """Leave out the comments above a table: the lines that start with #."""
-    start = next((i for i, line in enumerate(lines) if not line.lstrip().startswith("#")), len(lines))
+    """Leave out the comments above a table: the lines that start with #, and a separator for spreadsheets."""
+    start = next((i for i, line in enumerate(lines) if not line.lstrip().startswith(ABOVE)), len(lines))
     return lines[start:]
 
 

@@ -20,6 +20,7 @@ from .text_files import (
     read_table,
     refuse_lines,
     refuse_more_fields,
+    refuse_swallowed_rows,
     shorten,
 )
 
@@ -47,7 +48,8 @@ def _read_fields(path, sep=","):
     fields = fields.fillna("").apply(lambda column: column.str.strip())
     fields.index += 1
     fields = fields[fields.ne("").any(axis=1)]
-    return fields[(~fields[0].str.startswith("#")).cummax()] if len(fields) else fields
+    refuse_swallowed_rows(path.name, fields, sep)
+    return fields[(~fields[0].str.startswith(columns.ABOVE)).cummax()] if len(fields) else fields
 
 
 def read_csv(path, tier=None, recording=None, **_):
@@ -82,7 +84,7 @@ def read_csv(path, tier=None, recording=None, **_):
     table.leave_out_comments()
     refuse_more_fields(path.name, table.fields, names)
     table.choose_recording(recording)
-    if names[:3] == CLASS_COLUMNS and not table.places("label") and not table.places("text"):
+    if names[:3] == CLASS_COLUMNS and table.places(None) and not table.places("label") and not table.places("text"):
         return table.read_classes(tier)
     label, blank = table.find_labels(tier), None
     if label is not None and table.fields[label].eq("").all() and (table.is_elan or not has_header):

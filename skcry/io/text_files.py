@@ -156,6 +156,7 @@ def read_named_table(path, kind="CSV", **options):
     fields = fields[fields.ne("").any(axis=1)]
     if fields.empty:
         raise ValueError(f"{path.name} cannot be read as {kind} (it is empty). Save it as {kind} in UTF-8.")
+    refuse_swallowed_rows(path.name, fields, options.get("sep", ","))
     names = names_of_columns(fields, path.name)
     refuse_more_fields(path.name, fields, names)
     return fields.iloc[1:, : len(names)].set_axis(names, axis=1)
@@ -169,6 +170,16 @@ def refuse_more_fields(name, fields, names):
         f"There are {len(names)} columns ({shorten(list_names(names), 80)}), but more fields here. Correct it.",
         lambda line: repr(",".join(fields.loc[line]).rstrip(",")),
     )
+
+
+def refuse_swallowed_rows(name, fields, sep):
+    """Raise ValueError that quotes the fields that hold further rows, since a quote is closed too late, if any."""
+    swallowed = {}
+    for place, column in fields.items():
+        for line, text in column[column.str.contains("\n", regex=False)].items():
+            if any(part.count(sep) >= max(1, place) for part in text.splitlines()[1:]):
+                swallowed[line] = repr(text)
+    refuse_lines(name, swallowed, "A quote is opened here that is closed in another row. Correct it.")
 
 
 def read_xml(path, root, kind):

@@ -200,6 +200,7 @@ def test_groups_that_look_the_same(folder, sep):
     ("text", "message"),
     [
         ("file,group\na.WAV,x,Ada\nb.flac,Ben\n", "groups.csv, line 2: 'a.WAV,x,Ada'. There are 2 columns"),
+        ('file,group\na.WAV,"Ada\nb.flac,Ben"\n', "groups.csv, line 2: .* closed in another row"),
         ("file,group,group\na.WAV,Ada,Ben\nb.flac,Ben,Ada\n", "groups.csv has more than one column 'group'"),
     ],
 )

@@ -80,6 +80,8 @@ def test_names_of_columns_and_separators(put, header, sep, name):
         ("a.csv", "1,5;2,5;cry\n4;6,25;fuss\n"),
         ("a.csv", "1.5;2.5;cry\n4;6.25;fuss\n"),
         ("a.tsv", "1.5\t2.5\tcry\n4\t6.25\tfuss\n"),
+        ("a.csv", "sep=;\nstart;end;label\n1,5;2,5;cry\n4;6,25;fuss\n"),
+        ("a.csv", 'start,end,label,note\n1.5,2.5,cry,"a, b\nc, d, e"\n4,6.25,fuss,\n'),
         ("a.csv", "# by Ada\n#start,end,label\nstart,end,label\n1.5,2.5,cry\n# a pause\n4,6.25,fuss\n#7,8,cry\n"),
         ("a.csv", "label,start,end,note,duration\ncry,1.5,2.5,,1\nfuss,4,6.25,loud,2.25\n"),
         # An index as pandas writes it.
@@ -265,6 +267,17 @@ def test_a_name_of_two_recordings_is_none(put):
 # What tools write
 
 
+def test_labels_of_the_published_scripts(put):
+    names = [f"{time} - {n}" for time in ("Begin Time", "End Time", "Duration") for n in ("hh:mm:ss.ms", "ss.msec")]
+    text = ",".join([*names, "detection/no-detection"]) + "\n00:00:01.500,1.5,00:00:02.500,2.5,00:00:01.000,1.0,cry\n"
+    assert rows_of(put(text)) == ROWS[:1]
+
+
+def test_tables_of_praat(put):
+    text = "tmin\ttier\ttext\ttmax\n1.5\tCHI\tcry\t2.5\n2\tMOT\thush\t3\n4\tCHI\tfuss\t6.25\n"
+    assert rows_of(put(text, "a.tsv"), tier="CHI") == ROWS
+
+
 def test_audioset(put):
     text = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\nb0_30000\t1.5\t2.5\t/m/07qz6j3\n"
     assert rows_of(put(text, "a.tsv")) == [[1.5, 2.5, "/m/07qz6j3"]]
@@ -285,6 +298,7 @@ def test_opensoundscape(put):
         ValueError, match="scores of the classes 'cry', 'fuss', not labels. Keep the rows above a thresh"
     ):
         rows_of(put(head + "a.wav,0.0,3.0,-1.2,0.3\n"))
+    assert rows_of(put("file,start_time,end_time\na.wav,1.5,2.5\n")) == ROWS[:1]
     boxes = "audio_file,annotation_file,annotation,start_time,end_time,low_f,high_f\na.wav,a.txt,cry,1.5,2.5,0,8000\n"
     assert rows_of(put(boxes)) == ROWS[:1]
 
@@ -440,6 +454,10 @@ def test_tables_are_written_with_the_separator_of_their_extension(tmp_path):
         ("0,0\n1,1\n", 'lasts no time.*pass format="seconds"'),
         ("0\n1\n2\n", "line 3: '2'. A line holds.*or pass format=\"seconds\" for a value per second"),
         ("0,1,cry\n\n2,x,cry\n", "line 3: '2,x,cry'"),
+        (
+            'start,end,label\n1,2,"oh\n3,4,no"\n5,6,cry\n',
+            "line 2: 'oh.*3,4,no'. A quote is opened here that is closed in",
+        ),
         ("time,second,label\n0,0,cry\n", r"which column holds the seconds, of \['time', 'second'\]"),
         ("second,label,cry\n0,fuss,1\n", r"which column holds the values, of \['label', 'cry'\]"),
         ("second,label\n0,fuss,1\n", "line 2: '0,fuss,1'. There are 2 columns"),
