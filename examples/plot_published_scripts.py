@@ -67,6 +67,8 @@ uses).
 #      - ``read_annotations(path)``
 #    * - ``preprocessed.csv``, ``start,end``
 #      - ``read_annotations(path)``; the label of each line is "cry"
+#    * - ELAN's tab-delimited export
+#      - ``read_annotations(path, tier="...")``, with or without column headers
 #    * - predictions, one 0 or 1 a line
 #      - ``read_annotations(path, format="seconds")``, ``write_annotations(..., format="seconds")``
 #    * - weights of the port (``torch.save(model.state_dict())``)

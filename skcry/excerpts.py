@@ -12,15 +12,16 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from ._compat import Interval, validate_params
+from ._similar import similar
 from ._typing import PathLike, RandomState
 from ._warnings import warn
 from .events import as_annotations
 from .io.annotations import write_annotations
 from .io.audio import AudioFile, as_recordings
-from .io.text_files import atomic_path
+from .io.text_files import atomic_path, list_names
 
 INDEX_FILE = "excerpts.csv"
-COLUMNS = ["file", "annotation", "source", "onset", "offset", "n_events"]
+COLUMNS = ["file", "annotation", "source", "onset", "offset", "n_events", "group"]
 BLOCK_LENGTH = 2**16  # frames copied at a time
 MIN_INSIDE = 0.01  # seconds of an event within an excerpt; less is inaudible, and annotation files round to 1 ms
 LOSSLESS = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
@@ -43,6 +44,28 @@ def _written_format(header):
     subtype = header.subtype if header.subtype in LOSSLESS else "PCM_16"
     fits_flac = subtype in ("PCM_S8", "PCM_16", "PCM_24") and header.channels <= MAX_FLAC_CHANNELS
     return "FLAC" if fits_flac and header.format not in ("WAV", "WAVEX", "RF64") else "WAV", subtype
+
+
+def _check_groups(groups, recordings):
+    """Return the list of the group of each recording."""
+    names = [os.fspath(path) for path in recordings]
+    if groups is None:
+        return names
+    if isinstance(groups, dict):
+        groups = pd.Series(groups)
+    if isinstance(groups, pd.Series) and any(isinstance(key, str) for key in groups.index):
+        missing = [name for name in names if name not in groups.index]
+        if missing:
+            raise ValueError(f"groups names no group for {list_names(missing)}. Use the paths as in recordings.")
+        groups = [groups[name] for name in names]
+    groups = list(groups)
+    if len(groups) != len(names):
+        raise ValueError(
+            f"groups has {len(groups)} values for {len(names)} recordings. Pass one per recording, in their order."
+        )
+    for same in similar(groups):
+        raise ValueError(f"groups {list_names(same)} look the same, but count as different. Write them one way.")
+    return groups
 
 
 def _events_by_recording(events, recordings, headers):
@@ -132,6 +155,7 @@ def _copy_stretch(source, start, length, target, header):
     {
         "events": [pd.DataFrame],
         "out": [str, os.PathLike],
+        "groups": ["array-like", dict, None],
         "duration": [Interval(Real, 0, None, closed="neither")],
         "n_excerpts": [Interval(Integral, 1, None, closed="left")],
         "min_events": [Interval(Integral, 0, None, closed="left")],
@@ -148,6 +172,7 @@ def draw_excerpts(
     events: pd.DataFrame,
     out: PathLike,
     *,
+    groups: Sequence | dict | None = None,
     duration: float = 600.0,
     n_excerpts: int = 1,
     min_events: int = 1,
@@ -174,6 +199,10 @@ def draw_excerpts(
         "cry".
     out : str or path-like
         Folder to write to; created if it does not exist.
+    groups : array-like of shape (n_recordings,), dict or None, default=None
+        Infant in each recording; a dict, or a Series indexed by paths, is looked up by path.
+        :func:`skcry.datasets.load_annotated` returns it as the group of the excerpts, so that excerpts of one infant
+        stay together in cross-validation. None means one group per recording.
     duration : float, default=600.0
         Length of an excerpt in seconds. A shorter recording is taken whole.
     n_excerpts : int, default=1
@@ -194,10 +223,10 @@ def draw_excerpts(
 
     Returns
     -------
-    DataFrame of shape (n_drawn, 6)
+    DataFrame of shape (n_drawn, 7)
         One row per excerpt, also written to ``excerpts.csv`` in ``out``: ``file`` and ``annotation`` (names in
         ``out``: number of the recording, its name, number of the excerpt), ``source`` (path as given), ``onset`` and
-        ``offset`` (seconds in the source) and ``n_events``.
+        ``offset`` (seconds in the source), ``n_events`` and ``group`` (as in ``groups``, else the source).
 
     Raises
     ------
@@ -206,7 +235,7 @@ def draw_excerpts(
     FileExistsError
         If one of the files exists and ``overwrite`` is False.
     ValueError
-        If events do not fit the recordings.
+        If events or groups do not fit the recordings, or groups differ only in case, accents or blanks.
 
     Warns
     -----
@@ -242,6 +271,7 @@ def draw_excerpts(
         raise ValueError(f"suffix={suffix!r} must be the ending of a file name, such as '.csv' or '.TextGrid'.")
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"{out} is a file, not a folder. Name a folder to write to.")
+    groups = _check_groups(groups, recordings)
     headers = [_header(path) for path in recordings]
     found = _events_by_recording(events, recordings, headers)
     rng = check_random_state(random_state)
@@ -264,7 +294,7 @@ def draw_excerpts(
             onset, offset = start / sr, (start + length) / sr
             inside = _events_inside(ours, onset, offset)
             file = f"{name}.{_written_format(header)[0].lower()}"
-            rows.append((file, name + suffix, os.fspath(path), onset, offset, len(inside)))
+            rows.append((file, name + suffix, os.fspath(path), onset, offset, len(inside), groups[number]))
             stretches.append((path, start, length, header, inside if prefill else inside.iloc[:0]))
     table = pd.DataFrame(rows, columns=COLUMNS)
     table = table.astype({"onset": float, "offset": float, "n_events": int})

@@ -29,9 +29,10 @@ import soundfile
 from skcry import files
 from skcry.datasets import load_annotated, load_clips
 from skcry.excerpts import draw_excerpts
-from skcry.io import read_annotations, read_audio, read_its_clock, write_annotations
+from skcry.io import csv_tables, read_annotations, read_audio, read_its_clock, write_annotations
 from skcry.io.annotations import FORMATS
 from skcry.io.audio import AudioFile
+from skcry.io.text_files import SeveralError
 
 MEMORY = 2**30  # bytes that a case may take beyond what the imports took
 SECONDS = 30  # that a case may take
@@ -77,6 +78,17 @@ CHILDPROJECT = """segment_onset,segment_offset,speaker_type,vcm_type,cries,recor
 2000,3000,CHI,NA,"[{'start': 2.1, 'end': 2.5}, {'start': 2.6, 'end': 2.9}]",a.wav
 4000,5000,FEM,NA,[],a.wav
 """
+RANGES = """segment_onset,segment_offset,speaker_type,vcm_type,range_onset,range_offset,recording_filename
+500,1500,CHI,Y,0,2000,a.wav
+4000,5000,FEM,NA,4000,6000,a.wav
+"""
+ELAN_EXPORT = "CHI\t\t00:00:01.500\t1.500\t00:00:02.500\t2.500\t00:00:01.000\t1.000\tcry\n" * 3
+ELAN_NAMES = "Tier\tBegin Time - msec\tEnd Time - msec\tAnnotation\nCHI\t500\t900\tcry\nMOT\t700\t900\t\n"
+DCASE = "filename\tonset\toffset\tevent_label\na.wav\t1.5\t2.5\tcry\nb.wav\t\t\t\n"
+SEMICOLONS = "# note\nStart;duration;label\n1,5;2,5;cry\n00:00:04;1;fuss\n"
+CLASSES = "file,start_time,end_time,cry,fuss\na.wav,0,3,1,0\na.wav,3,6,0,True\n"
+BORIS = "Observation id,day1\n\nTime,Subject,Behavior,Modifier #1,Status\n1.5,Ada,cry,,START\n2.5,Ada,cry,,STOP\n"
+CHAT = '@Begin\n*CHI:\t0 [=! cries] . \x151500_2500\x15\n%com:\tx\n*MOT:\thi\n\tyou \x15%snd:"a"_3000_4000\x15\n@End\n'
 
 
 # Readers
@@ -119,6 +131,15 @@ def _reader_of(name, **chosen):
         with contextlib.suppress(ValueError):
             read_annotations(path)  # by what it looks like
         read_annotations(path, format=name, **chosen)
+
+    return read
+
+
+def _reader_with(name, **options):
+    def read(path):
+        with contextlib.suppress(ValueError):
+            read_annotations(path)
+        read_annotations(path, format=name, **options)
 
     return read
 
@@ -191,6 +212,17 @@ def make_seeds():
     seeds.append(("read elan 2", "a.eaf", content, {}, _reader_of("elan", tier="Ada", recording="a.wav")))
     seeds.append(("read raven 2", "a.txt", BIRDNET.encode(), {}, _reader_of("raven", recording="b.wav")))
     seeds.append(("read rttm 2", "a.rttm", RTTM.encode(), {}, _reader_of("rttm", recording="a")))
+    for about, name, text, read in (
+        ("ranges", "a.csv", RANGES, csv_tables.read_childproject),
+        ("elan export", "a.txt", ELAN_EXPORT, _reader_with("csv")),
+        ("elan names", "a.txt", ELAN_NAMES, _reader_with("csv", tier="CHI")),
+        ("dcase", "a.tsv", DCASE, _reader_with("tsv", recording="a.wav")),
+        ("semicolons", "a.csv", SEMICOLONS, _reader_with("csv")),
+        ("classes", "a.csv", CLASSES, _reader_with("csv")),
+        ("boris", "a.csv", BORIS, _reader_with("boris")),
+        ("chat", "a.cha", CHAT, _reader_with("chat", tier="CHI")),
+    ):
+        seeds.append((f"read {about}", name, text.encode(), {}, read))
     seeds.append(("read lena", "a.its", ITS.encode(), {}, _reader_of("lena")))
     seeds.append(("read lena 2", "a.its", TYPED_ITS.encode(), {}, _reader_of("lena")))
     seeds.append(("read the clock", "a.its", ITS.encode(), {}, read_its_clock))
@@ -202,6 +234,8 @@ def make_seeds():
     beside = {"a.wav": wav, "b.wav": wav, "a.csv": b"0.1,0.5,cry\n", "b.csv": b""}
     groups = b"file,group\na.wav,Ada\nb.wav,Ben\n"
     seeds.append(("load groups.csv", "groups.csv", groups, beside, _load_folder))
+    index = b"file,annotation,source,group\na.wav,a.csv,x.wav,Ada\nb.wav,b.csv,x.wav,Ada\n"
+    seeds.append(("load excerpts.csv", "excerpts.csv", index, beside, _load_folder))
     clips = b"file,label,group\na.wav,cry,Ada\nb.wav,other,Ben\n"
     seeds.append(("load clips.csv", "clips.csv", clips, {"a.wav": wav, "b.wav": wav}, load_clips))
     return seeds
@@ -514,6 +548,8 @@ def make_monsters(quick=False):
 TEXTGRID = b'File type = "ooTextFile"\nObject class = "TextGrid"\n0\n9\n<exists>\n%d\n"IntervalTier"\n"a"\n0\n9\n'
 HEADS = {
     "csv": b"start,end,label",
+    "tsv": b"start\tend\tlabel",
+    "boris": b"Time,Behavior,Status",
     "seconds": b"second,prediction",
     "childproject": b"segment_onset,segment_offset,label",
     "raven": b"Begin Time (s)\tEnd Time (s)\tAnnotation",
@@ -545,7 +581,7 @@ def run_case(folder, name, content, beside, read):
                 return type(error).__name__, f"its message has {len(message)} characters: {message[:300]}"
             if path.name not in message and Path(folder).name not in message:
                 return type(error).__name__, f"its message names no file: {message}\n{traceback.format_exc()}"
-            if isinstance(error, ValueError) and type(error) not in (ValueError,):
+            if isinstance(error, ValueError) and type(error) not in (ValueError, SeveralError):
                 return type(error).__name__, traceback.format_exc()
             return type(error).__name__, None
         except BaseException as error:

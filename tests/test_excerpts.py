@@ -6,6 +6,7 @@ import pytest
 import soundfile
 
 from skcry import excerpts
+from skcry.datasets import load_annotated
 from skcry.excerpts import draw_excerpts
 from skcry.io import read_annotations
 
@@ -41,7 +42,7 @@ MANY = as_events(*[(0, onset, onset + 5) for onset in range(0, 60, 10)])
 def test_an_excerpt_is_its_stretch_of_the_source(write_sound, out):
     day = write_sound(subtype="PCM_24")
     table = draw_excerpts([str(day)], MANY, out, duration=20, random_state=0)
-    assert list(table.columns) == ["file", "annotation", "source", "onset", "offset", "n_events"]
+    assert list(table.columns) == ["file", "annotation", "source", "onset", "offset", "n_events", "group"]
     row = table.iloc[0]
     assert (row.file, row.annotation, row.source) == ("0_day_1.wav", "0_day_1.csv", str(day))
     assert row.offset - row.onset == pytest.approx(20)
@@ -191,7 +192,7 @@ def test_no_event_at_all(write_sound, out):
     day, none = write_sound(), as_events()
     with pytest.warns(UserWarning, match="holds 0 events"):
         table = draw_excerpts([day], none, out)
-    assert table.shape == (0, 6)
+    assert table.shape == (0, 7)
     assert len(pd.read_csv(out / "excerpts.csv")) == 0
     assert len(draw_excerpts([day], none, out / "any", min_events=0)) == 1
 
@@ -205,6 +206,37 @@ def test_names(write_sound, out):
     assert sorted(os.listdir(out)) == sorted([*table["file"], *table["annotation"], "excerpts.csv"])
     for path, name in zip(days, table["file"], strict=True):
         np.testing.assert_array_equal(soundfile.read(out / name)[0], soundfile.read(path)[0])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".TextGrid"])
+def test_groups_come_along(write_sound, out, suffix):
+    days = [str(write_sound(name, duration=30)) for name in ("a.wav", "b.wav", "c.flac")]
+    events = as_events(*[(i, onset, onset + 2) for i in range(3) for onset in (2, 12, 22)])
+    options = {"duration": 8, "n_excerpts": 2, "suffix": suffix, "random_state": 0}
+    table = draw_excerpts(days, events, out, **options)
+    data = load_annotated(out, sr=SR)
+    assert data.groups.tolist() == table["source"].tolist() == [day for day in days for _ in range(2)]
+    assert [len(found) for found in data.annotations] == table["n_events"].tolist()
+    groups = ["Ada", "Ben", "Ada"]
+    by_name = dict(zip(reversed(days), reversed(groups), strict=True))
+    for given in (groups, by_name, pd.Series(by_name)):
+        draw_excerpts(days, events, out, groups=given, overwrite=True, **options)
+        assert load_annotated(out, sr=SR).groups.tolist() == ["Ada"] * 2 + ["Ben"] * 2 + ["Ada"] * 2
+    # An older index has no groups.
+    table.drop(columns="group").to_csv(out / "excerpts.csv", index=False)
+    assert load_annotated(out, sr=SR).groups.tolist() == table["source"].tolist()
+
+
+def test_faulty_groups(write_sound, out):
+    days = [str(write_sound(name, duration=5)) for name in ("a.wav", "b.wav")]
+    for groups, message in (
+        (["Ada"], "groups has 1 values for 2 recordings"),
+        (["Ada", "ada "], "groups 'Ada', 'ada ' look the same"),
+        ({days[0]: "Ada", "b.wav": "Ben"}, "names no group for '.*b.wav'. Use the paths"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            draw_excerpts(days, as_events((0, 1, 4)), out, groups=groups)
+    assert not out.exists()
 
 
 def test_nothing_is_overwritten_unasked(write_sound, out):

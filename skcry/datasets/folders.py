@@ -10,19 +10,24 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from .._compat import Interval, validate_params
+from .._compat import Interval, StrOptions, validate_params
+from .._similar import similar
 from .._typing import PathLike
 from ..events import as_annotations
 from ..io import read_annotations
-from ..io.annotations import SUFFIXES
+from ..io.annotations import FORMATS, SUFFIXES
 from ..io.audio import load_recording
-from ..io.text_files import list_names, read_table, shorten
+from ..io.columns import find_separator
+from ..io.text_files import SeveralError, list_names, read_lines, read_named_table, shorten
 
 # Formats of recorders and phones that libsndfile reads.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
+# Further types of recordings. They are not loaded, and named where nothing else with their name is.
+OTHER_RECORDINGS = (".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".3ga", ".webm", ".mov", ".oga", ".ogv", ".mka")
+OTHER_RECORDINGS += (".mkv", ".avi", ".aifc", ".rf64", ".bwf", ".wv", ".voc", ".sph", ".mp2", ".ape", ".dss", ".ds2")
 GROUPS_FILE = "groups.csv"
+EXCERPTS_FILE = "excerpts.csv"  # the index of draw_excerpts
 N_SHOWN = 30  # faults that one message lists
-TABLES_OF_THE_FOLDER = (GROUPS_FILE, "excerpts.csv")  # excerpts.csv is the index of draw_excerpts
 NOTES_SUFFIX = ".txt"  # of files that may be notes if no recording has their name
 _SR = [Interval(Integral, 1, None, closed="left")]
 
@@ -36,19 +41,24 @@ def _raise_all(faults, what):
         raise ValueError("\n- ".join([f"{what} cannot be loaded, {n}:", *faults]))
 
 
-def _by_stem(paths):
-    """Group paths by their name without extension: dict of lists."""
+def _by_stem(names):
+    """Group names of files by their name without extension: dict of lists."""
     stems: dict = {}
-    for path in sorted(paths):
-        stems.setdefault(path.stem, []).append(path)
+    for name in sorted(names):
+        stems.setdefault(os.path.splitext(name)[0], []).append(name)
     return stems
 
 
+def _suffix(name):
+    return os.path.splitext(name)[1].lower()
+
+
 def read_columns(path, needed):
-    """Read a CSV file with the ``needed`` columns as DataFrame of str; empty fields are NaN."""
-    table = read_table(path, na_values=[""], skipinitialspace=True)
+    """Read a CSV file with the ``needed`` columns as DataFrame of str, one row per line; empty fields are NaN."""
+    sep = find_separator(list(read_lines(path, "CSV").values()), lambda fields: set(needed) <= set(fields))
+    table = read_named_table(path, sep=sep, skipinitialspace=True).reset_index(drop=True)
     _check_columns(table, needed, path.name)
-    return table
+    return table.mask(table == "")
 
 
 def _check_columns(table, needed, name):
@@ -58,6 +68,12 @@ def _check_columns(table, needed, name):
             f"{name} has no column {', '.join(map(repr, missing))}; its columns are [{list_names(table.columns)}]. "
             "Rename them, or pass the names of those to use."
         )
+
+
+def _add_similar(groups, name, faults):
+    """Append groups that differ only in case, accents or blanks to ``faults``."""
+    for same in similar(groups):
+        faults.append(f"{name}: the groups {list_names(same)} look the same, but count as different. Write one way.")
 
 
 def _load_groups(path, names, faults):
@@ -71,18 +87,42 @@ def _load_groups(path, names, faults):
         faults.append(f"{path.name} lists {file!r} more than once. Keep one row.")
     for file in sorted(set(table["file"].dropna()) - set(names)):
         faults.append(f"{path.name} lists {file!r}, which is no recording in the folder. Correct it or drop the row.")
-    groups = table.dropna().drop_duplicates("file").set_index("file")["group"]
+    groups = table.dropna(subset=["file", "group"]).drop_duplicates("file").set_index("file")["group"]
     for name in names:
         if name not in groups:
             faults.append(f"{path.name} has no group for {name!r}. Add a row file,group, or delete {path.name}.")
+    _add_similar(groups, path.name, faults)
     return np.array(groups.reindex(names).tolist())
 
 
+def _groups_of_excerpts(folder, indices, names, faults):
+    """Return the group of each recording in ``names`` from the indices of excerpts; append faults to ``faults``."""
+    groups, n_before = {}, len(faults)
+    for index in indices:
+        try:
+            table = read_columns(folder / index, ["file", "source"])
+        except ValueError as error:
+            faults.append(str(error))
+            continue
+        for file, group in zip(table["file"], table.get("group", table["source"]), strict=True):
+            if pd.isna(file) or pd.isna(group):
+                faults.append(f"{index} has a row without file or group. Fill it in or drop it.")
+            groups[(Path(index).parent / str(file)).as_posix()] = group
+    missing = [name for name in names if name not in groups]
+    if missing and len(faults) == n_before:
+        faults.append(
+            f"{', '.join(indices)} has no group for {list_names(missing)}. Add {GROUPS_FILE} with columns file,group."
+        )
+    return np.array([groups.get(name) for name in names])
+
+
 def _as_array(column):
-    """Return a column as array, of int if all its texts are integers."""
+    """Return a column as array, of int if all its texts are integers as they are usually written."""
     values = np.array(column.tolist())
     if values.dtype.kind == "U" and all(value.removeprefix("-").isdecimal() for value in values):
-        return values.astype(int)
+        # "01" and "1" are two labels.
+        numbers = [int(value) for value in values]
+        return np.array(numbers) if list(map(str, numbers)) == values.tolist() else values
     return values
 
 
@@ -90,17 +130,28 @@ def _as_array(column):
     {
         "folder": [str, os.PathLike],
         "sr": _SR,
+        "format": [StrOptions(set(FORMATS)), None],
         "tier": [str, None],
+        "recording": [str, None],
         "channel": [Interval(Integral, 0, None, closed="left"), None],
     },
     prefer_skip_nested_validation=True,
 )
-def load_annotated(folder: PathLike, sr: int = 16000, *, tier: str | None = None, channel: int | None = None) -> Bunch:
+def load_annotated(
+    folder: PathLike,
+    sr: int = 16000,
+    *,
+    format: str | None = None,
+    tier: str | None = None,
+    recording: str | None = None,
+    channel: int | None = None,
+) -> Bunch:
     r"""Load a folder of recordings, each with its annotations in a file of the same name.
 
-    ``day1.wav`` needs one of ``day1.csv``, ``day1.TextGrid`` (Praat), ``day1.eaf`` (ELAN), ``day1.txt`` (Audacity or
-    Raven), ``day1.rttm`` or ``day1.its`` (LENA). Subfolders, hidden files, files of other kinds, and texts (.txt) with
-    the name of no recording are ignored.
+    ``day1.wav`` needs one of ``day1.csv``, ``day1.TextGrid`` (Praat), ``day1.eaf`` (ELAN), ``day1.txt`` (Audacity,
+    Raven, or ELAN's export), ``day1.its`` (LENA), ``day1.cha`` (CHAT), ``day1.rttm`` or ``day1.tsv``. Subfolders are
+    searched as well, except hidden ones. Hidden files, files of other kinds, and texts (.txt) with the name of no
+    recording are ignored.
 
     Parameters
     ----------
@@ -108,11 +159,18 @@ def load_annotated(folder: PathLike, sr: int = 16000, *, tier: str | None = None
         Folder with audio files (wav, flac, ogg, opus, mp3, aif, aiff, w64, caf, au) and an annotation file for each,
         see :func:`skcry.io.read_annotations`, such as CSV with ``start,end,label``, in seconds. An empty CSV file means
         that nothing was heard. An optional file ``groups.csv`` with columns ``file,group`` names the infant in each
-        recording.
+        recording, by the name of its file, or its path in the folder, as in ``home1/day1.wav``. Without it, excerpts
+        that :func:`skcry.excerpts.draw_excerpts` wrote get the groups in its index ``excerpts.csv``.
     sr : int, default=16000
         Rate in Hz to resample to.
+    format : str or None, default=None
+        Format of all annotation files, such as "seconds"; then only files with its extensions are annotation files.
+        None means the one of each file's extension and content.
     tier : str or None, default=None
         Tier to read from annotation files with tiers. None means the only one.
+    recording : str or None, default=None
+        Recording to read from annotation files with several. None means the only one or, of several, the one with the
+        name of the audio file, with or without folder and extension.
     channel : int or None, default=None
         Channel of the audio files to read, counted from 0. None mixes all of them down.
 
@@ -126,17 +184,18 @@ def load_annotated(folder: PathLike, sr: int = 16000, *, tier: str | None = None
         annotations : list of DataFrame of shape (n_annotations, 3)
             Columns ``onset, offset`` (seconds) and ``label``.
         names : list of str
-            File names of the recordings.
+            Files of the recordings: paths in the folder, with ``/``.
         groups : ndarray of shape (n_recordings,)
-            From ``groups.csv`` (str), else 0, 1, 2, ...: each recording is a group of its own.
+            From ``groups.csv`` or ``excerpts.csv`` (str), else 0, 1, 2, ...: each recording is a group of its own.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
         If the folder does not exist.
     ValueError
-        If there are files without partner, two audio files or two annotation files of one name, unreadable audio,
-        malformed lines, or annotations that end before they start or after the recording. The message lists all faults.
+        If there are files without partner, recordings of a type that is not loaded, two audio files or two annotation
+        files of one name, unreadable audio, malformed lines, annotations that end before they start or after the
+        recording, or groups that differ only in case, accents or blanks. The message lists all faults.
 
     Examples
     --------
@@ -160,53 +219,74 @@ def load_annotated(folder: PathLike, sr: int = 16000, *, tier: str | None = None
         raise FileNotFoundError(f"{folder}: no such folder. Check the path.")
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file, not a folder. Pass the folder that it is in.")
-    files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-    audio = _by_stem(path for path in files if path.suffix.lower() in AUDIO_SUFFIXES)
-    suffixes = [suffix.lower() for suffix in SUFFIXES]
+    from ..files.recordings import _walk
+
+    files = [path.relative_to(folder).as_posix() for path in _walk(folder, None) if path.is_file()]
+    audio = _by_stem(name for name in files if _suffix(name) in AUDIO_SUFFIXES)
+    suffixes = SUFFIXES if format is None else FORMATS[format].suffixes
+    usual = ".csv" if ".csv" in suffixes else suffixes[0]
+    of_folder = [name for name in files if Path(name).name in (GROUPS_FILE, EXCERPTS_FILE)]
     tables = _by_stem(
-        path
-        for path in files
-        if path.suffix.lower() in suffixes
-        and path.name not in TABLES_OF_THE_FOLDER
-        and (path.suffix.lower() != NOTES_SUFFIX or path.stem in audio)
+        name
+        for name in files
+        if _suffix(name) in [suffix.lower() for suffix in suffixes]
+        and name not in of_folder
+        and (_suffix(name) != NOTES_SUFFIX or os.path.splitext(name)[0] in audio)
     )
-    if not audio and not tables:
+    others = [name for name in files if _suffix(name) in set(OTHER_RECORDINGS) - set(AUDIO_SUFFIXES)]
+    others = [name for name in others if os.path.splitext(name)[0] not in audio]
+    if not audio and not tables and not others:
         raise ValueError(f"{folder} holds no audio file. Looked for {', '.join(AUDIO_SUFFIXES)}.")
 
-    faults, recordings, annotations, names = [], [], [], []
+    faults = [f"{name} is a recording of a type that is not loaded. Convert it to WAV or FLAC." for name in others]
+    recordings, annotations, names = [], [], []
     for stem in sorted({*audio, *tables}):
         sounds, texts = audio.get(stem, []), tables.get(stem, [])
         duration = None
         for same in (sounds, texts):
             if len(same) > 1:
-                both = ", ".join(path.name for path in same)
-                faults.append(f"{both}: {len(same)} files of one name. Keep one, or rename the others.")
+                faults.append(f"{', '.join(same)}: {len(same)} files of one name. Keep one, or rename the others.")
         if not texts:
             faults.append(
-                f"{sounds[0].name} has no {stem}.csv. Add one, an empty one where nothing was heard, "
-                f"or annotations in another format ({', '.join(SUFFIXES)})."
+                f"{sounds[0]} has no {stem}{usual}. Add one, an empty one where nothing was heard, "
+                f"or annotations in another format ({', '.join(suffixes)})."
             )
-        if not sounds:
-            faults.append(
-                f"{texts[0].name} has no audio file {stem}.wav (or .flac, ...). Add it, or move {texts[0].name} away."
-            )
+        if not sounds and stem not in [os.path.splitext(name)[0] for name in others]:
+            faults.append(f"{texts[0]} has no audio file {stem}.wav (or .flac, ...). Add it, or move {texts[0]} away.")
         if len(sounds) == 1:
-            names.append(sounds[0].name)
+            names.append(sounds[0])
             try:
-                recordings.append(load_recording(sounds[0], sr, sounds[0].name, channel))
+                recordings.append(load_recording(folder / sounds[0], sr, sounds[0], channel))
                 duration = len(recordings[-1]) / sr
             except (OSError, ValueError) as error:
                 faults.append(str(error))
-        for path in texts:
+        for name in texts:
             try:
-                annotations.append(as_annotations(read_annotations(path, tier=tier), duration=duration, name=path.name))
+                table = _read_one(folder / name, sounds, format=format, tier=tier, recording=recording)
+                annotations.append(as_annotations(table, duration=duration, name=name))
             except (OSError, ValueError) as error:
-                faults.append(str(error))
+                faults.append(str(error) if str(error).startswith(name) else f"{name}: {error}")
     groups = np.arange(len(names))
-    if (folder / GROUPS_FILE).exists():
+    indices = [name for name in of_folder if Path(name).name == EXCERPTS_FILE]
+    if GROUPS_FILE in of_folder:
         groups = _load_groups(folder / GROUPS_FILE, names, faults)
+    elif indices:
+        groups = _groups_of_excerpts(folder, indices, names, faults)
+    for name in of_folder:
+        if Path(name).name == GROUPS_FILE and name != GROUPS_FILE:
+            faults.append(f"{name} is not read. List its recordings in {GROUPS_FILE} of the folder, with their paths.")
     _raise_all(faults, folder)
     return Bunch(recordings=recordings, annotations=annotations, names=names, groups=groups)
+
+
+def _read_one(path, sounds, recording, **options):
+    """Read an annotation file; of several recordings in it, the one with the name of the audio file."""
+    try:
+        return read_annotations(path, recording=recording, **options)
+    except SeveralError as error:
+        if error.option != "recording" or not sounds:
+            raise
+    return read_annotations(path, recording=Path(sounds[0]).name, **options)
 
 
 @validate_params(
@@ -254,7 +334,7 @@ def load_clips(
         recordings : list of ndarray of float32 of shape (n_timepoints,)
             Sound at ``sr``, in the order of the table.
         labels : ndarray of shape (n_clips,)
-            Integers if all labels are integers, else as in the table.
+            Integers if all labels are integers (without leading zeros), else as in the table.
         groups : ndarray of shape (n_clips,)
             As in the table; 0, 1, 2, ... with ``group=None``.
         names : list of str
@@ -265,7 +345,8 @@ def load_clips(
     FileNotFoundError
         If the CSV file does not exist.
     ValueError
-        If a column is missing, or clips are missing or unreadable. The message lists all faults.
+        If a column is missing, clips are missing or unreadable, a column mixes numbers and texts, or groups differ only
+        in case, accents or blanks. The message lists all faults.
 
     Examples
     --------
@@ -302,6 +383,11 @@ def load_clips(
                 recordings.append(load_recording(Path(folder or ".", path), sr, str(path)))
             except (OSError, ValueError) as error:
                 faults.append(f"{place}: {error}")
+    for column in needed[1:]:
+        if len({isinstance(value, str) for value in table[column].dropna()}) > 1:
+            faults.append(f"{name}: {column!r} mixes numbers and texts, so that 1 and '1' would be one. Write one way.")
+    if group is not None:
+        _add_similar(table[group].dropna(), name, faults)
     _raise_all(faults, name)
     return Bunch(
         recordings=recordings,

@@ -12,7 +12,7 @@ import pandas as pd
 
 from .._typing import Annotations, PathLike
 from ..events import as_annotations, as_pandas, check_annotations
-from . import csv_tables, lena, text_tables, tiers
+from . import boris, chat, csv_tables, lena, text_tables, tiers
 from .text_files import atomic_path, check_file, read_lines
 
 
@@ -32,14 +32,23 @@ class Format:
 FORMATS = {
     "audacity": Format((".txt",), text_tables.read_audacity, text_tables.write_audacity, text_tables.is_audacity),
     "csv": Format((".csv", ".txt"), csv_tables.read_csv, csv_tables.write_csv),
-    "seconds": Format((".csv", ".txt"), csv_tables.read_seconds, csv_tables.write_seconds, csv_tables.is_seconds),
-    "childproject": Format(
-        (".csv",), csv_tables.read_childproject, csv_tables.write_childproject, csv_tables.is_childproject, decimals=3
+    "tsv": Format((".tsv",), csv_tables.read_csv, csv_tables.write_tsv),
+    "seconds": Format(
+        (".csv", ".txt", ".tsv"), csv_tables.read_seconds, csv_tables.write_seconds, csv_tables.is_seconds
     ),
+    "childproject": Format(
+        (".csv", ".tsv"),
+        csv_tables.read_childproject,
+        csv_tables.write_childproject,
+        csv_tables.is_childproject,
+        decimals=3,
+    ),
+    "boris": Format((".csv", ".tsv"), boris.read_boris, None, boris.is_boris),
     "raven": Format((".txt",), text_tables.read_raven, text_tables.write_raven, text_tables.is_raven),
     "textgrid": Format((".TextGrid",), tiers.read_textgrid, tiers.write_textgrid, several=True),
     "elan": Format((".eaf",), tiers.read_elan, tiers.write_elan, decimals=3, several=True),
     "rttm": Format((".rttm",), text_tables.read_rttm, text_tables.write_rttm),
+    "chat": Format((".cha",), chat.read_chat, None),
     "lena": Format((".its",), lena.read_its, None),
 }
 SUFFIXES = tuple(dict.fromkeys(suffix for known in FORMATS.values() for suffix in known.suffixes))
@@ -80,19 +89,31 @@ def read_annotations(
     ============== ========= ==========================================================================================
     format         extension content
     ============== ========= ==========================================================================================
-    "csv"          .csv .txt ``start,end,label`` in seconds. A first line may name the columns (``start`` or ``onset``,
-                             ``end`` or ``offset``, ``label``) in any order; other columns are ignored. Without labels
-                             each line means "cry".
+    "csv"          .csv .txt A table: ``start,end,label``, separated by commas, tabs or semicolons (then also with
+                             decimal commas). A first line may name the columns, in any order: ``start``, ``onset`` or
+                             ``begin``, ``end``, ``offset``, ``stop`` or ``duration``, with ``time`` or a unit, as in
+                             ``start_time``, ``onset_s``, "Start (s)", ``end_ms``; ``label`` or ``event_label``,
+                             else ``annotation``, ``class``, ``text``, ``behavior`` or "Common name", or the one
+                             that ``tier`` names. Times are in seconds or hh:mm:ss. Other columns are ignored.
+                             Without labels each line means "cry". A column ``recording`` (file, filename, segment_id,
+                             ...) holds the ``recording``, a column "tier" (or participant, subject) the ``tier``. Lines
+                             that start with # are comments. So are read: ELAN's tab-delimited export, with or without
+                             names of columns; tables of DCASE and AudioSet; those of BirdNET; labels of OpenSoundscape
+                             (a column of 0 and 1 per class); aggregated events of BORIS.
+    "tsv"          .tsv      The same; written with tabs.
     "seconds"      .csv .txt One value per second: 0 for nothing, 1 for "cry", or a label. Either a single column, in
-                             which line i is second i (if it has no 0 and 1, the first line is a name such as "label").
+                   .tsv      which line i is second i (if it has no 0 and 1, the first line is a name such as "label").
                              Or named columns: one "second" (seconds, sec, time); if there are more than two, one
                              "prediction" (pred, label, cry, value, class, annotation); and optionally "recording". Two
                              columns without names are start and end, unless ``format="seconds"``. A run of equal
                              values is one annotation.
     "childproject" .csv      ChildProject's annotations, in milliseconds: ``segment_onset, segment_offset``. Crying is
-                             ``vcm_type`` Y, or the times in ``cries`` within a segment. Other rows get their
+                   .tsv      ``vcm_type`` Y, or the times in ``cries`` within a segment. Other rows get their
                              ``label``, ``vcm_type`` (laughing, canonical, non-canonical, junk) or ``speaker_type`` as
-                             label. ``recording`` is a ``recording_filename`` or ``raw_filename``.
+                             label. ``recording`` is a ``recording_filename`` or ``raw_filename``. Time outside of
+                             ``range_onset`` to ``range_offset`` is "unknown". ``tier`` is the ``set``, of several.
+    "boris"        .csv      Events of BORIS, a row per START and per STOP; ``tier`` is the subject, ``recording`` the
+                   .tsv      observation.
     "audacity"     .txt      Audacity's labels: start, end, label, separated by tabs. Frequencies are ignored.
     "raven"        .txt      Raven's selection table, also as BirdNET and OpenSoundscape write it. ``tier`` is the
                              column of labels, by default Annotation, Label, Common Name, or the only one with text. A
@@ -104,6 +125,8 @@ def read_annotations(
                              is the label. Times count from the start of the recording, from which ELAN may be shifted
                              (TIME_ORIGIN). ``recording`` is a linked file, needed if these differ in it.
     "rttm"         .rttm     SPEAKER lines of one ``recording``; the speaker's name is the label. NOSCORE is "unknown".
+    "chat"         .cha      Utterances in CHAT with times; ``tier`` is the speaker, such as CHI. Labels are the words
+                             or, without words, the sound: "cries" for ``&=cries`` and ``0 [=! cries]``.
     "lena"         .its      Cries of the key child (``startCry1``, ...) as LENA detected them. For clock times see
                              :func:`read_its_clock`.
     ============== ========= ==========================================================================================
@@ -117,7 +140,8 @@ def read_annotations(
     tier : str or None, default=None
         Tier to read. None means the only one. Formats without tiers ignore it.
     recording : str or None, default=None
-        Recording to read from a file with several. None means the only one. Formats for one recording ignore it.
+        Recording to read from a file with several, with or without folder and extension. None means the only one.
+        Formats for one recording ignore it.
 
     Returns
     -------
@@ -214,9 +238,9 @@ def write_annotations(
 ) -> None:
     r"""Write the annotations of one recording.
 
-    The extension chooses the format: ``.csv`` start,end,label; ``.txt`` Audacity's labels; ``.TextGrid`` Praat;
-    ``.eaf`` ELAN; ``.rttm`` RTTM. ``format`` chooses the others in the table of :func:`read_annotations`; all but
-    "lena" can be written. Text is UTF-8. A file is written completely or not at all.
+    The extension chooses the format: ``.csv`` or ``.tsv`` start,end,label; ``.txt`` Audacity's labels; ``.TextGrid``
+    Praat; ``.eaf`` ELAN; ``.rttm`` RTTM. ``format`` chooses the others in the table of :func:`read_annotations`; all
+    but "boris", "chat" and "lena" can be written. Text is UTF-8. A file is written completely or not at all.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Annotations in CSV files: one row per annotation, one value per second, or ChildProject's table."""
+"""Annotations in tables: one row per annotation, one value per second, or ChildProject's table."""
 
 import ast
 import re
@@ -6,16 +6,32 @@ import re
 import numpy as np
 import pandas as pd
 
-from ..events import COLUMN_NAMES, LabelMap, classify
-from .text_files import choose, is_number, list_names, read_named_table, read_table, refuse_lines, shorten
+from ..events import LabelMap, classify
+from . import columns
+from .named_table import CLASS_COLUMNS, UNKNOWN, NamedTable
+from .text_files import (
+    MAX_COLUMNS,
+    choose,
+    is_number,
+    list_names,
+    names_of_columns,
+    read_lines,
+    read_named_table,
+    read_table,
+    refuse_lines,
+    refuse_more_fields,
+    refuse_swallowed_rows,
+    shorten,
+)
 
-N_FIELDS = (3, 32)  # least and most columns of a line that are read
+N_FIELDS = (3, MAX_COLUMNS)  # least and most columns of a table that are read
 SECOND_NAMES = ("second", "seconds", "sec", "time")
 VALUE_NAMES = ("prediction", "pred", "label", "cry", "value", "class", "annotation")
 BACKGROUND = "background"
 CODES = {"0": BACKGROUND, "1": "cry", "false": BACKGROUND, "true": "cry"}
 CODED = re.compile(r"\+?0*[01](?:\.0*)?(?:[eE][+-]?0+)?")
 LABEL = re.compile(r'"(?:[^"]|"")*+"|[^",;\t\d.+-][^",;\t]*+')
+RAVEN_OFFSET = "File Offset (s)"  # gives the times in each of several recordings
 # ChildProject's codes of child vocalisations.
 VCM_TYPES = {"Y": "cry", "L": "laughing", "C": "canonical", "N": "non-canonical", "J": "junk"}
 SPEAKER_TYPES = ("CHI", "OCH", "FEM", "MAL")
@@ -26,60 +42,96 @@ def _quote(fields):
     return shorten(repr(",".join(fields).rstrip(",")))
 
 
-def _read_fields(path):
-    """Read a CSV file as DataFrame of str of shape (n_lines, 3 to 32), without blank lines, indexed by line number."""
-    fields = read_table(path, n_columns=N_FIELDS, skip_blank_lines=False)
+def _read_fields(path, sep=","):
+    """Read a table as DataFrame of str, without blank lines and the comments above it, indexed by line number."""
+    fields = read_table(path, sep=sep, n_columns=N_FIELDS, skip_blank_lines=False, skipinitialspace=True)
     fields = fields.fillna("").apply(lambda column: column.str.strip())
     fields.index += 1
-    return fields[fields.ne("").any(axis=1)]
+    fields = fields[fields.ne("").any(axis=1)]
+    refuse_swallowed_rows(path.name, fields, sep)
+    return fields[(~fields[0].str.startswith(columns.ABOVE)).cummax()] if len(fields) else fields
 
 
-def read_csv(path, **_):
-    """Read ``start,end,label``, one row per annotation."""
-    fields = _read_fields(path)
-    names = ["onset", "offset", "label"]
-    has_header = len(fields) > 0 and not is_number(fields.iloc[0, 0])
+def read_csv(path, tier=None, recording=None, **_):
+    """Read a table with one row per annotation: start, end and label, or columns that are named."""
+    lines = columns.content(list(read_lines(path, "CSV").values()))
+    sep = columns.find_separator(lines)
+    fields = _read_fields(path, sep)
+    if fields.empty:
+        return []
+    has_header = columns.names_columns(fields.iloc[0])
     if has_header:
-        names = [COLUMN_NAMES.get(name, name) for name in fields.iloc[0].str.lower()]
-        if not {"onset", "offset"} <= set(names):
-            raise ValueError(
-                f"{path.name}, line {fields.index[0]}: {_quote(fields.iloc[0])} neither starts with a time in seconds "
-                "nor names the columns start, end (or onset, offset) and label, separated by commas. Correct it."
-            )
-        fields = fields.iloc[1:]
-    table = fields.iloc[:, : len(names)].set_axis(names, axis=1)
-    table = table.loc[:, ~table.columns.duplicated() & (table.columns != "")]
-    faulty = ~table[["onset", "offset"]].map(is_number).all(axis=1)
-    if not has_header:
-        faulty |= fields.iloc[:, len(names) :].ne("").any(axis=1)
-    if "label" in table and (has_header or table["label"].ne("").any()):
-        faulty |= table["label"].eq("")
-    elif "label" in table:
-        table = table.drop(columns="label")
-    refuse_lines(
-        path.name,
-        fields.index[faulty],
-        "A line holds start and end in seconds, with decimal points, and a label, separated by commas. Correct it.",
-        lambda line: _quote(fields.loc[line]),
-    )
-    return table
+        names, fields = names_of_columns(fields, path.name), fields.iloc[1:]
+    else:
+        names = columns.elan_names([columns.split(line, sep) for line in lines[: columns.N_LOOKED_AT]])
+        # All lines must agree.
+        names = names and columns.elan_names([columns.split(line, sep) for line in lines])
+    if names is None and columns.is_time(fields.iloc[0, 0], sep != ","):
+        names = ["onset", "offset", "label"]
+        _refuse_values_per_second(path, fields)
+    elif names is None:
+        raise ValueError(
+            f"{path.name}, line {fields.index[0]}: {_quote(fields.iloc[0])} neither starts with a time in seconds nor "
+            "names the columns start, end (or onset, offset) and label, separated by commas. Correct it"
+            + (', or pass format="seconds" if it holds a value per second.' if fields.shape[1] == N_FIELDS[0] else ".")
+        )
+    if RAVEN_OFFSET in names:
+        raise ValueError(
+            f"{path.name} is a selection table of Raven, whose times may start at another file. Save it with tabs, and "
+            'pass format="raven".'
+        )
+    table = NamedTable(path, fields, names, sep)
+    table.leave_out_comments()
+    refuse_more_fields(path.name, table.fields, names)
+    table.choose_recording(recording)
+    if names[:3] == CLASS_COLUMNS and table.places(None) and not table.places("label") and not table.places("text"):
+        return table.read_classes(tier)
+    label, blank = table.find_labels(tier), None
+    if label is not None and table.fields[label].eq("").all() and (table.is_elan or not has_header):
+        blank, label = table.tier, None
+    onset, offset = table.read_times(label)
+    rows = pd.DataFrame({"onset": onset, "offset": offset})
+    if label is not None:
+        rows["label"] = table.fields[label]
+    elif blank is not None:
+        rows["label"] = blank  # an annotation of ELAN without text
+    return rows.reset_index(drop=True)
 
 
-def write_csv(table, path, **_):
+def write_csv(table, path, sep=",", **_):
     """Write ``start,end,label``, with names of the columns in the first line."""
     names = {"onset": "start", "offset": "end"}
-    table.rename(columns=names).to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+    table.rename(columns=names).to_csv(path, sep=sep, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def write_tsv(table, path, **_):
+    """Write the same with tabs."""
+    write_csv(table, path, sep="\t")
+
+
+def _refuse_values_per_second(path, fields):
+    """Refuse two columns without names that count seconds and hold 0 or 1: they are no start and end."""
+    two = fields.iloc[:, 2:].eq("").all(axis=None) and fields[1].isin(["0", "1"]).all()
+    if two and len(fields) > 1 and list(fields[0]) == [str(i) for i in range(len(fields))]:
+        raise ValueError(
+            f"{path.name}, line {fields.index[-1]}: {_quote(fields.iloc[-1])}, taken as start and end, ends before it "
+            'starts or lasts no time. If the columns are seconds and a value for each, pass format="seconds".'
+        )
 
 
 def _second_columns(names):
-    """Find the columns of second, value and recording (or None) by their names in the first line; None if not there."""
-    names = [name.strip().strip('"').lower() for name in names]
-    second = next((names.index(name) for name in SECOND_NAMES if name in names), None)
-    if second is None or {"onset", "offset"} & {COLUMN_NAMES.get(name, name) for name in names}:
+    """Find columns of second, value and recording by their names: lists of places; None if the two first are not there.
+
+    Several places for one of them are ambiguous.
+    """
+    names = [name.strip('" ').lower() for name in names]
+    seconds = [place for place, name in enumerate(names) if name in SECOND_NAMES]
+    roles = [columns.role_of(name)[0] for name in names]
+    if not seconds or {"onset", "offset"} & set(roles):
         return None
     # The other one of two columns is the value, under any name.
-    value = 1 - second if len(names) == 2 else next((names.index(n) for n in VALUE_NAMES if n in names), None)
-    return None if value is None else (second, value, names.index("recording") if "recording" in names else None)
+    values = [1 - seconds[0]] if len(names) == 2 else [i for i, name in enumerate(names) if name in VALUE_NAMES]
+    return (seconds, values, [i for i, role in enumerate(roles) if role == "recording"]) if values else None
 
 
 def is_seconds(lines):
@@ -87,9 +139,10 @@ def is_seconds(lines):
 
     Labels alone may be notes: they need a name of the column in the first line.
     """
+    lines = columns.content(lines)
     if not lines:
         return False
-    if _second_columns(lines[0].split(",")):
+    if _second_columns(columns.split(lines[0], columns.find_separator(lines, _second_columns))):
         return True
     named = lines[0].strip('" ').lower() in VALUE_NAMES
     lines = set(lines[named:])  # a day has few different values
@@ -101,16 +154,26 @@ def is_seconds(lines):
 
 def read_seconds(path, recording=None, **_):
     """Read one value per second; runs of equal values become annotations."""
-    fields = _read_fields(path)
+    lines = list(read_lines(path, "CSV").values())
+    fields = _read_fields(path, columns.find_separator(lines, _second_columns))
     if fields.empty:
         return []
     header = fields.iloc[0]
-    columns = _second_columns(header[header.ne("")])
-    if columns:
-        second, value, which = columns
+    places = _second_columns(header[header.ne("")])
+    if places:
+        names = names_of_columns(fields, path.name)
+        for what, found in zip(("seconds", "values", "recordings"), places, strict=True):
+            if len(found) > 1:
+                raise ValueError(
+                    f"{path.name}: which column holds the {what}, of [{list_names(names[i] for i in found)}]? Drop the "
+                    "others."
+                )
         fields = fields.iloc[1:]
-        if which is not None and len(fields):
-            fields = fields[fields[which] == choose(path.name, recording, list(fields[which].unique()), "recording")]
+        refuse_more_fields(path.name, fields, names)
+        (second,), (value,), which = places
+        if which and len(fields):
+            known = list(fields[which[0]].unique())
+            fields = fields[fields[which[0]] == choose(path.name, recording, known, "recording")]
         seconds, values = fields[second], fields[value]
     else:
         rest = fields.iloc[1:, 0]
@@ -172,7 +235,7 @@ def _quoted(text):
 
 def is_childproject(lines):
     """Whether the first line names ChildProject's columns."""
-    return bool(lines) and {"segment_onset", "segment_offset"} <= set(re.split(r'[,"\s]+', lines[0]))
+    return bool(lines) and {"segment_onset", "segment_offset"} <= set(re.split(r'[,;"\s]+', lines[0]))
 
 
 def _childproject_rows(row):
@@ -189,9 +252,32 @@ def _childproject_rows(row):
     return [(onset, offset, label)]
 
 
-def read_childproject(path, recording=None, **_):
-    """Read ChildProject's table of annotations, with times in milliseconds."""
-    table = read_named_table(path, skipinitialspace=True)
+def _unknown_rows(ranges):
+    """Return rows (onset, offset, "unknown") for the time outside of ranges in seconds, to the end of the recording."""
+    rows, end = [], 0.0
+    for onset, offset in sorted(ranges):
+        if onset > end:
+            rows.append((end, onset, UNKNOWN))
+        end = max(end, offset)
+    return [*rows, (end, np.inf, UNKNOWN)] if ranges else []
+
+
+def _range_of(row):
+    """Return the range, in seconds, that was annotated around a row of ChildProject's table, or None."""
+    texts = [row.get(name, "") for name in ("range_onset", "range_offset")]
+    if set(texts) <= {"", "NA"}:
+        return None
+    onset, offset = (float(text) / 1000 for text in texts)
+    if not 0 <= onset < offset < np.inf:
+        raise ValueError("no range")
+    return onset, offset
+
+
+def read_childproject(path, tier=None, recording=None, **_):
+    """Read ChildProject's table of annotations, with times in milliseconds; outside of its ranges is unknown time."""
+    lines = list(read_lines(path, "CSV").values())
+    sep = columns.find_separator(lines, lambda fields: "segment_onset" in fields)
+    table = read_named_table(path, sep=sep, skipinitialspace=True)
     needed = {"segment_onset", "segment_offset"}
     if not needed <= set(table) or not {"vcm_type", "speaker_type", "label", "cries"} & set(table):
         raise ValueError(
@@ -199,29 +285,39 @@ def read_childproject(path, recording=None, **_):
             "milliseconds, and vcm_type, speaker_type, label or cries are needed. Rename the columns."
         )
     source = next((name for name in ("recording_filename", "raw_filename") if name in table), None)
-    rows, faulty = [], {}
+    rows, faulty, ranges = {}, {}, {}
     for line, row in table.to_dict("index").items():
         try:
-            rows += [(row.get(source), *annotation) for annotation in _childproject_rows(row)]
+            rows[line], ranges[line] = _childproject_rows(row), _range_of(row)
         # The last three: a list that is too large or nested too deeply.
         except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, RecursionError, MemoryError):
             faulty[line] = _quote(row.values())
     refuse_lines(
         path.name,
         faulty,
-        "segment_onset and segment_offset are numbers in milliseconds, cries a list of start and end in seconds. "
-        "Correct it.",
+        "segment_onset and segment_offset, range_onset and range_offset are numbers in milliseconds, cries a list of "
+        "start and end in seconds. Correct it.",
     )
     if source and len(table):
-        chosen = choose(path.name, recording, list(table[source].unique()), "recording")
-        rows = [row for row in rows if row[0] == chosen]
-    return [row[1:] for row in rows]
+        table = table[table[source] == choose(path.name, recording, list(table[source].unique()), "recording")]
+    sets = list(table["set"].unique()) if "set" in table else []
+    if len(sets) > 1:  # of several annotators or tools
+        table = table[table["set"] == choose(path.name, tier, sets, "tier")]
+    known = {ranges[line] for line in table.index} - {None}
+    if known:
+        missing = {line: _quote(table.loc[line]) for line in table.index if ranges[line] is None}
+        refuse_lines(path.name, missing, "Other rows have range_onset and range_offset. Fill them in.")
+    return [*(row for line in table.index for row in rows[line]), *_unknown_rows(known)]
 
 
 def write_childproject(table, path, recording, **_):
     """Write ChildProject's table: crying as ``CHI`` with ``vcm_type`` Y, and each label in the column ``label``."""
     if (table["label"] == "NA").any():
         raise ValueError("annotations: the label 'NA' means 'no label' in ChildProject's tables. Rename it.")
+    if np.isinf(table["offset"]).any():
+        raise ValueError(
+            "annotations: an offset is infinite, which ChildProject's tables cannot hold. Pass duration=, in seconds."
+        )
     codes = {label: code for code, label in VCM_TYPES.items()}
     vcm = table["label"].map(codes).fillna("NA")
     speaker = table["label"].where(table["label"].isin(SPEAKER_TYPES), "NA").mask(vcm != "NA", "CHI")

@@ -1,12 +1,14 @@
 """What the text formats share: bounded reading of text, tables and XML, messages about lines, and whole files out."""
 
 import codecs
+import contextlib
+import csv
 import io
+import itertools
 import os
 import re
 import secrets
-from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from xml.etree.ElementTree import TreeBuilder
 
 import pandas as pd
@@ -20,6 +22,7 @@ MAX_BYTES = 2**26
 MAX_LINES = 2**19
 MAX_LINE_LENGTH = 2**16
 MAX_CELLS = 2**24
+MAX_COLUMNS = 2**10
 # Bounds on XML that defusedxml does not check.
 MAX_ELEMENTS = 2**20
 MAX_DEPTH = 100
@@ -106,8 +109,10 @@ def read_table(path, kind="CSV", *, sep=",", n_columns=None, errors="strict", ma
     lines = _split(text)
     if n_columns is None:
         width = 1 + next((line for line in lines if line.strip()), "").count(sep)
+        _refuse_longer_row(path, text, sep)
     else:
-        width = min(max(n_columns[0], 1 + max(line.count(sep) for line in lines)), n_columns[1])
+        width = max(n_columns[0], 1 + max(line.count(sep) for line in lines))
+        refuse_above(path, width, n_columns[1], "too many columns")
         options |= {"names": range(width)}
     n_lines = len(lines)
     del lines
@@ -121,12 +126,63 @@ def read_table(path, kind="CSV", *, sep=",", n_columns=None, errors="strict", ma
         ) from None
 
 
+def _refuse_longer_row(path, text, sep):
+    """Raise ValueError if the first row below the names of columns has more fields: pandas drops the last ones then."""
+    with contextlib.suppress(csv.Error):  # a field that is too long; pandas reads it
+        rows = [row for row in itertools.islice(csv.reader(io.StringIO(text), delimiter=sep), 2) if row]
+        if len(rows) == 2 and any(rows[1][len(rows[0]) :]):
+            raise ValueError(
+                f"{path.name} has {len(rows[0])} columns, but its first row {len(rows[1])} fields. Correct the row."
+            )
+
+
+def names_of_columns(fields, name):
+    """Return the fields of the first line without empty ones at its end; ValueError if two columns have one name."""
+    names = list(fields.iloc[0])
+    while names and not names[-1]:
+        names.pop()
+    twice = sorted({text for text in names if text and names.count(text) > 1})
+    if twice:
+        raise ValueError(f"{name} has more than one column {list_names(twice)}. Rename or drop all but one.")
+    return names
+
+
 def read_named_table(path, kind="CSV", **options):
-    """Read a table whose first line names the columns; cells without blanks around them, indexed by line number."""
-    table = read_table(path, kind, **options)
-    table = table.rename(columns=lambda name: str(name).strip()).fillna("").map(str.strip)
-    table.index += 2  # line 1 names the columns
-    return table[table.ne("").any(axis=1)]
+    """Read a table whose first line names the columns; cells without blanks around them, indexed by line number.
+
+    Lines with more fields than there are columns are refused: which field is too many is unknown.
+    """
+    # Blank lines are read, and dropped below: the index counts lines.
+    fields = read_table(path, kind, n_columns=(1, MAX_COLUMNS), **(options | {"skip_blank_lines": False}))
+    fields = fields.fillna("").apply(lambda column: column.str.strip())
+    fields.index += 1
+    fields = fields[fields.ne("").any(axis=1)]
+    if fields.empty:
+        raise ValueError(f"{path.name} cannot be read as {kind} (it is empty). Save it as {kind} in UTF-8.")
+    refuse_swallowed_rows(path.name, fields, options.get("sep", ","))
+    names = names_of_columns(fields, path.name)
+    refuse_more_fields(path.name, fields, names)
+    return fields.iloc[1:, : len(names)].set_axis(names, axis=1)
+
+
+def refuse_more_fields(name, fields, names):
+    """Raise ValueError that quotes the lines with more fields than ``names``, if any."""
+    refuse_lines(
+        name,
+        fields.index[fields.iloc[:, len(names) :].ne("").any(axis=1)],
+        f"There are {len(names)} columns ({shorten(list_names(names), 80)}), but more fields here. Correct it.",
+        lambda line: repr(",".join(fields.loc[line]).rstrip(",")),
+    )
+
+
+def refuse_swallowed_rows(name, fields, sep):
+    """Raise ValueError that quotes the fields that hold further rows, since a quote is closed too late, if any."""
+    swallowed = {}
+    for place, column in fields.items():
+        for line, text in column[column.str.contains("\n", regex=False)].items():
+            if any(part.count(sep) >= max(1, place) for part in text.splitlines()[1:]):
+                swallowed[line] = repr(text)
+    refuse_lines(name, swallowed, "A quote is opened here that is closed in another row. Correct it.")
 
 
 class _Parser(XMLParser):
@@ -191,21 +247,39 @@ def refuse_lines(name, faulty, remedy, quote=None):
         raise ValueError(f"{name}, {shown}{more}. {remedy}")
 
 
+class SeveralError(ValueError):
+    """A file holds several tiers or recordings, and none was chosen; ``option`` is "tier" or "recording"."""
+
+    def __init__(self, name, names, option):
+        super().__init__(f"{name} holds {len(names)} {option}s: {list_names(names)}. Choose one with {option}=.")
+        self.option = option
+
+
 def choose(name, wanted, names, option):
-    """Choose one of the ``names`` in file ``name``; None chooses the only one. ``option`` is "tier" or "recording"."""
+    """Choose one of the ``names`` in file ``name``; None chooses the only one. ``option`` is "tier" or "recording".
+
+    A recording may be given without its folder or extension.
+    """
     if wanted is None and len(names) == 1:
         return names[0]
+    if wanted is None and names:
+        raise SeveralError(name, names, option)
     if wanted is None:
-        there = f"{len(names)} {option}s: {list_names(names)}" if names else f"no {option}"
-        remedy = f"Choose one with {option}=." if names else "Check the file."
-        raise ValueError(f"{name} holds {there}. {remedy}")
+        raise ValueError(f"{name} holds no {option}. Check the file.")
+    if option == "recording" and wanted not in names:
+        path = PureWindowsPath(wanted)  # which knows both kinds of slashes
+        for form in (lambda other: other.name == path.name, lambda other: other.stem == path.stem):
+            same = [other for other in names if form(PureWindowsPath(other))]
+            if same:
+                wanted = same[0] if len(same) == 1 else wanted
+                break
     if names.count(wanted) != 1:
         fault = f"no {option} {wanted!r}" if wanted not in names else f"more than one {option} {wanted!r}"
         raise ValueError(f"{name} holds {fault}, but {list_names(names) or 'none at all'}. Correct {option}=.")
     return wanted
 
 
-@contextmanager
+@contextlib.contextmanager
 def atomic_path(path):
     """Write a file completely or not at all: yields a temporary path in the same folder.
 

@@ -7,6 +7,7 @@ from pathlib import PureWindowsPath
 import numpy as np
 
 from ..events import END_TOLERANCE, UNKNOWN
+from .columns import is_table
 from .text_files import choose, is_number, list_names, read_lines, read_named_table, refuse_lines
 
 BEGIN, END = "Begin Time (s)", "End Time (s)"
@@ -35,8 +36,8 @@ def _refuse_without_label(path, rows, what):
 
 
 def is_audacity(lines):
-    """Whether lines are separated by tabs and the first one does not name the columns."""
-    return bool(lines) and "\t" in lines[0] and not is_raven(lines)
+    """Whether lines are separated by tabs, and are no table with names of columns or export of ELAN."""
+    return bool(lines) and "\t" in lines[0] and not is_raven(lines) and not is_table(lines)
 
 
 def read_audacity(path, **_):

@@ -126,6 +126,106 @@ def test_no_folder(tmp_path):
         load_annotated(tmp_path, sr=0)
 
 
+def test_subfolders(folder, sr):
+    (folder / "home 2" / "more").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    for name in ("home 2/more/a.wav", ".hidden/x.wav"):
+        soundfile.write(folder / name, np.full(sr, 0.1), sr)
+    (folder / "home 2" / "more" / "a.csv").write_text("0,1,cry\n")
+    data = load_annotated(folder)
+    assert data.names == ["a.WAV", "b.flac", "home 2/more/a.wav"]
+    assert [len(table) for table in data.annotations] == [0, 1, 1]
+    (folder / "groups.csv").write_text("file,group\na.WAV,Ada\nb.flac,Ada\nhome 2/more/a.wav,Ben\n")
+    assert load_annotated(folder).groups.tolist() == ["Ada", "Ada", "Ben"]
+    (folder / "home 2" / "groups.csv").write_text("file,group\na.wav,Cleo\n")
+    (folder / "home 2" / "more" / "a.csv").write_text("0,x,cry\n")
+    with pytest.raises(ValueError, match="2 faults") as error:
+        load_annotated(folder)
+    assert "home 2/more/a.csv: a.csv, line 1: '0,x,cry'" in str(error.value)
+    assert "home 2/groups.csv is not read. List its recordings in groups.csv of the folder" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["c.ds2", "c.DS2", "sub/c.ds2"])
+@pytest.mark.parametrize("with_text", [True, False])
+def test_recordings_that_are_not_loaded_are_named(folder, name, with_text):
+    (folder / "sub").mkdir()
+    (folder / name).write_bytes(b"x")
+    if with_text:
+        (folder / name).with_suffix(".txt").write_text("0\t1\tcry\n")
+    with pytest.raises(ValueError, match=f"1 fault:\n- {name} is a recording of a type that is not loaded. Convert"):
+        load_annotated(folder)
+    # The file that was converted may stay where it is.
+    soundfile.write((folder / name).with_suffix(".wav"), np.full(16000, 0.1), 16000)
+    (folder / name).with_suffix(".txt").write_text("0\t1\tcry\n")
+    assert len(load_annotated(folder).names) == 3
+
+
+def test_format_of_a_folder(folder):
+    (folder / "a.csv").write_text("0,1\n1,1\n")
+    (folder / "b.csv").write_text("0\n1\n0\n")
+    (folder / "b.TextGrid").write_text("not read")
+    data = load_annotated(folder, format="seconds")
+    assert [table["offset"].tolist() for table in data.annotations] == [[2.0], [2.0]]
+    with pytest.raises(ValueError, match="a.WAV has no a.eaf"):
+        load_annotated(folder, format="elan")
+    with pytest.raises(ValueError, match="'format' parameter"):
+        load_annotated(folder, format="praat")
+
+
+def test_recordings_of_a_table(folder):
+    table = "filename\tonset\toffset\tevent_label\nx/a.WAV\t0.5\t1\tcry\nx/b.wav\t0.5\t2\tfuss\n"
+    for name in ("a", "b"):
+        (folder / f"{name}.csv").unlink()
+        (folder / f"{name}.tsv").write_text(table)
+    data = load_annotated(folder)
+    assert [rows.to_numpy().tolist() for rows in data.annotations] == [[[0.5, 1, "cry"]], [[0.5, 2, "fuss"]]]
+    data = load_annotated(folder, recording="a.WAV")
+    assert [rows["label"].tolist() for rows in data.annotations] == [["cry"], ["cry"]]
+    (folder / "b.tsv").write_text(table.replace("b.wav", "c.wav"))
+    with pytest.raises(ValueError, match="b.tsv holds no recording 'b.flac', but 'x/a.WAV', 'x/c.wav'"):
+        load_annotated(folder)
+
+
+@pytest.mark.parametrize("sep", [",", ";", "\t"])
+def test_groups_that_look_the_same(folder, sep):
+    (folder / "groups.csv").write_text(f"file{sep}group\na.WAV{sep}Zoë\nb.flac{sep}zoe\n", "utf-8")
+    with pytest.raises(ValueError, match="groups.csv: the groups 'Zoë', 'zoe' look the same"):
+        load_annotated(folder)
+    # Blanks around a name are no part of it.
+    (folder / "groups.csv").write_text(f"file{sep}group\na.WAV {sep}Ada\nb.flac{sep} Ada \n")
+    assert load_annotated(folder).groups.tolist() == ["Ada", "Ada"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,group\na.WAV,x,Ada\nb.flac,Ben\n", "groups.csv, line 2: 'a.WAV,x,Ada'. There are 2 columns"),
+        ('file,group\na.WAV,"Ada\nb.flac,Ben"\n', "groups.csv, line 2: .* closed in another row"),
+        ("file,group,group\na.WAV,Ada,Ben\nb.flac,Ben,Ada\n", "groups.csv has more than one column 'group'"),
+    ],
+)
+def test_columns_of_groups_do_not_shift(folder, text, message):
+    (folder / "groups.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_annotated(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,source,group\na.WAV,x,Ada\n", "excerpts.csv has no group for 'b.flac'. Add groups.csv"),
+        ("file,source,group\na.WAV,x,Ada\nb.flac,x,\n", "excerpts.csv has a row without file or group"),
+        ("file,name\na.WAV,x\n", "excerpts.csv has no column 'source'"),
+    ],
+)
+def test_faulty_index_of_excerpts(folder, text, message):
+    (folder / "excerpts.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_annotated(folder)
+    (folder / "groups.csv").write_text("file,group\na.WAV,Ada\nb.flac,Ben\n")
+    assert load_annotated(folder).groups.tolist() == ["Ada", "Ben"]
+
+
 @pytest.fixture
 def clips():
     return pd.DataFrame({"file": ["b.flac", "a.WAV"], "label": [1, 0], "group": ["Ada", "Ben"]})
@@ -162,6 +262,33 @@ def test_load_clips_every_fault_in_one_error(folder, clips):
         load_clips(clips, folder=folder)
     for part in ("row 3: ", "nowhere.wav: no such file", "row 4: no 'label'", "row 4: no 'group'", "row 5: no 'file'"):
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["01", "1"], ["01", "1"]),
+        (["1", "-2"], [1, -2]),
+        (["\u0661", "1"], ["\u0661", "1"]),
+        (["-0", "0"], ["-0", "0"]),
+    ],
+)
+def test_labels_that_are_no_integers_stay_texts(folder, clips, labels, expected):
+    clips.assign(label=labels).to_csv(folder / "clips.csv", index=False)
+    assert load_clips(folder / "clips.csv").labels.tolist() == expected
+
+
+def test_clips_that_would_merge_or_shift(folder, clips):
+    for table, message in (
+        (clips.assign(group=["Ada", "ada"]), "the groups 'Ada', 'ada' look the same"),
+        (clips.assign(group=[1, "1"]), "'group' mixes numbers and texts"),
+        (clips.assign(label=[1, "1"]), "'label' mixes numbers and texts"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_clips(table, folder=folder)
+    (folder / "clips.csv").write_text("file,label,group\nb.flac,x,cry,Ada\na.WAV,y,cry,Ben\n")
+    with pytest.raises(ValueError, match="clips.csv, line 2: 'b.flac,x,cry,Ada'; line 3: .* There are 3 columns"):
+        load_clips(folder / "clips.csv")
 
 
 def test_load_clips_without_clips(tmp_path, clips):

@@ -56,7 +56,7 @@ def test_labels_which_pandas_takes_for_missing_stay(write):
         ("start,end,label\n1,2,cry\n\n3\n5,6,\n", r"line 4: '3'; line 5: '5,6'\."),
         ("1,2,cry,loud\n", "line 1: '1,2,cry,loud'"),
         ("1,2,cry\n3,4\n", "line 2: '3,4'"),
-        ("1;2;cry\n", "line 1: '1;2;cry' neither starts with a time.*separated by commas"),
+        ("1|2|cry\n", "line 1: '1.2.cry' neither starts with a time.*separated by commas"),
         ("from,to,label\n1,2,cry\n", "line 1: 'from,to,label' .* names the columns start, end"),
         ("0,1,cry\n" + "x,2,cry\n" * 9, "line 6: 'x,2,cry'; and 4 more"),
         ('1,2,"cry\n', "day1.csv cannot be read as CSV"),
