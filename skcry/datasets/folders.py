@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from .._compat import Interval, StrOptions, validate_params
 from .._similar import similar
 from .._typing import PathLike
+from .._warnings import warn
 from ..events import as_annotations
 from ..io import read_annotations
 from ..io.annotations import FORMATS, SUFFIXES
@@ -150,8 +151,8 @@ def load_annotated(
 
     ``day1.wav`` needs one of ``day1.csv``, ``day1.TextGrid`` (Praat), ``day1.eaf`` (ELAN), ``day1.txt`` (Audacity,
     Raven, or ELAN's export), ``day1.its`` (LENA), ``day1.cha`` (CHAT), ``day1.rttm`` or ``day1.tsv``. Subfolders are
-    searched as well, except hidden ones. Hidden files, files of other kinds, and texts (.txt) with the name of no
-    recording are ignored.
+    searched as well, except hidden ones and links, which a warning names. Hidden files, files of other kinds, and texts
+    (.txt) with the name of no recording are ignored.
 
     Parameters
     ----------
@@ -221,7 +222,11 @@ def load_annotated(
         raise NotADirectoryError(f"{folder} is a file, not a folder. Pass the folder that it is in.")
     from ..files.recordings import _walk
 
-    files = [path.relative_to(folder).as_posix() for path in _walk(folder, None) if path.is_file()]
+    found = {path.relative_to(folder).as_posix(): path for path in _walk(folder, None)}
+    files = [name for name, path in found.items() if path.is_file()]
+    links = sorted(name for name, path in found.items() if path.is_symlink() and path.is_dir())
+    if links:
+        warn(f"{folder}: links to folders are not searched: {list_names(links)}. Put the folders themselves there.")
     audio = _by_stem(name for name in files if _suffix(name) in AUDIO_SUFFIXES)
     suffixes = SUFFIXES if format is None else FORMATS[format].suffixes
     usual = ".csv" if ".csv" in suffixes else suffixes[0]

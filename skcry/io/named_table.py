@@ -72,8 +72,9 @@ class NamedTable:
             self.tier = choose(self.path.name, tier, list(values.unique()), "tier")
             self.fields = self.fields[values == self.tier]
         elif tier in [self.names[i] for i in (*labels, *others, *self.places("text"))]:
+            self._keep_tier_of_column(labels, tier)
             labels = [self.names.index(tier)]
-        elif len(labels) > 1 and self.is_elan:  # a column per tier
+        elif len(labels) > 1 and self.is_elan:
             choose(self.path.name, tier, [self.names[i] for i in labels], "tier")
         if len(labels) > 1:
             remedy = "Drop the others." if tiers else "Name it with tier=."
@@ -87,11 +88,19 @@ class NamedTable:
                 f"[{list_names(self.names[i] for i in others)}]. Name the one that holds the labels with tier=, or "
                 "drop them if every row means crying."
             )
-        if labels and self.is_elan and not tiers:
-            here = self.fields[labels[0]].ne("")
-            # A column per tier: a row without text in this one is an annotation on another tier.
-            self.fields = self.fields[here | ~here.any()]
         return labels[0] if labels else None
+
+    def _keep_tier_of_column(self, labels, tier):
+        """Keep the rows of one tier of ELAN, if there is a column per tier: those with text there."""
+        if not self.is_elan or len(labels) < 2:
+            return
+        here = self.fields[self.names.index(tier)].ne("")
+        if len(here) and not here.any():
+            raise ValueError(
+                f"{self.path.name}: the tier {tier!r} has no text, so that its rows cannot be told from those of other "
+                "tiers. Export it alone."
+            )
+        self.fields = self.fields[here]
 
     def read_times(self, label=None):
         """Return onsets and offsets in seconds; refuse lines with faulty times, or without label."""
@@ -139,7 +148,8 @@ class NamedTable:
         if label is not None:
             known &= self.fields[label] != UNKNOWN
         onset, offset = onset[known], offset[known]
-        if units != {None} or onset.empty:
+        clock = any(self.fields[i].str.contains(":", regex=False).any() for i in self.places("onset"))
+        if units != {None} or clock or onset.empty:
             return
         times = np.concatenate([onset, offset])
         whole = (times % 1 == 0).all() and (times % MINUTE != 0).any()

@@ -145,6 +145,15 @@ def test_subfolders(folder, sr):
     assert "home 2/groups.csv is not read. List its recordings in groups.csv of the folder" in str(error.value)
 
 
+def test_links_to_folders_are_named(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    soundfile.write(elsewhere / "c.wav", np.full(16000, 0.1), 16000)
+    (folder / "more").symlink_to(elsewhere)
+    with pytest.warns(UserWarning, match="links to folders are not searched: 'more'") as caught:
+        assert load_annotated(folder).names == ["a.WAV", "b.flac"]
+    assert caught[0].filename == __file__
+
+
 @pytest.mark.parametrize("name", ["c.ds2", "c.DS2", "sub/c.ds2"])
 @pytest.mark.parametrize("with_text", [True, False])
 def test_recordings_that_are_not_loaded_are_named(folder, name, with_text):

@@ -192,6 +192,12 @@ def test_a_column_per_tier(put):
         rows_of(path)
     with pytest.raises(ValueError, match="no tier 'FAT', but 'CHI', 'MOT'"):
         rows_of(path, tier="FAT")
+    empty = put(text.replace("hush", "").replace("what", ""), "b.txt")
+    with pytest.raises(ValueError, match="the tier 'MOT' has no text, so that its rows cannot be told from"):
+        rows_of(empty, tier="MOT")
+    # With one tier, a row without text is an annotation of it.
+    with pytest.raises(ValueError, match="line 3: .*A line holds start and end"):
+        rows_of(put("Begin Time - msec\tEnd Time - msec\tCHI\n1500\t2500\tcry\n4000\t5000\t\n", "c.txt"))
 
 
 def test_annotations_of_elan_without_text(put):
@@ -515,6 +521,7 @@ def test_milliseconds_are_asked_about(put, head):
         "start,end,label\n1500,2500,cry\n4000,4050,cry\n",
         "start,end,label\n0,3600,awake\n3600,7200,asleep\n",
         "start,end,label\n0,600,cry\n",
+        "start,end,label\n00:00:01,02:00:05,asleep\n",
         "start,end,label\n1,5,cry\n5000,9999,unknown\n",
     ],
 )
