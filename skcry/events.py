@@ -363,9 +363,14 @@ def mark_unknown(annotations: Annotations, ranges: Iterable) -> pd.DataFrame:
             f"'{row.label:.100}' from {row.onset:g} s to {row.offset:g} s lies outside all ranges ({len(outside)} of "
             f"{len(table)} annotations). Correct the ranges, or drop these rows."
         )
-    edges = np.concatenate([[0.0], ranges.ravel(), [np.inf]]).reshape(-1, 2)
-    gaps = pd.DataFrame(edges[edges[:, 0] < edges[:, 1]], columns=["onset", "offset"]).assign(label=UNKNOWN)
+    gaps = pd.DataFrame(unknown_rows(ranges.tolist()), columns=["onset", "offset", "label"])
     return as_annotations(pd.concat([table, gaps], ignore_index=True))
+
+
+def unknown_rows(ranges):
+    """List (onset, offset, "unknown") of the time outside of ranges in seconds, to the end of the recording."""
+    edges = np.concatenate([[0.0], merge(sorted(ranges)).ravel(), [np.inf]]).reshape(-1, 2)
+    return [(onset, offset, UNKNOWN) for onset, offset in edges.tolist() if onset < offset]
 
 
 def class_intervals(

@@ -14,7 +14,7 @@ from .._compat import Interval, StrOptions, validate_params
 from .._similar import similar
 from .._typing import PathLike
 from .._warnings import warn
-from ..events import as_annotations
+from ..events import as_annotations, mark_unknown
 from ..io import read_annotations
 from ..io.annotations import FORMATS, SUFFIXES
 from ..io.audio import load_recording
@@ -27,6 +27,7 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".ca
 OTHER_RECORDINGS = (".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".3ga", ".webm", ".mov", ".oga", ".ogv", ".mka")
 OTHER_RECORDINGS += (".mkv", ".avi", ".aifc", ".rf64", ".bwf", ".wv", ".voc", ".sph", ".mp2", ".ape", ".dss", ".ds2")
 GROUPS_FILE = "groups.csv"
+RANGES_FILE = "ranges.csv"
 EXCERPTS_FILE = "excerpts.csv"  # the index of draw_excerpts
 N_SHOWN = 30  # faults that one message lists
 NOTES_SUFFIX = ".txt"  # of files that may be notes if no recording has their name
@@ -96,6 +97,19 @@ def _load_groups(path, names, faults):
     return np.array(groups.reindex(names).tolist())
 
 
+def _load_ranges(path, faults):
+    """Return a dict from recording to its annotated ranges in seconds; append what is wrong to ``faults``."""
+    try:
+        table = read_columns(path, ["file", "onset", "offset"])
+        times = table[["onset", "offset"]].astype(float)
+    except ValueError as error:
+        faults.append(f"{path.name}: {error}")
+        return {}
+    if table["file"].isna().any() or times.isna().any(axis=None):
+        faults.append(f"{path.name} has rows without file, onset or offset. Fill them in or drop them.")
+    return {file: times.loc[rows.index].to_numpy() for file, rows in table.groupby("file")}
+
+
 def _groups_of_excerpts(folder, indices, names, faults):
     """Return the group of each recording in ``names`` from the indices of excerpts; append faults to ``faults``."""
     groups, n_before = {}, len(faults)
@@ -161,7 +175,9 @@ def load_annotated(
         see :func:`skcry.io.read_annotations`, such as CSV with ``start,end,label``, in seconds. An empty CSV file means
         that nothing was heard. An optional file ``groups.csv`` with columns ``file,group`` names the infant in each
         recording, by the name of its file, or its path in the folder, as in ``home1/day1.wav``. Without it, excerpts
-        that :func:`skcry.excerpts.draw_excerpts` wrote get the groups in its index ``excerpts.csv``.
+        that :func:`skcry.excerpts.draw_excerpts` wrote get the groups in its index ``excerpts.csv``. An optional file
+        ``ranges.csv`` with columns ``file,onset,offset`` (seconds) lists the annotated ranges of recordings that were
+        annotated in part; the rest of these gets the label "unknown", see :func:`skcry.events.mark_unknown`.
     sr : int, default=16000
         Rate in Hz to resample to.
     format : str or None, default=None
@@ -230,7 +246,7 @@ def load_annotated(
     audio = _by_stem(name for name in files if _suffix(name) in AUDIO_SUFFIXES)
     suffixes = SUFFIXES if format is None else FORMATS[format].suffixes
     usual = ".csv" if ".csv" in suffixes else suffixes[0]
-    of_folder = [name for name in files if Path(name).name in (GROUPS_FILE, EXCERPTS_FILE)]
+    of_folder = [name for name in files if Path(name).name in (GROUPS_FILE, RANGES_FILE, EXCERPTS_FILE)]
     tables = _by_stem(
         name
         for name in files
@@ -245,6 +261,7 @@ def load_annotated(
 
     faults = [f"{name} is a recording of a type that is not loaded. Convert it to WAV or FLAC." for name in others]
     recordings, annotations, names = [], [], []
+    ranges = _load_ranges(folder / RANGES_FILE, faults) if RANGES_FILE in of_folder else {}
     for stem in sorted({*audio, *tables}):
         sounds, texts = audio.get(stem, []), tables.get(stem, [])
         duration = None
@@ -268,6 +285,8 @@ def load_annotated(
         for name in texts:
             try:
                 table = _read_one(folder / name, sounds, format=format, tier=tier, recording=recording)
+                if sounds and sounds[0] in ranges:
+                    table = mark_unknown(table, ranges.pop(sounds[0]))
                 annotations.append(as_annotations(table, duration=duration, name=name))
             except (OSError, ValueError) as error:
                 faults.append(str(error) if str(error).startswith(name) else f"{name}: {error}")
@@ -278,8 +297,11 @@ def load_annotated(
     elif indices:
         groups = _groups_of_excerpts(folder, indices, names, faults)
     for name in of_folder:
-        if Path(name).name == GROUPS_FILE and name != GROUPS_FILE:
-            faults.append(f"{name} is not read. List its recordings in {GROUPS_FILE} of the folder, with their paths.")
+        usual_place = Path(name).name
+        if usual_place != EXCERPTS_FILE and name != usual_place:
+            faults.append(f"{name} is not read. List its recordings in {usual_place} of the folder, with their paths.")
+    for name in ranges:
+        faults.append(f"{RANGES_FILE} lists {name!r}, which is no recording in the folder. Correct it or drop the row.")
     _raise_all(faults, folder)
     return Bunch(recordings=recordings, annotations=annotations, names=names, groups=groups)
 

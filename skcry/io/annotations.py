@@ -211,7 +211,7 @@ def _check_table(annotations, format, duration, name="annotations"):
     table["label"] = [
         _check_text(row.label, "label", f" from {row.onset:g} s to {row.offset:g} s") for row in table.itertuples()
     ]
-    if (table["offset"] == np.inf).any():
+    if (table["offset"] == np.inf).any() and format not in ("csv", "tsv"):
         raise ValueError(f"{name}: time is unknown to the end of the recording. Pass its duration=, in seconds.")
     decimals = FORMATS[format].decimals
     rounded = table.round({"onset": decimals, "offset": decimals})

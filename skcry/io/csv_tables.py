@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pandas as pd
 
-from ..events import LabelMap, classify
+from ..events import LabelMap, classify, unknown_rows
 from . import columns
-from .named_table import CLASS_COLUMNS, UNKNOWN, NamedTable
+from .named_table import CLASS_COLUMNS, NamedTable
 from .text_files import (
     MAX_COLUMNS,
     choose,
@@ -252,16 +252,6 @@ def _childproject_rows(row):
     return [(onset, offset, label)]
 
 
-def _unknown_rows(ranges):
-    """Return rows (onset, offset, "unknown") for the time outside of ranges in seconds, to the end of the recording."""
-    rows, end = [], 0.0
-    for onset, offset in sorted(ranges):
-        if onset > end:
-            rows.append((end, onset, UNKNOWN))
-        end = max(end, offset)
-    return [*rows, (end, np.inf, UNKNOWN)] if ranges else []
-
-
 def _range_of(row):
     """Return the range, in seconds, that was annotated around a row of ChildProject's table, or None."""
     texts = [row.get(name, "") for name in ("range_onset", "range_offset")]
@@ -307,7 +297,7 @@ def read_childproject(path, tier=None, recording=None, **_):
     if known:
         missing = {line: _quote(table.loc[line]) for line in table.index if ranges[line] is None}
         refuse_lines(path.name, missing, "Other rows have range_onset and range_offset. Fill them in.")
-    return [*(row for line in table.index for row in rows[line]), *_unknown_rows(known)]
+    return [*(row for line in table.index for row in rows[line]), *(unknown_rows(known) if known else [])]
 
 
 def write_childproject(table, path, recording, **_):

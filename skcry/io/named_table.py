@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from ..events import UNKNOWN
 from . import columns
 from .text_files import choose, list_names, refuse_lines
 
-UNKNOWN = "unknown"  # label of time that nobody annotated
 # Times in whole numbers are asked about if no row is shorter than 100, the last one ends after 3600, and they are not
 # all full minutes: few tables in seconds are like this, and most in milliseconds.
 MIN_LENGTH, MIN_END, MINUTE = 100, 3600, 60

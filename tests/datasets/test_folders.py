@@ -307,6 +307,27 @@ def test_load_clips_without_clips(tmp_path, clips):
         load_clips(tmp_path / "clips.csv")
 
 
+def test_time_outside_of_the_ranges_is_unknown(tmp_path):
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(16000 * 60), 16000)
+        (tmp_path / f"{name}.csv").write_text("start,end,label\n2,4.5,cry\n")
+    (tmp_path / "ranges.csv").write_text("file,onset,offset\na.wav,0,10\na.wav,40,50\n")
+    first, second = load_annotated(tmp_path).annotations
+    assert first["label"].tolist() == ["cry", "unknown", "unknown"]
+    assert first[["onset", "offset"]].to_numpy().tolist() == [[2, 4.5], [10, 40], [50, 60]]
+    assert second["label"].tolist() == ["cry"]
+    for rows, message in (
+        ("c.wav,0,10", "lists 'c.wav', which is no recording"),
+        ("a.wav,5,10", "a.wav|lies outside all ranges"),
+        ("a.wav,9,5", "0 <= onset < offset"),
+        ("a.wav,,5", "rows without file, onset or offset"),
+        ("a.wav,x,5", "could not convert"),
+    ):
+        (tmp_path / "ranges.csv").write_text(f"file,onset,offset\n{rows}\n")
+        with pytest.raises(ValueError, match=message):
+            load_annotated(tmp_path)
+
+
 @pytest.mark.real
 def test_real_recordings(shared):
     data = load_annotated(shared / "data" / "soundscapes")

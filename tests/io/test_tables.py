@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skcry.events import mark_unknown
 from skcry.io import csv_tables, read_annotations, write_annotations
 from skcry.io.columns import elan_names, find_separator, role_of, to_seconds
 from skcry.io.text_files import read_table
@@ -555,3 +556,12 @@ def test_long_messages_are_short(put):
         rows_of(put(f"start,end,{names}\n1,2{',0' * 200}\n"))
     assert len(str(error.value)) < 500
     assert re.search("Name the one", str(error.value))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_unknown_time_to_the_end_is_written_and_read(tmp_path, suffix):
+    table = mark_unknown([(2, 4, "cry")], [(0, 10)])
+    write_annotations(table, tmp_path / f"a{suffix}")
+    assert read_annotations(tmp_path / f"a{suffix}").equals(table)
+    with pytest.raises(ValueError, match="unknown to the end of the recording. Pass its duration"):
+        write_annotations(table, tmp_path / "a.txt")
