@@ -5,14 +5,17 @@ Layer names are those of the published code, so that its weights load with ``loa
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from .._compat import copy_module
+from .._compat import about_weights, copy_module
+from .weights import SavedModule
 
+PUBLISHED_SIZE = (225, 225)  # number of bands and frames
 MIN_SIZE = 195  # number of bands and frames that leave one value after the last pooling
 
 
@@ -24,12 +27,13 @@ def _after_convolutions(size):
     return (size - 6 - 3) // 2 + 1
 
 
-class AlexNet(nn.Module):
+class AlexNet(SavedModule):
     """Five convolutions and four linear layers over a spectrogram, each followed by batch norm.
 
     The published network for infant cries [1]_: convolutions without padding, dropout and a ReLU after each hidden
     linear layer, and embeddings of 1000 values. Layers have the names of the published code, so that its weights load
-    with ``load_state_dict``. For an estimator, see :class:`AlexNetClassifier`.
+    with ``load_state_dict``, which refuses the weights of a network for images of another size. For an estimator, see
+    :class:`AlexNetClassifier`. :func:`skcry.save` saves the module inside an estimator of your own.
 
     Parameters
     ----------
@@ -67,6 +71,9 @@ class AlexNet(nn.Module):
         self, n_mels: int = 225, n_frames: int = 225, n_classes: int = 2, *, width: float = 1.0, dropout: float = 0.5
     ) -> None:
         super().__init__()
+        self._settings = {"n_mels": n_mels, "n_frames": n_frames, "n_classes": n_classes}
+        self._settings |= {"width": width, "dropout": dropout}
+        self.image_size = (n_mels, n_frames)
         c1, c2, c3, c4, c5, f1, f2, f3 = (max(1, round(width * n)) for n in (96, 256, 384, 384, 256, 4096, 4096, 1000))
         self.padding = (max(0, MIN_SIZE - n_mels), max(0, MIN_SIZE - n_frames))
         height, length = (_after_convolutions(max(MIN_SIZE, size)) for size in (n_mels, n_frames))
@@ -82,6 +89,64 @@ class AlexNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.fc_final = nn.Linear(f3, n_classes)
 
+    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """Return the weights by name, see :meth:`torch.nn.Module.state_dict`.
+
+        Parameters
+        ----------
+        destination : dict or None, default=None
+            Dict to add the weights to. None makes a new one.
+        prefix : str, default=""
+            Beginning of the names.
+        keep_vars : bool, default=False
+            Whether tensors stay attached to the graph of gradients.
+
+        Returns
+        -------
+        dict of str to Tensor
+            Weights, with a note of the size of the images that :meth:`load_state_dict` checks.
+        """
+        weights = super().state_dict(destination=destination, prefix=prefix, keep_vars=keep_vars)
+        about_weights(weights)["image_size"] = self.image_size
+        return weights
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load weights by name, see :meth:`torch.nn.Module.load_state_dict`.
+
+        Parameters
+        ----------
+        state_dict : dict of str to Tensor
+            Weights of this class or of the published code.
+        strict : bool, default=True
+            Whether all names must agree.
+        assign : bool, default=False
+            Whether to keep the tensors instead of copying their values.
+
+        Returns
+        -------
+        NamedTuple
+            Names that are missing or not expected.
+
+        Raises
+        ------
+        ValueError
+            If the weights are for images of another size, although their shapes agree. The number of frames may differ
+            by one. Weights that ``state_dict`` of other code gave are taken for published ones, for 225 bands and
+            frames; nothing is known about the weights in a plain dict.
+        RuntimeError
+            If names or shapes differ.
+        """
+        about = about_weights(state_dict)
+        size, own = about.get("image_size", PUBLISHED_SIZE), self.image_size
+        # The number of frames of a window differs by one between spectrograms with and without padding.
+        if about and (size[0] != own[0] or abs(size[1] - own[1]) > 1):
+            origin = "" if "image_size" in about else " (as published, since they do not tell)"
+            raise ValueError(
+                f"These weights are for images of {size[0]} bands and {size[1]} frames{origin}, but the network is for "
+                f"{own[0]} and {own[1]}. Build AlexNet{size}, or pass dict(weights) if you know that they fit."
+            )
+        return super().load_state_dict(state_dict, strict, assign)
+
     @property
     def n_embedding(self) -> int:
         """Number of values of an embedding, int."""
@@ -96,6 +161,7 @@ class AlexNet(nn.Module):
             For prediction only. Shares all other weights with this network, which does not change.
         """
         net = copy_module(self)
+        net._settings = None
         layers: list = [(f"conv{i}", f"bn{i}", fuse_conv_bn_eval) for i in range(1, 6)]
         layers += [(f"fc{i}", f"fc_bn{i}", fuse_linear_bn_eval) for i in range(1, 4)]
         for layer, norm, fuse in layers:

@@ -25,7 +25,7 @@ class WeightStore:
     def __init__(self, tensors=None, dtype=None):
         self.tensors = {} if tensors is None else tensors
         self.dtype = dtype
-        self.n_networks = 0
+        self.places = {}  # id of a module -> its place, and the module itself, so that it keeps its id
 
     @contextlib.contextmanager
     def open(self):
@@ -43,6 +43,8 @@ def keep(module, dtype=None):
     ``dtype="float16"`` rounds the weights of layers, most of a network; biases and batch norms stay as they are.
     """
     store = _STORE.get()
+    if store is not None and id(module) in store.places:  # skops asks for the state of an object more than once
+        return store.places[id(module)][0]
     half = "float16" in (dtype, store and store.dtype)
     weights = {}
     for name, value in module.state_dict().items():
@@ -52,8 +54,8 @@ def keep(module, dtype=None):
         weights[name] = (value.half() if rounded else value).numpy().copy(order="C")
     if store is None:
         return weights
-    place = f"network{store.n_networks}"
-    store.n_networks += 1
+    place = f"network{len(store.places)}"
+    store.places[id(module)] = place, module
     store.tensors.update({f"{place}.{name}": value for name, value in weights.items()})
     return place
 
@@ -69,3 +71,28 @@ def fetch(kept):
     # torch needs writable arrays, and joblib may have mapped them read-only.
     tensors = {name: torch.from_numpy(np.require(value, requirements="W")) for name, value in kept.items()}
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
+
+
+class SavedModule(torch.nn.Module):
+    """Torch module that :func:`skcry.save` stores as its settings and weights, wherever it is in an estimator.
+
+    A subclass keeps the arguments of its ``__init__`` as ``_settings``; None if its layers are no longer as built.
+    """
+
+    _settings: dict | None
+
+    def __getstate__(self):
+        if _STORE.get() is None:  # for a pickle or a copy
+            return super().__getstate__()
+        if self._settings is None:
+            raise TypeError(f"it holds a folded {type(self).__name__}, which only predicts. Keep the network itself")
+        return {"settings": self._settings, "training": self.training, "weights": keep(self)}
+
+    def __setstate__(self, state):
+        if _STORE.get() is None:
+            super().__setstate__(state)
+            return
+        with torch.device("meta"):  # allocates no memory, whatever sizes a forged file claims
+            type(self).__init__(self, **state["settings"])
+        self.load_state_dict(fetch(state["weights"]), assign=True)
+        self.train(bool(state["training"]))
