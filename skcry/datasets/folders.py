@@ -206,6 +206,8 @@ def load_annotated(folder: PathLike, sr: int = 16000, *, tier: str | None = None
     if (folder / GROUPS_FILE).exists():
         groups = _load_groups(folder / GROUPS_FILE, names, faults)
     _raise_all(faults, folder)
+    for table, name in zip(annotations, names, strict=True):
+        table.attrs["recording"] = name  # for the model card
     return Bunch(recordings=recordings, annotations=annotations, names=names, groups=groups)
 
 

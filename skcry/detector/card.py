@@ -102,6 +102,11 @@ def _one_line(value):
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
+def name_recordings(names, y):
+    """Return names of recordings (n_recordings,); for arrays the file that `load_annotated` noted in the annotations."""
+    return [getattr(one, "attrs", {}).get("recording", name) for one, name in zip(y, names, strict=True)]
+
+
 def describe_labels(y, durations, annotated):
     """For each label, return the number of stretches (of recordings if not ``annotated``) and their seconds.
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import matplotlib as mpl
 
@@ -162,6 +163,23 @@ def test_embeddings_are_coloured_by_label(rng):
         EmbeddingDisplay.from_embeddings(embeddings, y, projection=TruncatedSVD(3, random_state=0))
     with pytest.raises(ValueError, match="inconsistent"):
         EmbeddingDisplay.from_embeddings(embeddings, y[1:])
+
+
+def test_many_labels_look_different_and_are_sorted_by_their_numbers(rng):
+    names = [f"infant {number}" for number in range(1, 38)]
+    y = np.repeat(names, 2)
+    with pytest.warns(UserWarning, match="37 labels, but only 36 pairs of colour and marker"):
+        display = EmbeddingDisplay.from_embeddings(rng.normal(size=(74, 4)), y)
+    assert texts(display.ax_) == [f"{name} (2)" for name in names]
+    looks = {
+        (matplotlib.colors.to_hex(points.get_facecolor()[0]), points.get_paths()[0].vertices.tobytes())
+        for points in display.points_.values()
+    }
+    assert len(looks) == 36
+    display.figure_.canvas.draw()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        EmbeddingDisplay.from_embeddings(rng.normal(size=(72, 4)), y[:72])
 
 
 def test_embeddings_of_what_transforms(cry_data):
