@@ -103,7 +103,7 @@ def _one_line(value):
 
 
 def name_recordings(names, y):
-    """Return names of recordings (n_recordings,); for arrays the file that `load_annotated` noted in the annotations."""
+    """Return names of recordings (n_recordings,), of arrays those that `load_annotated` noted in the annotations."""
     return [getattr(one, "attrs", {}).get("recording", name) for one, name in zip(y, names, strict=True)]
 
 

@@ -1,6 +1,5 @@
 import copy
 import errno
-import functools
 import os
 import shutil
 import subprocess
@@ -17,8 +16,7 @@ import soundfile
 from helpers import make_quick_detector
 from sklearn.exceptions import NotFittedError
 
-from skcry import CryDetector, detect_files, pipeline, read_timelines, summarize
-from skcry.__main__ import main
+from skcry import CryDetector, detect_files, read_timelines, summarize
 from skcry.files import detect, manifest, read_manifest, report
 from skcry.files.manifest import LOCK, ManifestWriter, result_paths
 from skcry.files.recordings import list_recordings
@@ -444,44 +442,3 @@ def test_report(results, tmp_path):
     assert report(results, start=start)["n_bouts"].sum() == hours["n_bouts"].sum()
     with pytest.raises(ValueError, match=r"the name 'a\.wav' holds no such time"):
         report(results, by="hour", start="name")
-
-
-@pytest.mark.parametrize("suffix", ["skcry", "joblib"])
-def test_command_line(data, tmp_path, monkeypatch, capsys, suffix):
-    model = f"model/detector.{suffix}"
-    small = functools.partial(pipeline.FrameCNNClassifier, max_epochs=1, min_steps=1, width=0.25)
-    monkeypatch.setattr(pipeline, "FrameCNNClassifier", small)
-    monkeypatch.chdir(tmp_path)
-    for number, (y, table) in enumerate(zip(data[0], data[1], strict=True)):
-        Path("days").mkdir(exist_ok=True)
-        soundfile.write(f"days/{number}.wav", y, 16000)
-        table.to_csv(f"days/{number}.csv", index=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert main(["train", "days", "--out", model, "--seed", "1"]) == 0
-    assert "4 recordings in 4 groups" in capsys.readouterr().out
-    assert main(["train", "days", "--out", model]) == 2
-    assert "exists" in capsys.readouterr().err
-    Path("days/broken.wav").write_text("no")
-    assert main(["detect", model, "days", "--out", "results"]) == 1
-    captured = capsys.readouterr()
-    assert "5 recordings" in captured.out
-    assert "1 unreadable" in captured.out
-    assert captured.err.startswith("Warning: broken.wav is left out")
-    assert main(["report", "results"]) == 0
-    assert "3.wav" in capsys.readouterr().out
-    assert main(["report", "results", "--by", "hour", "--out", "hours.csv"]) == 0
-    assert len(pd.read_csv("hours.csv")) == 4
-    assert main(["detect", "nothing.joblib", "days"]) == 2
-    assert "no such file. Train a detector first" in capsys.readouterr().err
-    joblib.dump({}, "other.joblib")
-    assert main(["detect", "other.joblib", "days"]) == 2
-    assert main(["detect", "days/0.csv", "days"]) == 2
-    assert "cannot be opened as a detector" in capsys.readouterr().err
-    assert main(["report", "days"]) == 2
-
-
-def test_module_runs():
-    shown = subprocess.run([sys.executable, "-m", "skcry", "--help"], capture_output=True, text=True, cwd=ROOT)
-    assert shown.returncode == 0
-    assert "{train,detect,report}" in shown.stdout
