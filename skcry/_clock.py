@@ -78,6 +78,13 @@ def as_time(time, recording):
     return pd.Timestamp(time)
 
 
+def start_time(start, recording, place):
+    """Return the start of one recording as Timestamp, or None; ``place`` stands for the recording in messages."""
+    if start is None:
+        return None
+    return pd.Timestamp(time_in_name(recording, start)) if is_pattern(start) else as_time(start, place)
+
+
 def is_pattern(start):
     """Tell whether ``start`` says to find the time in the name of a recording."""
     return isinstance(start, str) and (start == BY_NAME or "%" in start)

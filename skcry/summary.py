@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from ._clock import NANOSECONDS, TOLERANCE, as_time, holds_tables, quote, read_clocks
+from ._clock import NANOSECONDS, TOLERANCE, holds_tables, quote, read_clocks
 from ._compat import Interval, StrOptions, validate_params
 from ._typing import Labels
 from .events import find_events
 
-__all__ = ["HOUR", "as_time", "blocks", "flags", "quote", "summarize"]
+__all__ = ["HOUR", "blocks", "flags", "quote", "summarize"]
 
 HOUR = 3600  # seconds
 RULES = {"merge_gap": 5.0, "min_duration": 5.0}  # of bouts in seconds, where the timeline knows no others

@@ -204,7 +204,8 @@ class ManifestWriter(contextlib.AbstractContextManager):
             if not self.appended:
                 (self.out / LOCK).unlink(missing_ok=True)
         finally:
-            if self._lock is not None:
+            if self._lock is not None and sys.platform != "win32":
+                fcntl.flock(self._lock, fcntl.LOCK_UN)  # also of processes that were forked from this one
                 os.close(self._lock)
 
 

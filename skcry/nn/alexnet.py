@@ -5,17 +5,15 @@ Layer names are those of the published code, so that its weights load with ``loa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from .._compat import about_weights, copy_module
+from .._compat import copy_module
 from .weights import SavedModule
 
-PUBLISHED_SIZE = (225, 225)  # number of bands and frames
 MIN_SIZE = 195  # number of bands and frames that leave one value after the last pooling
 
 
@@ -66,6 +64,8 @@ class AlexNet(SavedModule):
     """
 
     __module__ = "skcry"
+    _published_size = (225, 225)
+    _frames_matter = True
 
     def __init__(
         self, n_mels: int = 225, n_frames: int = 225, n_classes: int = 2, *, width: float = 1.0, dropout: float = 0.5
@@ -88,64 +88,6 @@ class AlexNet(SavedModule):
         self.fc3, self.fc_bn3 = nn.Linear(f2, f3), nn.BatchNorm1d(f3)
         self.dropout = nn.Dropout(dropout)
         self.fc_final = nn.Linear(f3, n_classes)
-
-    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        """Return the weights by name, see :meth:`torch.nn.Module.state_dict`.
-
-        Parameters
-        ----------
-        destination : dict or None, default=None
-            Dict to add the weights to. None makes a new one.
-        prefix : str, default=""
-            Beginning of the names.
-        keep_vars : bool, default=False
-            Whether tensors stay attached to the graph of gradients.
-
-        Returns
-        -------
-        dict of str to Tensor
-            Weights, with a note of the size of the images that :meth:`load_state_dict` checks.
-        """
-        weights = super().state_dict(destination=destination, prefix=prefix, keep_vars=keep_vars)
-        about_weights(weights)["image_size"] = self.image_size
-        return weights
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load weights by name, see :meth:`torch.nn.Module.load_state_dict`.
-
-        Parameters
-        ----------
-        state_dict : dict of str to Tensor
-            Weights of this class or of the published code.
-        strict : bool, default=True
-            Whether all names must agree.
-        assign : bool, default=False
-            Whether to keep the tensors instead of copying their values.
-
-        Returns
-        -------
-        NamedTuple
-            Names that are missing or not expected.
-
-        Raises
-        ------
-        ValueError
-            If the weights are for images of another size, although their shapes agree. The number of frames may differ
-            by one. Weights that ``state_dict`` of other code gave are taken for published ones, for 225 bands and
-            frames; nothing is known about the weights in a plain dict.
-        RuntimeError
-            If names or shapes differ.
-        """
-        about = about_weights(state_dict)
-        size, own = about.get("image_size", PUBLISHED_SIZE), self.image_size
-        # The number of frames of a window differs by one between spectrograms with and without padding.
-        if about and (size[0] != own[0] or abs(size[1] - own[1]) > 1):
-            origin = "" if "image_size" in about else " (as published, since they do not tell)"
-            raise ValueError(
-                f"These weights are for images of {size[0]} bands and {size[1]} frames{origin}, but the network is for "
-                f"{own[0]} and {own[1]}. Build AlexNet{size}, or pass dict(weights) if you know that they fit."
-            )
-        return super().load_state_dict(state_dict, strict, assign)
 
     @property
     def n_embedding(self) -> int:

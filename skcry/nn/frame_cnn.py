@@ -78,6 +78,7 @@ class FrameCNN(SavedModule):
         super().__init__()
         self._settings = {"n_mels": n_mels, "n_frames": n_frames, "n_classes": n_classes}
         self._settings |= {"width": width, "dropout": dropout, "middle": middle}
+        self.image_size = (n_mels, n_frames)
         self.middle = middle
         self.padding = (max(0, MIN_SIZE - n_mels), max(0, MIN_SIZE - n_frames))
         sizes = [1, *(max(1, round(width * n)) for n in CHANNELS)]

@@ -133,6 +133,18 @@ def test_day_of_a_detector(quick_detector, cry_data, tmp_path):
     assert display.ax_.get_ylabel() == "Hours since the recording began"
 
 
+def test_day_that_begins_as_its_name_says(quick_detector, cry_data, tmp_path):
+    path = tmp_path / "20240506_235930.wav"
+    soundfile.write(path, cry_data[0][0], 16000, subtype="FLOAT")
+    for recording in (path, str(path)):
+        display = DayDisplay.from_estimator(quick_detector, recording, start="name")
+        assert display.start == pd.Timestamp("2024-05-06 23:59:30")
+    display = DayDisplay.from_predictions(timeline_of([0.1]), start="%H:%M, %d.%m.%Y", name="ada 08:15, 01.05.2024")
+    assert display.start == pd.Timestamp("2024-05-01 08:15")
+    with pytest.raises(ValueError, match="start='name' finds the time in names of files"):
+        DayDisplay.from_estimator(quick_detector, cry_data[0][0], start="name")
+
+
 @pytest.mark.parametrize("n_seconds", [1, 7, 3600, 3601, 16 * 3600])
 def test_day_of_any_length(n_seconds):
     display = DayDisplay.from_predictions(timeline_of(np.linspace(0, 1, n_seconds)), [])
