@@ -139,7 +139,7 @@ def main(arguments=None):
     told = set()
 
     def show(message, category, filename, lineno, file=None, line=None):
-        text = _commands.in_terms(" ".join(str(message).split()), options)
+        text = _commands.in_terms(" ".join(str(message).split()))
         if text not in told:
             told.add(text)
             print(f"Warning: {text}", file=sys.stderr)
@@ -154,9 +154,9 @@ def main(arguments=None):
             print(f"Interrupted.{kept if options.command == 'detect' else ''}", file=sys.stderr)
             return 130
         except (OSError, ValueError) as error:
-            print(f"Error: {_commands.in_terms(str(error), options)}", file=sys.stderr)
+            print(f"Error: {_commands.in_terms(str(error))}", file=sys.stderr)
             for note in getattr(error, "__notes__", ()):
-                print(_commands.in_terms(note, options), file=sys.stderr)
+                print(_commands.in_terms(note), file=sys.stderr)
             return 2
 
 

@@ -9,18 +9,20 @@ from pathlib import Path
 PICKLES = (".joblib", ".pickle", ".pkl")  # what is not named so holds data only
 SUFFIXES = {"audacity": ".txt", "textgrid": ".TextGrid", "elan": ".eaf", "csv": ".csv"}  # that `export` writes
 N_RESAMPLES = 200
-# Options that have another name than the parameter.
-OPTIONS = {"n_jobs": "jobs", "random_state": "seed"}
+# Options by the names of the parameters that they set.
+OPTIONS = {name: f"--{name}" for name in ("channel", "features", "label", "negative", "overwrite", "positive", "start")}
+OPTIONS |= {"n_jobs": "--jobs", "on_error": "--on-error", "random_state": "--seed", "tier": "--tier"}
+OPTIONS["trusted"] = "--trusted"
 
 
-def in_terms(text, options):
-    """Replace parameters of Python in a message, such as ``overwrite=True``, by the options of the command."""
+def in_terms(text):
+    """Replace parameters of Python in a message, such as ``overwrite=True``, by options of the command line."""
 
     def option(found):
-        name, value = OPTIONS.get(found[1], found[1]), re.sub(r"[()\[\]'\",]", " ", found[2] or "").split()
-        if not hasattr(options, name) or value == ["None"]:
+        value = re.sub(r"[()\[\]'\",]", " ", found[2] or "").split()
+        if found[1] not in OPTIONS or value == ["None"]:
             return found[0]
-        return " ".join([f"--{name.replace('_', '-')}", *(value if value != ["True"] else [])])
+        return " ".join([OPTIONS[found[1]], *(value if value != ["True"] else [])])
 
     return re.sub(r"\b([a-z_]+)=(\([^()]*\)|\[[^\[\]]*\]|'[^']*'|\"[^\"]*\"|\w+)?", option, text)
 
@@ -31,6 +33,8 @@ def _load(path, trusted=()):
 
     from . import load
 
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. The detector comes first: the file that skcry train wrote.")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file. Train a detector first: skcry train.")
     try:
@@ -102,7 +106,7 @@ def detect(options):
     from .files.recordings import list_recordings
 
     last = Path(options.recordings[-1])
-    if options.detector.is_dir() and last.is_file() and (last.suffix in PICKLES or _is_model(last)):
+    if _is_detector(last) and not _is_detector(options.detector):
         raise ValueError(f"The detector comes first: skcry detect {last} {options.detector}")
     detector = _load(options.detector, options.trusted)
     if options.channel is not None:
@@ -132,9 +136,12 @@ def detect(options):
     return 1 if (manifest["status"] == "error").any() else 0
 
 
-def _is_model(path):
+def _is_detector(path):
+    """Tell whether a file can be a detector, by its name or its first bytes."""
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
-        return file.read(12) == b"skcry model,"
+        return path.suffix in PICKLES or file.read(12) == b"skcry model,"
 
 
 def report(options):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
-import io
 import json
 import os
 import re
@@ -86,13 +85,13 @@ def _read_manifest(out, appended):
 
 
 def _n_whole_rows(path):
-    """Count the rows of a CSV file, without one that a process was killed in."""
-    text = path.read_bytes().decode(errors="surrogateescape")
-    while not text.endswith("\n") or text.count('"') % 2:  # names may hold line breaks
-        text = text[: text.rfind("\n", 0, -1) + 1]
-        if not text:
-            return 0
-    return sum(1 for _ in csv.reader(io.StringIO(text, newline=""))) - 1
+    """Count the rows of a CSV file, without one that a process was killed in; names may hold line breaks."""
+    *lines, _ = read_text(path, "CSV", "surrogateescape").split("\n")
+    n_rows, n_quotes = -1, 0  # the first line names the columns
+    for line in lines:
+        n_quotes += line.count('"')
+        n_rows += n_quotes % 2 == 0
+    return max(n_rows, 0)
 
 
 def as_manifest(rows):
@@ -301,6 +300,6 @@ def read_rules(out):
     if len(rules) < 2:
         warn(
             f"{Path(out, DETECTOR)} does not tell merge_gap and min_duration of the detector, so bouts are found with "
-            f"the defaults, 5 s. Restore the file, or pass overwrite=True to detect_files."
+            "the defaults, 5 s. Restore the file, or detect again with overwrite=True."
         )
     return rules
