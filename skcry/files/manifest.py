@@ -296,7 +296,8 @@ def read_description(out):
 def read_rules(out):
     """Return ``merge_gap`` and ``min_duration`` of the detector that wrote a folder of results, as far as known."""
     description = read_description(out)
-    rules = {name: description[name] for name in ("merge_gap", "min_duration") if name in description}
+    rules = {name: description.get(name) for name in ("merge_gap", "min_duration")}
+    rules = {name: value for name, value in rules.items() if isinstance(value, (int, float)) and value >= 0}
     if len(rules) < 2:
         warn(
             f"{Path(out, DETECTOR)} does not tell merge_gap and min_duration of the detector, so bouts are found with "

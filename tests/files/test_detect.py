@@ -201,10 +201,11 @@ def test_rules_are_those_of_the_detector_everywhere(detector, data, days, tmp_pa
     assert found["n_bouts"].tolist() != default["n_bouts"].tolist()
     for table in (report(tmp_path / "results"), summarize(read_timelines(tmp_path / "results"))):
         assert table["n_bouts"].tolist() == found["n_bouts"].tolist()
-    (tmp_path / "results" / "detector.json").unlink()
-    for read in (report, read_timelines):
-        with pytest.warns(UserWarning, match=r"detector\.json does not tell merge_gap and min_duration"):
-            read(tmp_path / "results")
+    for content in ("{", '{"merge_gap": 0, "min_duration": -1}', '{"merge_gap": "0", "min_duration": 0}'):
+        (tmp_path / "results" / "detector.json").write_text(content)
+        for read in (report, read_timelines):
+            with pytest.warns(UserWarning, match=r"detector\.json does not tell merge_gap and min_duration"):
+                read(tmp_path / "results")
 
 
 def test_other_detectors_do_not_mix(detector, data, days, tmp_path):
