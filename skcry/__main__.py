@@ -2,93 +2,21 @@
 
 import argparse
 import sys
-import time
 import warnings
 from pathlib import Path
 
-PICKLES = (".joblib", ".pickle", ".pkl")  # what is not named so holds data only
+from . import __version__, _commands
 
 
-def _train(options):
-    import joblib
-
-    from . import CryDetector, EnergyGate, Windower, save
-    from .datasets import load_annotated
-
-    if options.out.exists() and not options.overwrite:
-        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
-    options.out.parent.mkdir(parents=True, exist_ok=True)  # rather now than after the training
-    data = load_annotated(options.folder, channel=options.channel)
-    hours = sum(map(len, data.recordings)) / 16000 / 3600
-    print(f"Training on {len(data.recordings)} recordings in {len(set(data.groups.tolist()))} groups, {hours:.2f} h")
-    detector = CryDetector(
-        windower=Windower(channel=options.channel),
-        gate=EnergyGate() if options.gate else None,
-        positive=tuple(options.positive),
-        negative=None if options.negative is None else tuple(options.negative),
-        random_state=options.seed,
-    )
-    detector.fit(data.recordings, data.annotations, groups=data.groups)
-    from .io.text_files import atomic_path
-
-    if options.out.suffix in PICKLES:
-        with atomic_path(options.out) as temporary:
-            joblib.dump(detector, temporary)
-    else:
-        save(detector, options.out)
-    print(f"Seconds with a score of {detector.threshold_:.3f} or more count as crying")
-    print(f"Written to {options.out}")
+def _path(text):
+    """Return a path; ``Path("")`` would be the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty")
+    return Path(text)
 
 
-def _detect(options):
-    import joblib
-
-    from . import detect_files, load
-
-    if not options.detector.is_file():
-        raise FileNotFoundError(f"{options.detector}: no such file. Train a detector first: skcry train.")
-    try:
-        detector = (joblib.load if options.detector.suffix in PICKLES else load)(options.detector)
-    except Exception as error:
-        raise ValueError(
-            f"{options.detector} cannot be opened as a detector ({type(error).__name__}: {error}). It must be what "
-            f"train or skcry.save wrote, or a pickle, named {' or '.join(PICKLES)}, of the same versions."
-        ) from None
-    if not hasattr(detector, "timeline"):
-        raise ValueError(f"{options.detector} holds a {type(detector).__name__}, not a detector.")
-    if options.channel is not None:
-        for part in filter(None, (detector.windower_, detector.gate_)):
-            part.set_params(channel=options.channel)
-    recordings = options.recordings[0] if len(options.recordings) == 1 else options.recordings
-    began = time.perf_counter()
-    manifest = detect_files(
-        detector,
-        recordings,
-        options.out,
-        n_jobs=options.jobs,
-        on_error=options.on_error,
-        overwrite=options.overwrite,
-        progress=sys.stderr.isatty() if options.progress is None else options.progress,
-    )
-    counts = manifest["status"].value_counts()
-    print(
-        f"{len(manifest)} recordings, {manifest['duration'].sum() / 3600:.2f} h, in {time.perf_counter() - began:.0f} s"
-        f": {counts.get('ok', 0)} ok, {counts.get('warning', 0)} with a warning, {counts.get('error', 0)} unreadable"
-    )
-    print(f"Crying: {manifest['cry_duration'].sum() / 60:.1f} min in {manifest['n_bouts'].sum()} bouts")
-    print(f"Written to {options.out}")
-    return 1 if (manifest["status"] == "error").any() else 0
-
-
-def _report(options):
-    from .files import report
-
-    table = report(options.results, by=options.by, start=options.start)
-    if options.out is not None:
-        table.to_csv(options.out, float_format="%.6g")
-        print(f"Written to {options.out}")
-        return
-    print(table.round(2).to_string())
+def _name(text):
+    return str(_path(text))
 
 
 def _parser():
@@ -96,40 +24,101 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog=prog, description="Detect infant crying in long recordings.", allow_abbrev=False
     )
-    commands = parser.add_subparsers(required=True, metavar="{train,detect,report}")
+    parser.add_argument("--version", action="version", version=f"skcry {__version__}")
+    names = ("train", "evaluate", "detect", "report", "export", "card")
+    commands = parser.add_subparsers(required=True, metavar=f"{{{','.join(names)}}}", dest="command")
 
-    train = commands.add_parser("train", help="fit a detector on a folder of annotated recordings")
-    train.add_argument("folder", type=Path, help="audio files, each with an annotation file of the same name")
+    def command(name, help):
+        added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False)
+        added.set_defaults(run=getattr(_commands, name))
+        return added
+
+    train = command("train", "fit a detector on a folder of annotated recordings")
+    train.add_argument("folder", type=_path, help="audio files, each with an annotation file of the same name")
     train.add_argument(
-        "--out", type=Path, default=Path("detector.skcry"), help="file for the detector; a pickle if it ends in .joblib"
+        "--out",
+        type=_path,
+        default="detector.skcry",
+        help="file for the detector; a pickle if it ends in .joblib (default: %(default)s)",
     )
     train.add_argument(
-        "--positive", nargs="+", default=["cry"], metavar="LABEL", help="labels that mean crying (after the folder)"
+        "--positive",
+        nargs="+",
+        default=["cry"],
+        metavar="LABEL",
+        help="labels that mean crying, after the folder (default: cry)",
     )
-    train.add_argument("--negative", nargs="+", metavar="LABEL", help="the only other labels that may occur")
+    train.add_argument(
+        "--negative", nargs="+", metavar="LABEL", help="the only other labels that may occur (default: any)"
+    )
+    train.add_argument(
+        "--features",
+        choices=["frames", "embedding", "stats"],
+        default="frames",
+        help="frames: a small network; embedding: the published network; stats: statistics without a network, which "
+        "train fastest (default: %(default)s)",
+    )
     train.add_argument("--gate", action="store_true", help="leave seconds without energy above 350 Hz out")
-    train.add_argument("--seed", type=int, default=0, help="seed of the training")
-    train.add_argument("--overwrite", action="store_true", help="replace an existing detector")
-    train.set_defaults(run=_train)
+    train.add_argument("--seed", type=int, default=0, help="seed of the training (default: %(default)s)")
 
-    detect = commands.add_parser("detect", help="detect crying in recordings; goes on where it was interrupted")
-    detect.add_argument("detector", type=Path, help="what train wrote; a .joblib runs code, so trust its author")
-    detect.add_argument("recordings", nargs="+", help="a folder, or files")
-    detect.add_argument("--out", type=Path, default=Path("results"), help="folder for the results")
-    detect.add_argument("--jobs", type=int, default=1, help="number of files at a time")
-    detect.add_argument("--on-error", choices=["warn", "raise"], default="warn", help="what to do on unreadable files")
-    detect.add_argument("--overwrite", action="store_true", help="begin anew")
+    evaluate = command("evaluate", "score a detector on annotated recordings that it was not trained on")
+    evaluate.add_argument("detector", type=_path, help="what train wrote")
+    evaluate.add_argument("folder", type=_path, help="audio files, each with an annotation file of the same name")
+    evaluate.add_argument("--label", help="class to score, for a detector of several classes")
+    evaluate.add_argument("--out", type=_path, help="CSV file for the scores (default: print them)")
+    for one in (train, evaluate):
+        one.add_argument("--tier", help="tier of the annotation files (default: the only one)")
+
+    detect = command("detect", "detect crying in recordings; goes on where it was interrupted")
+    detect.add_argument("detector", type=_path, help="what train wrote; a .joblib runs code, so trust its author")
+    detect.add_argument(
+        "recordings", type=_name, nargs="+", help="folders, which are searched with all in them, or files"
+    )
+    detect.add_argument("--out", type=_path, default="results", help="folder for the results (default: %(default)s)")
+    detect.add_argument("--jobs", type=int, default=1, help="number of files at a time (default: %(default)s)")
+    detect.add_argument(
+        "--on-error",
+        choices=["warn", "raise"],
+        default="warn",
+        help="what to do on unreadable files (default: %(default)s)",
+    )
     detect.add_argument("--progress", action=argparse.BooleanOptionalAction, help="show a bar (default: in a terminal)")
-    detect.set_defaults(run=_detect)
-    for command in (train, detect):
-        command.add_argument("--channel", type=int, help="channel to read, from 0 (default: mix them down)")
+    for one in (detect, evaluate):
+        one.add_argument(
+            "--trusted", nargs="+", default=[], metavar="TYPE", help="further types that the detector may hold"
+        )
+    for one in (train, detect, evaluate):
+        one.add_argument("--channel", type=int, help="channel to read, from 0 (default: mix them down)")
 
-    report = commands.add_parser("report", help="summarise results per recording or per hour")
-    report.add_argument("results", type=Path, help="folder that detect wrote")
-    report.add_argument("--by", choices=["recording", "hour"], default="recording", help="a row for each ...")
-    report.add_argument("--start", type=Path, help="CSV file with columns file,start: hours are then clock hours")
-    report.add_argument("--out", type=Path, help="CSV file for the table (default: print it)")
-    report.set_defaults(run=_report)
+    report = command("report", "summarise results per recording or per hour")
+    report.add_argument("results", type=_path, help="folder that detect wrote")
+    report.add_argument(
+        "--by", choices=["recording", "hour"], default="recording", help="a row for each ... (default: %(default)s)"
+    )
+    report.add_argument(
+        "--start",
+        type=_name,
+        help="for clock hours: a CSV file with columns file,start (and onset, for recorders that were paused); name, "
+        "where names of files hold it, such as 20240501_080000.wav, or a pattern such as %%d-%%m-%%Y_%%Hh%%M",
+    )
+    report.add_argument("--label", nargs="+", help="classes to count, for a detector of several classes")
+    report.add_argument("--out", type=_path, help="CSV file for the table (default: print it)")
+
+    export = command("export", "write the events of results as annotation files")
+    export.add_argument("results", type=_path, help="folder that detect wrote")
+    export.add_argument(
+        "--format",
+        choices=list(_commands.SUFFIXES),
+        default="audacity",
+        help="Audacity's labels, Praat's TextGrid, ELAN, or start,end,label (default: %(default)s)",
+    )
+    export.add_argument("--out", type=_path, default="annotations", help="folder for the files (default: %(default)s)")
+    what = {train: "an existing detector", detect: "all results, and begin anew", export: "existing files"}
+    for one, replaced in what.items():
+        one.add_argument("--overwrite", action="store_true", help=f"replace {replaced}")
+
+    card = command("card", "print the model card of a detector: training data, scores, limits")
+    card.add_argument("detector", type=_path, help="what train wrote")
     return parser
 
 
@@ -147,9 +136,13 @@ def main(arguments=None):
         0, or 1 where some recordings could not be read, 2 where nothing could be done, 130 when interrupted.
     """
     options = _parser().parse_args(arguments)
+    told = set()
 
     def show(message, category, filename, lineno, file=None, line=None):
-        print(f"Warning: {message}", file=sys.stderr)
+        text = _commands.in_terms(" ".join(str(message).split()))
+        if text not in told:
+            told.add(text)
+            print(f"Warning: {text}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
@@ -157,12 +150,13 @@ def main(arguments=None):
         try:
             return options.run(options) or 0
         except KeyboardInterrupt:
-            print("Interrupted. What is finished is kept; the same command goes on with the rest.", file=sys.stderr)
+            kept = " What is finished is kept; the same command goes on with the rest."
+            print(f"Interrupted.{kept if options.command == 'detect' else ''}", file=sys.stderr)
             return 130
         except (OSError, ValueError) as error:
-            print(f"Error: {error}", file=sys.stderr)
+            print(f"Error: {_commands.in_terms(str(error))}", file=sys.stderr)
             for note in getattr(error, "__notes__", ()):
-                print(note, file=sys.stderr)
+                print(_commands.in_terms(note), file=sys.stderr)
             return 2
 
 

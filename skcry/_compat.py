@@ -149,6 +149,12 @@ def copy_module(module):
     return copied
 
 
+def about_weights(state_dict):
+    """Return the dict that torch keeps with the weights of a module; a new one for weights in a plain dict."""
+    # Public alternative: hooks of the module, which fail in copies of it once the original is gone.
+    return getattr(state_dict, "_metadata", {}).get("", {})
+
+
 def gate_settings(gate):
     """Return the settings of a gate of noisereduce, which it stores in private attributes; without the underscore."""
     return SimpleNamespace(**{name.lstrip("_"): value for name, value in vars(gate).items()})
@@ -172,6 +178,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "about_weights",
     "check_feature_names_in",
     "check_sample_weight",
     "copy_module",

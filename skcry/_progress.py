@@ -1,7 +1,10 @@
-"""A progress bar in hours of sound."""
+"""A progress bar in hours of sound, and the stages of training."""
 
 import contextlib
+import logging
 import os
+import sys
+import time
 
 from .io.audio import AudioFile
 
@@ -37,3 +40,37 @@ def _duration(recording, sr):
             return file.duration
     except (OSError, ValueError):
         return 0.0
+
+
+class Stages(logging.Handler, contextlib.AbstractContextManager):
+    """Show on stderr the stages of a training, which the logger "skcry" reports; on a terminal also the epochs."""
+
+    def __init__(self):
+        super().__init__()
+        self._logger, self._bar, self._began = logging.getLogger("skcry"), None, time.perf_counter()
+        if sys.stderr.isatty():
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(bar_format="{desc} [{elapsed}]", file=sys.stderr, leave=False)
+
+    def __enter__(self):
+        self._level = self._logger.level
+        self._logger.addHandler(self)
+        self._logger.setLevel(logging.DEBUG)
+        return self
+
+    def emit(self, record):
+        """Show a stage (INFO), or an epoch of it (DEBUG)."""
+        text, is_stage = record.getMessage(), record.levelno > logging.DEBUG
+        if is_stage:
+            self._stage = text
+            write = print if self._bar is None else self._bar.write
+            write(f"{text} (after {time.perf_counter() - self._began:.0f} s)", file=sys.stderr)
+        if self._bar is not None:
+            self._bar.set_description_str(text if is_stage else f"{self._stage}, {text}")
+
+    def __exit__(self, *error):
+        self._logger.removeHandler(self)
+        self._logger.setLevel(self._level)
+        if self._bar is not None:
+            self._bar.close()

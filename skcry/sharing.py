@@ -45,8 +45,8 @@ DIGEST_LENGTH = 64
 # calls nothing that a file chooses. Plain data, numpy and the estimators of scikit-learn are trusted by skops.
 REVIEWED = {
     "skcry": (
-        "AlexNetClassifier CryDetector Denoise EnergyGate FrameCNNClassifier HighPassFilter MelSpectrogram "
-        "StatFeatures Wav2Vec2Embedding Windower"
+        "AlexNet AlexNetClassifier CryDetector Denoise EnergyGate FrameCNN FrameCNNClassifier HighPassFilter "
+        "MelSpectrogram StatFeatures Wav2Vec2Embedding Windower"
     ),
     "skcry.detector": "OperatingPoint Roles",
     "skcry.pipeline": "FeatureMemory NotedSMOTE",
@@ -207,16 +207,20 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
     """
     store = WeightStore(dtype=weight_dtype)
     try:
+        estimator_only = _without_fit_only(estimator)  # before the store is open: a copy would keep its weights too
         with store.open():
-            parts = _parts(skops.io.dumps(_without_fit_only(estimator)))
+            parts = _parts(skops.io.dumps(estimator_only))
         parts["schema.json"] = _renamed(parts["schema.json"])
         needed = sorted(set(skops.io.get_untrusted_types(data=_archive(parts))) - TRUSTED)
         if local := [name for name in needed if "<" in name]:
             raise TypeError(f"it holds {local}, which cannot be imported by name")
     except Exception as error:  # of any kind, depending on what the estimator holds
+        what = str(error) or type(error).__name__
+        if "TensorBase" in what:
+            what = "it holds tensors or networks of torch, other than AlexNet and FrameCNN"
         raise TypeError(
-            f"This {type(estimator).__name__} cannot be saved as data: {error or type(error).__name__}. Replace what "
-            "is neither an estimator nor plain data, or pickle the estimator with joblib."
+            f"This {type(estimator).__name__} cannot be saved as data: {what}. Replace what is neither an estimator "
+            "nor plain data (a tensor by its array), or pickle the estimator with joblib."
         ) from error
     if needed:
         warn(

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from numbers import Real
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from ._clock import NANOSECONDS, TOLERANCE, holds_tables, quote, read_clocks
 from ._compat import Interval, StrOptions, validate_params
+from ._typing import Labels
 from .events import find_events
 
+__all__ = ["HOUR", "blocks", "flags", "quote", "summarize"]
+
 HOUR = 3600  # seconds
-NANOSECONDS = 10**9  # in a second
+RULES = {"merge_gap": 5.0, "min_duration": 5.0}  # of bouts in seconds, where the timeline knows no others
 STATISTICS = {"mean": "mean", "median": "median", "longest": "max"}  # of bouts and gaps, by pandas' names
-
-
-def quote(recording):
-    """Return the repr of a recording, of numpy's numbers without their type."""
-    return repr(recording.item() if isinstance(recording, np.generic) else recording)
 
 
 def flags(timeline, name):
@@ -72,53 +69,6 @@ def blocks(timeline):
     return recordings, first, second
 
 
-def as_time(time, recording):
-    """Return one start time as Timestamp."""
-    try:
-        # Not by pandas, which reads "07:30" as a time of today, and "3/4" as a day in March.
-        time = datetime.fromisoformat(time) if isinstance(time, str) else time
-        known = isinstance(time, (datetime, np.datetime64)) and not pd.isna(time)
-    except ValueError:
-        known = False
-    if not known:
-        raise ValueError(
-            f"start of recording {quote(recording)} is {repr(time)[:100]}, but must be a date and a time, such as "
-            "pd.Timestamp('2024-03-31 07:30', tz='Europe/Vienna') or '2024-03-31 07:30'."
-        )
-    return pd.Timestamp(time)
-
-
-def start_times(start, recordings):
-    """Return the start of each recording in nanoseconds (UTC, or local without time zone), and the time zone."""
-    if isinstance(start, (Mapping, pd.Series)):
-        if isinstance(start, pd.Series) and not start.index.is_unique:
-            twice = start.index[start.index.duplicated()]
-            raise ValueError(f"start: recording {quote(twice[0])} is there twice. Keep one time for each recording.")
-        missing = [recording for recording in recordings if recording not in start]
-        if missing:
-            raise ValueError(
-                f"start: no time for recording {quote(missing[0])} ({len(missing)} of {len(recordings)} recordings); "
-                f"it has times for {list(start.keys())[:3]}... Add it, or leave the recording out of the timeline."
-            )
-        times = [start[recording] for recording in recordings]
-    else:
-        single = isinstance(start, (str, datetime, np.datetime64)) or not hasattr(start, "__len__")
-        times = [start] if single else list(start)
-        if len(times) != len(recordings):
-            raise ValueError(
-                f"start holds {len(times)} times, but the timeline {len(recordings)} recordings. Pass one time for "
-                "each, in their order, or a dict from recording to time."
-            )
-    times = [as_time(time, recording) for time, recording in zip(times, recordings, strict=True)]
-    zones = {str(time.tz): time.tz for time in times}
-    if len(zones) > 1:
-        raise ValueError(
-            f"start: times in different zones, {sorted(zones)}. Convert all to one by tz_convert, or pass local times "
-            "without a zone."
-        )
-    return [time.as_unit("ns").value for time in times], next(iter(zones.values()), None)
-
-
 def _clock_hours(begins, tz):
     """Return the start of the clock hour of each time; both in nanoseconds, as from `start_times`."""
     local = begins
@@ -128,12 +78,46 @@ def _clock_hours(begins, tz):
     return begins - local % (HOUR * NANOSECONDS)
 
 
+def _uninterrupted(recordings, first, ends, second, clocks):
+    """Yield first and last row of the parts of recordings between pauses of the recorder."""
+    for number, (begin, end) in enumerate(zip(first, ends, strict=True)):
+        if clocks is None:
+            yield begin, end
+            continue
+        clock, last = clocks[number], second[end - 1] + 1
+        if last > clock.end + TOLERANCE:
+            raise ValueError(
+                f"start: the clock of recording {quote(recordings[number])} ends at {clock.end:g} s, but the recording "
+                f"at {last} s. Pass the clock of this recording."
+            )
+        cuts = begin + np.flatnonzero(np.diff(clock.part(second[begin:end]))) + 1
+        yield from zip([begin, *cuts], [*cuts, end], strict=True)
+
+
+def _chosen(timeline, label):
+    """Tell which seconds (n_seconds,) of a timeline of several classes have one of the labels."""
+    if label is None or "label" not in timeline:
+        remedy = "CryDetector.timeline gives it"
+        if "label" in timeline:
+            remedy = "with more than two classes, choose one: label='cry', or cry=timeline['label'] == 'cry'"
+        elif label is not None:
+            remedy = f"label={label!r} needs the timeline of more than two classes, with a column 'label'"
+        raise ValueError(f"timeline has columns {list(timeline.columns)}, but one 'cry' (bool) is needed; {remedy}.")
+    labels, found = [label] if isinstance(label, str) else list(label), timeline["label"].astype(str)
+    known = sorted({*map(str, timeline.columns), *found.unique()} - {"label", "usable"})
+    unknown = [one for one in labels if one not in known]
+    if unknown or not labels:
+        raise ValueError(f"label={label!r}: the classes of the timeline are {known}. Choose among them.")
+    return found.isin(labels).to_numpy()
+
+
 @validate_params(
     {
         "timeline": [pd.DataFrame],
         "by": [StrOptions({"recording", "hour"})],
-        "merge_gap": [Interval(Real, 0, None, closed="left")],
-        "min_duration": [Interval(Real, 0, None, closed="left")],
+        "label": [str, tuple, list, None],
+        "merge_gap": [Interval(Real, 0, None, closed="left"), None],
+        "min_duration": [Interval(Real, 0, None, closed="left"), None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -141,9 +125,10 @@ def summarize(
     timeline: pd.DataFrame,
     *,
     by: Literal["recording", "hour"] = "recording",
+    label: Labels | None = None,
     start: object = None,
-    merge_gap: float = 5.0,
-    min_duration: float = 5.0,
+    merge_gap: float | None = None,
+    min_duration: float | None = None,
 ) -> pd.DataFrame:
     """Summarize a timeline: how much crying, in how many bouts, per recording or per hour.
 
@@ -159,15 +144,26 @@ def summarize(
         usable). The seconds of a recording are sorted, without gaps.
     by : {"recording", "hour"}, default="recording"
         One row per recording, or per recording and hour, including hours recorded only in part.
-    start : datetime-like, sequence of them, dict, Series or None, default=None
-        Start of each recording, for ``by="hour"``: dates with times (``Timestamp``, ``datetime``, or text such as
-        "2024-03-31 07:30"), by recording (dict, Series) or in their order. Hours are then clock hours. Times with a
-        time zone keep it, including summer time. None counts hours from the start of each recording.
-    merge_gap : float, default=5.0
-        Longest gap within crying to close, in seconds.
-    min_duration : float, default=5.0
-        Shortest bout to keep, in seconds. Pass the ``merge_gap`` and ``min_duration`` of the detector to summarize
-        what its ``detect`` finds.
+    label : str, tuple of str or None, default=None
+        For a timeline of more than two classes: the class to count, or several to count together.
+    start : datetime-like, DataFrame, sequence or dict or Series of them, str or None, default=None
+        Start of each recording, by recording (dict, Series) or in their order. Hours are then clock hours.
+
+        - A date with a time: ``Timestamp``, ``datetime``, or text such as "2024-03-31 07:30". Times with a time zone
+          keep it, including summer time.
+        - A table of the stretches between pauses of the recorder: columns ``onset`` (seconds in the recording),
+          ``start`` (date and time) and optionally ``offset``, as :func:`skcry.io.read_its_clock` gives it. Neither a
+          bout nor a gap extends over a pause, also with ``by="recording"``.
+        - ``"name"``: dates with times in the names of the files, such as ``20240501_080000.WAV``; or a pattern of your
+          own as for ``datetime.strptime``, such as ``"%d-%m-%Y %Hh%M"``. The first match in the name counts.
+
+        None counts hours from the start of each recording.
+    merge_gap : float or None, default=None
+        Longest gap within crying to close, in seconds. None means the rule of the detector if the timeline comes from
+        :func:`skcry.read_timelines`, else 5.
+    min_duration : float or None, default=None
+        Shortest bout to keep, in seconds. None means the rule of the detector if the timeline comes from
+        :func:`skcry.read_timelines`, else 5. These rules are in ``timeline.attrs``.
 
     Returns
     -------
@@ -187,7 +183,8 @@ def summarize(
     Raises
     ------
     ValueError
-        If the timeline has another form, or a recording has no start although others have one.
+        If the timeline has another form, a recording has no start although others have one, or the clock of a
+        recording goes back or does not cover it.
 
     Examples
     --------
@@ -207,20 +204,24 @@ def summarize(
     monday.wav 2024-05-01 23:00:00     0.666667        2
                2024-05-02 00:00:00     1.000000        0
     """
-    if "cry" not in timeline or ("label" in timeline and timeline["cry"].dtype != bool):
-        remedy = "CryDetector.timeline gives it"
-        if "label" in timeline:
-            remedy = "with more than two classes, choose one: timeline.assign(cry=timeline['label'] == 'cry')"
-        raise ValueError(f"timeline has columns {list(timeline.columns)}, but one 'cry' (bool) is needed; {remedy}.")
+    rules = {**RULES, **{name: timeline.attrs[name] for name in RULES if name in timeline.attrs}}
+    given = {"merge_gap": merge_gap, "min_duration": min_duration}
+    rules |= {name: value for name, value in given.items() if value is not None}
+    if label is not None or "cry" not in timeline or ("label" in timeline and timeline["cry"].dtype != bool):
+        timeline = timeline.assign(cry=_chosen(timeline, label))
     recordings, first, second = blocks(timeline)
     cry = flags(timeline, "cry")
     usable = flags(timeline, "usable") if "usable" in timeline else np.ones(len(cry), dtype=bool)
     n_rows = len(timeline)
 
-    # Rows at which bouts, and gaps between two bouts of a recording, begin and end.
+    clocks, tz = None, None
+    ends = np.append(first[1:], n_rows)[: len(first)]
+    if start is not None and (by == "hour" or holds_tables(start)):
+        clocks, tz = read_clocks(start, recordings)
+    # Rows at which bouts, and gaps between two bouts that no pause of the recorder separates, begin and end.
     bouts, gaps = [np.empty((0, 2), dtype=int)], [np.empty((0, 2), dtype=int)]
-    for begin, end in zip(first, [*first[1:], n_rows], strict=False):
-        found = find_events(cry[begin:end], merge_gap=merge_gap, min_duration=min_duration).astype(int) + begin
+    for begin, end in _uninterrupted(recordings, first, ends, second, clocks):
+        found = find_events(cry[begin:end], **rules).astype(int) + begin
         bouts.append(found)
         gaps.append(np.column_stack([found[:-1, 1], found[1:, 0]]))
     bouts, gaps = np.concatenate(bouts), np.concatenate(gaps)
@@ -232,13 +233,11 @@ def summarize(
     # Cells are runs of rows (recordings, or hours of a recording); each becomes a row of the result.
     cell, index = first, recordings.rename("recording")
     if by == "hour":
-        lengths = np.diff(first, append=n_rows)
-        number = np.repeat(np.arange(len(first)), lengths)
-        hour, tz = second // HOUR, None
-        if start is not None:
-            begins, tz = start_times(start, recordings)
-            begins = np.repeat(np.asarray(begins, dtype=np.int64), lengths) + second * NANOSECONDS
-            hour = _clock_hours(begins, tz)
+        number = np.repeat(np.arange(len(first)), ends - first)
+        hour = second // HOUR
+        for clock, begin, end in zip(clocks or (), first, ends, strict=False):
+            # A clock that goes back by some seconds at a pause stays in the hour that has begun.
+            hour[begin:end] = np.maximum.accumulate(_clock_hours(clock.times(second[begin:end]), tz))
         cell = np.flatnonzero(np.diff(number, prepend=-1) | (np.diff(hour, prepend=-1) != 0))
         hour = hour[cell]
         if start is not None:

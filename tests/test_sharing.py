@@ -13,9 +13,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.numpy
 import skops.io
+import torch
 from sklearn import config_context
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.feature_selection import SelectKBest
@@ -112,7 +114,7 @@ def test_reviewed_types_exist_and_every_estimator_is_among_them():
             assert getattr(importlib.import_module(module), name)
     public = [getattr(skcry, name) for name in skcry.__all__]
     estimators = {one.__name__ for one in public if isinstance(one, type) and issubclass(one, BaseEstimator)}
-    assert set(REVIEWED["skcry"].split()) == estimators
+    assert set(REVIEWED["skcry"].split()) == estimators | {"AlexNet", "FrameCNN"}
     assert all(name in REVIEWED[module].split() for module, name in MOVED.values())
 
 
@@ -155,6 +157,8 @@ def test_half_precision(detector, detector_file, data, path):
     sizes = [zipfile.ZipFile(file).getinfo("weights.safetensors").file_size for file in (detector_file, path)]
     assert sizes[1] < 0.6 * sizes[0]
     assert read_about(path)["weight_dtype"] == "float16"
+    places = {name.partition(".")[0] for name in safetensors.numpy.load(content(path)["weights.safetensors"])}
+    assert places == {"network0"}  # once
 
 
 def test_detectors(detector, detector_file, data, path):
@@ -242,6 +246,46 @@ def test_other_types_are_refused_by_name(windows, linear, path):
     trees = stats(GradientBoostingClassifier(n_estimators=2)).fit(*windows)
     refused(trees, path, "sklearn.tree._tree.Tree")
     assert_same(skcry.load(path, trusted=["sklearn.tree._tree.Tree"]), trees, windows[0])
+
+
+class Embedding(TransformerMixin, BaseEstimator):
+    """A transformer of one's own around a network with given weights."""
+
+    def __init__(self, network=skcry.AlexNet):
+        self.network = network
+
+    def fit(self, X, y=None):
+        torch.manual_seed(0)
+        self.net_ = self.network(*X.shape[1:], width=1 / 32).eval()
+        return self
+
+    def transform(self, X):
+        with torch.inference_mode():
+            return self.net_.embed(torch.as_tensor(np.asarray(X[:], dtype=np.float32))[:, None]).numpy()
+
+
+@pytest.mark.parametrize("network", [skcry.AlexNet, skcry.FrameCNN])
+def test_networks_in_a_transformer_of_ones_own(network, windows, path):
+    X, y = windows
+    chain = make_pipeline(MelSpectrogram(n_mels=32), Embedding(network), LogisticRegression()).fit(X, y)
+    with pytest.warns(UserWarning, match="Embedding.*which skcry.load does not trust"):
+        skcry.save(chain, path, weight_dtype="float16")
+    assert len(content(path)["weights.safetensors"]) > 1000
+    for dtype in ("float16", None):
+        with pytest.warns(UserWarning, match=r"Embedding'\]"):
+            skcry.save(chain, path, weight_dtype=dtype)
+        again = skcry.load(path, trusted=[f"{__name__}.Embedding"])
+        same = np.array_equal(again[:-1].transform(X), chain[:-1].transform(X))
+        assert same == (dtype is None)
+        assert not again[1].net_.training
+    assert_same(copied(chain), chain, X)
+    folded = copied(chain)
+    folded[1].net_ = folded[1].net_.folded()
+    with pytest.raises(TypeError, match=f"holds a folded {network.__name__}, which only predicts"):
+        skcry.save(folded, path)
+    folded[1].net_ = torch.nn.Linear(2, 2)
+    with pytest.raises(TypeError, match="holds tensors or networks of torch, other than AlexNet and FrameCNN"):
+        skcry.save(folded, path)
 
 
 def test_what_is_not_data_is_not_saved(path):

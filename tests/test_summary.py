@@ -4,6 +4,7 @@ import pytest
 from helpers import make_timeline
 
 from skcry.events import find_events
+from skcry.io import read_its_clock
 from skcry.summary import summarize
 
 COLUMNS = [
@@ -247,3 +248,117 @@ def test_faulty_starts(start, message):
     timeline = make_timeline({"a": np.zeros(10), "b": np.zeros(10)})
     with pytest.raises(ValueError, match=message):
         summarize(timeline, by="hour", start=start)
+
+
+def clock_of(*stretches):
+    return pd.DataFrame(stretches, columns=["onset", "offset", "start"])
+
+
+def test_a_recorder_that_was_paused(tmp_path):
+    """Two hours of sound from 8:30; after a pause of 4 h 10 min at 9:00 the file goes on at 13:10."""
+    (tmp_path / "a.its").write_text(
+        """<ITS><ProcessingUnit>
+        <Recording num="1" startClockTime="2024-05-01T08:30:00Z" startTime="PT0.00S" endTime="PT1800.40S"/>
+        <Recording num="2" startClockTime="2024-05-01T13:10:00Z" startTime="PT1800.40S" endTime="PT7200.00S"/>
+        </ProcessingUnit></ITS>"""
+    )
+    clock = read_its_clock(tmp_path / "a.its")
+    timeline = make_timeline({"a": crying(7200, (1790, 1812), (5400, 5410))})
+    table = summarize(timeline, by="hour", start={"a": clock}, min_duration=0)
+    assert [hour.hour for _, hour in table.index] == [8, 13, 14]
+    np.testing.assert_allclose(table["hours"] * 3600, [1800, 3001, 2399])  # 14:00 is at 4800.4 s
+    # The bout does not extend over the pause, and the time in between is no gap.
+    assert table["n_bouts"].tolist() == [1, 1, 1]
+    assert table["longest_bout"].tolist() == [10, 12, 10]
+    assert table["n_gaps"].tolist() == [0, 1, 0]
+    for start in (clock, [clock], {"a": clock}):
+        whole = summarize(timeline, start=start)
+        assert whole[["n_bouts", "longest_bout", "n_gaps"]].iloc[0].tolist() == [3, 12, 1]
+    assert summarize(timeline, start={})["n_bouts"].tolist() == [2]
+    local = clock.assign(start=clock["start"].dt.tz_convert("America/Chicago"))
+    assert [str(hour.tz) for _, hour in summarize(timeline, by="hour", start=local).index] == ["America/Chicago"] * 3
+    # Stretches that follow each other without a pause are one.
+    again = clock_of((0, 1800, "2024-05-01 08:30"), (1800, 7200, "2024-05-01 09:00:00.5"))
+    assert summarize(timeline, start=again)["longest_bout"].tolist() == [22]
+    assert summarize(timeline, by="hour", start=again)["hours"].sum() == pytest.approx(2)
+
+
+def test_a_clock_that_is_set_back_a_little_stays_in_its_hour():
+    clock = clock_of((0, 100, "2024-05-01 09:58:30"), (100, 300, "2024-05-01 09:59:50"))
+    table = summarize(make_timeline({"a": np.zeros(300)}), by="hour", start=clock)
+    assert [hour.hour for _, hour in table.index] == [9, 10]
+    assert table["hours"].sum() * 3600 == pytest.approx(300)
+
+
+@pytest.mark.parametrize(
+    ("clock", "message"),
+    [
+        (clock_of((0, 60, "2024-05-01 09:00"), (60, 300, "2024-05-01 07:00")), "goes back by 7260 s at 60 s"),
+        (clock_of((0, 60, "2024-05-01 09:00")), "clock of recording 'a' ends at 60 s, but the recording at 300 s"),
+        (clock_of((100, 300, "2024-05-01 09:00")), "no stretch holds the time before 100 s"),
+        (clock_of((0, 60, "2024-05-01 09:00"), (160, 300, "2024-05-01 10:00")), "no stretch .* before 160 s"),
+        (clock_of((0, 60, "2024-05-01 09:00"), (0, 300, "2024-05-01 10:00")), "one after the other"),
+        (clock_of((np.nan, 300, "2024-05-01 09:00")), "one after the other"),
+        (clock_of(("x", 300, "2024-05-01 09:00")), "one after the other"),
+        (clock_of((0, 300, "09:00")), "must be a date and a time"),
+        (clock_of(), "a table of 0 rows"),
+        (clock_of((0, 300, "2024-05-01 09:00")).rename(columns={"start": "clock"}), "row per stretch with 'onset'"),
+    ],
+)
+def test_faulty_clocks(clock, message):
+    with pytest.raises(ValueError, match=message):
+        summarize(make_timeline({"a": np.zeros(300)}), by="hour", start=clock)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "hour"),
+    [
+        ("20240501_080000.WAV", "name", "2024-05-01 08:00"),
+        ("ada/REC-2024-05-01T23-59-58.flac", "name", "2024-05-01 23:00"),
+        ("20240501/ada 2024.05.02 07h30.wav", "name", "2024-05-02 07:00"),
+        ("2024-05-01 0815/day.wav", "name", "2024-05-01 08:00"),
+        ("ada_01-05-24 8pm.wav", "%d-%m-%y %Ip", None),
+        ("ada_01-05-24 08PM_2.wav", "%d-%m-%y %I%p", "2024-05-01 20:00"),
+        ("20240501/ada_0930.wav", "%Y%m%d/ada_%H%M", "2024-05-01 09:00"),
+        ("20241301_080000.WAV", "name", None),
+        ("1234567890_080000.WAV", "name", None),
+        ("day.wav", "name", None),
+        (3, "name", None),
+        ("day.wav", "%Q", None),
+    ],
+)
+def test_start_times_from_names(name, pattern, hour):
+    timeline = make_timeline({name: np.zeros(60)})
+    if hour is None:
+        with pytest.raises(ValueError, match=r"holds no such time|are numbered|%Q is not known"):
+            summarize(timeline, by="hour", start=pattern)
+        return
+    assert summarize(timeline, by="hour", start=pattern).index[0] == (name, pd.Timestamp(hour))
+
+
+def several_classes():
+    """A timeline of three classes: 20 s of crying, 10 s of fussing, 30 s of neither."""
+    label = np.repeat(["cry", "fuss", "background"], [20, 10, 30])
+    index = pd.MultiIndex.from_product([["a"], range(60)], names=["recording", "second"])
+    columns = {name: 1.0 * (label == name) for name in ("background", "cry", "fuss")}
+    return pd.DataFrame({**columns, "label": label, "usable": True}, index=index)
+
+
+@pytest.mark.parametrize(("label", "seconds"), [("cry", 20), ("fuss", 10), (("cry", "fuss"), 30)])
+def test_one_of_several_classes(label, seconds):
+    assert summarize(several_classes(), label=label)["longest_bout"].tolist() == [seconds]
+    with pytest.raises(ValueError, match="choose one: label='cry'"):
+        summarize(several_classes())
+    for wrong in ("laughing", ()):
+        with pytest.raises(ValueError, match=r"classes of the timeline are \['background', 'cry', 'fuss'\]"):
+            summarize(several_classes(), label=wrong)
+    with pytest.raises(ValueError, match="label='cry' needs the timeline of more than two classes"):
+        summarize(make_timeline({"a": np.zeros(60)}), label="cry")
+
+
+def test_rules_that_the_timeline_knows():
+    timeline = make_timeline({0: crying(60, (0, 2), (8, 10))})
+    timeline.attrs.update(merge_gap=6, min_duration=0)
+    assert summarize(timeline)["longest_bout"].tolist() == [10]
+    assert summarize(timeline, merge_gap=0)["longest_bout"].tolist() == [2]
+    assert summarize(timeline, min_duration=11)["n_bouts"].tolist() == [0]

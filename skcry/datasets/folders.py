@@ -303,6 +303,8 @@ def load_annotated(
     for name in ranges:
         faults.append(f"{RANGES_FILE} lists {name!r}, which is no recording in the folder. Correct it or drop the row.")
     _raise_all(faults, folder)
+    for table, name in zip(annotations, names, strict=True):
+        table.attrs["recording"] = name  # for the model card
     return Bunch(recordings=recordings, annotations=annotations, names=names, groups=groups)
 
 

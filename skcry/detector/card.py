@@ -102,6 +102,11 @@ def _one_line(value):
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
+def name_recordings(names, y):
+    """Return names of recordings (n_recordings,), of arrays those that `load_annotated` noted in the annotations."""
+    return [getattr(one, "attrs", {}).get("recording", name) for one, name in zip(y, names, strict=True)]
+
+
 def describe_labels(y, durations, annotated):
     """For each label, return the number of stretches (of recordings if not ``annotated``) and their seconds.
 
@@ -111,7 +116,7 @@ def describe_labels(y, durations, annotated):
     for one, duration in zip(y, durations, strict=True):
         labels, lengths = [one], [duration]
         if annotated:
-            table = as_annotations(one)
+            table = as_annotations(one, duration=duration)
             labels, lengths = table["label"], table["offset"] - table["onset"]
         for label, length in zip(labels, lengths, strict=True):
             count, total = found.get(str(label), (0, 0.0))

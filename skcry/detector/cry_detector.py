@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import numbers
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Self
@@ -46,6 +47,7 @@ from .targets import holds_labels, second_classes, warn_of_labels
 from .threshold import OperatingPoint
 from .training import label_map_of, prepare, target_duration
 
+LOG = logging.getLogger("skcry")
 LEARNED = ("calibrator_", "threshold_", "level_", "background_level_", "left_out_")
 
 
@@ -359,11 +361,15 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
 
             left_out = []
             for number, (train, test) in enumerate(splits):
+                LOG.info(
+                    "Training without fold %d of %d, to measure and to choose the threshold", number + 1, len(splits)
+                )
                 fitted = fit_on(train, f"fit on split {number}")
                 left_out += data.left_out(self._scorer(fitted, response_method(fitted)), test)
             about = {name: getattr(self, name) for name in ("max_false_alarms", "merge_gap", "min_duration")}
             point = OperatingPoint(self.classes_, data.roles, **about)
             self.operating_point_ = point.fit(left_out) if splits else point.fix(self.threshold)
+            LOG.info("Training on all recordings")
             self.estimator_ = fit_on(np.arange(len(data.labels)), "fit on all")
             # Stored, since another version of a library may offer another method for a loaded estimator.
             self._method = response_method(self.estimator_)

@@ -18,7 +18,7 @@ from ..metrics import event_truth
 from ..signal.gate import EnergyGate
 from ..windows import Windower, Windows
 from .blocks import usable_seconds, windows_in_open_seconds
-from .card import describe_labels
+from .card import describe_labels, name_recordings
 from .splits import fit_by_group, grouped_splits
 from .targets import Roles, assign_roles, check_labels, crying_labels, holds_labels, second_classes
 from .threshold import LeftOut
@@ -97,7 +97,7 @@ class TrainingData:
         if self.roles.positive is not None:
             crying = float(sum((one == self.classes[self.roles.positive]).sum() for one in self.truth))
         return {
-            "recordings": list(self.windows.names),
+            "recordings": name_recordings(self.windows.names, self.y),
             "unknown_seconds": float(sum((~one).sum() for one in self.known)),
             "n_groups": len(np.unique(self.windows.groups)),
             "grouped": self.grouped,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -23,6 +25,7 @@ from .workers import runs_here, spread
 
 # After one of these errors, no other result could be written either.
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+N_SHOWN = 3  # recordings with the same fault that a warning lists
 KILLED = (
     "its worker process was killed, also when no other recording was running. Check the memory of the workers, or try "
     "n_jobs=1."
@@ -57,7 +60,7 @@ def detect_files(
     ``monday.wav.events.csv`` (onset, offset, label, score; :func:`skcry.io.read_annotations` reads it) and a row in
     ``manifest.csv``. Each file is written in one step. If the process is killed, finished results are kept, and the
     next call goes on with the rest: files that have no row yet, could not be read, or have changed since. Only one
-    process at a time may write to ``out``.
+    process at a time may write to ``out``; a second one is refused, where the file system can lock files.
 
     Parameters
     ----------
@@ -83,24 +86,26 @@ def detect_files(
     -------
     DataFrame of shape (n_recordings, 10)
         The manifest, in the order of the recordings. ``file``; ``status``: "ok", "warning" or "error"; ``duration`` and
-        ``cry_duration`` (sum of the events) in seconds; ``n_bouts``; ``usable``: share of seconds that hold sound, not
-        digital silence; ``message``: what was wrong; ``n_bytes``, ``modified`` (nanoseconds since 1970) and ``source``:
-        size, time and path of the file.
+        ``cry_duration`` (sum of the events, with several classes of all that are reported) in seconds; ``n_bouts``;
+        ``usable``: share of seconds that hold sound, not digital silence; ``message``: what was wrong; ``n_bytes``,
+        ``modified`` (nanoseconds since 1970) and ``source``: size, time and path of the file.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no recording, or ``out`` holds results of another detector.
+        If there is no recording, ``out`` holds results of another detector, or one of several classes is called
+        "second", "label" or "usable", as other columns of its timeline are.
     OSError
-        If results cannot be written, for example because the disk is full. Finished results are kept.
+        If results cannot be written, for example because the disk is full, or another process is writing to ``out``.
+        Finished results are kept.
     RuntimeError
         If a recording kills its worker, with ``on_error="raise"``.
 
     Warns
     -----
     UserWarning
-        For each file that could not be read or has a fault that :func:`skcry.io.read_audio` names, and for files that
-        differ only in their extension.
+        At the end, once for each kind of fault: files that could not be read or have a fault that
+        :func:`skcry.io.read_audio` names. And for files that differ only in their extension.
 
     Examples
     --------
@@ -129,26 +134,28 @@ def detect_files(
         raise NotADirectoryError(f"out={str(out)!r} is a file, not a folder. Name a folder for the results.")
     check_is_fitted(detector, "estimator_")
     description = manifest.describe(detector)
-    known = {} if overwrite else manifest.read_rows(out, description)
-    names = _known_names(paths, names, known, out)
+    faults = Faults()
     try:
-        manifest.start_results(out, description, overwrite)
-        named = dict(zip(names, paths, strict=True))
-        todo = {name: path for name, path in named.items() if not manifest.is_done(known.get(name), path, out)}
-        # Rows of recordings that are not asked for now stay in the manifest, before the others.
-        rows = {name: row for name, row in known.items() if name not in named}
-        rows |= {name: None if name in todo else known[name] for name in named}
-        with Progress(progress, todo.values()) as bar:
-            for name, state, found in _detect_all(detector, todo, n_jobs, bar):
-                # Only here: a worker may outlive this process, and would write beside the next one.
-                rows[name], error = _write_results(out, name, named[name], state, found)
-                if error is not None and on_error == "raise":
-                    raise error
-                write_csv(manifest.as_manifest([row for row in rows.values() if row]), out / MANIFEST)
-                if error is not None:
-                    warn(f"{name} is left out: {error}")
-                elif found.problems:
-                    warn(" ".join(found.problems))
+        with manifest.ManifestWriter(out) as writer, faults:
+            known = {} if overwrite else manifest.read_rows(out, description, writer.appended)
+            names = _known_names(paths, names, known, out)
+            manifest.start_results(out, description, overwrite)
+            named = dict(zip(names, paths, strict=True))
+            todo = {name: path for name, path in named.items() if not manifest.is_done(known.get(name), path, out)}
+            # Rows of recordings that are not asked for now stay in the manifest, before the others.
+            rows = {name: row for name, row in known.items() if name not in named}
+            writer.rows = rows | {name: None if name in todo else known[name] for name in named}
+            with Progress(progress, todo.values()) as bar:
+                for name, state, found in _detect_all(detector, todo, n_jobs, bar):
+                    # Only here: a worker may outlive this process, and would write beside the next one.
+                    row, error = _write_results(out, name, named[name], state, found)
+                    if error is not None and on_error == "raise":
+                        raise error
+                    writer.append(row)
+                    if error is not None:
+                        faults.add(name, f"{name} is left out: {error}")
+                    elif found.problems:
+                        faults.add(name, " ".join(found.problems))
     except OSError as error:
         if error.errno in FATAL:
             raise OSError(
@@ -157,7 +164,30 @@ def detect_files(
                 "get permission to write, or give another folder, and start again for the rest",
             ) from None
         raise
-    return manifest.as_manifest([rows[name] for name in names])
+    return manifest.as_manifest([writer.rows[name] for name in names])
+
+
+class Faults(contextlib.AbstractContextManager):
+    """What is wrong with recordings: at the end, one warning for each kind of fault."""
+
+    def __init__(self):
+        self._kinds = {}
+
+    def add(self, name, message):
+        """Note what is wrong with a recording."""
+        kind = message
+        for part in (name, Path(name).name):
+            kind = kind.replace(part, "")
+        self._kinds.setdefault(re.sub(r"[\d.,%]+", "", kind), []).append(message)
+
+    def __exit__(self, *_):
+        for messages in self._kinds.values():
+            if len(messages) == 1:
+                warn(messages[0])
+            else:
+                more = f" And {len(messages) - N_SHOWN} more." if len(messages) > N_SHOWN else ""
+                shown = " ".join(messages[:N_SHOWN])
+                warn(f"{len(messages)} recordings have the same fault (see {MANIFEST}): {shown}{more}")
 
 
 def _known_names(paths, names, known, out):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
 import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +16,20 @@ import pandas as pd
 
 from .._base import library_versions
 from .._typing import PathLike
+from .._warnings import warn
 from ..io.text_files import atomic_path, read_table, read_text, shorten
+
+if sys.platform != "win32":
+    import fcntl
 
 MANIFEST = "manifest.csv"
 DETECTOR = "detector.json"
+LOCK = ".manifest.lock"  # there while rows are appended, and after a kill
+NOT_CLASSES = ("second", "label", "usable")  # columns of the timelines of several classes
 TEXTS = ["file", "status", "message", "source"]
 COLUMNS = ["file", "status", "duration", "cry_duration", "n_bouts", "usable", "message"]
 COLUMNS += ["n_bytes", "modified", "source"]  # of the audio file
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # of file systems that cannot lock files
 # Temporary files of `atomic_path` that remain when the process is killed.
 LEFTOVER = re.compile(r"\..*(\.timeline\.csv|\.events\.csv|manifest\.csv|detector\.json)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
@@ -43,14 +54,24 @@ def read_manifest(out: PathLike) -> pd.DataFrame:
     ValueError
         If the manifest is broken, lists a recording twice, or names a path outside of the folder.
     """
+    return _read_manifest(out, appended=Path(out, LOCK).exists())
+
+
+def _read_manifest(out, appended):
+    """Read the manifest; if rows were ``appended``, the last row of a recording counts, and one that breaks off not."""
     path = Path(out, MANIFEST)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file. Pass the folder that results were written to.")
     try:
         missing = dict.fromkeys(["duration", "cry_duration", "usable"], "")
-        table = read_table(path, errors="surrogateescape", dtype=dict.fromkeys(TEXTS, str), na_values=missing)
+        options: dict = {"dtype": dict.fromkeys(TEXTS, str), "na_values": missing, "errors": "surrogateescape"}
+        if appended:
+            options["nrows"] = _n_whole_rows(path)
+        table = read_table(path, **options)
         check_columns(table, COLUMNS)
         table = as_manifest(table[COLUMNS])
+        if appended:
+            table = table.drop_duplicates("file", keep="last", ignore_index=True)
         twice = table["file"][table["file"].duplicated()]
         if len(twice):
             raise ValueError(f"it lists {twice.iloc[0]!r} twice")
@@ -61,6 +82,16 @@ def read_manifest(out: PathLike) -> pd.DataFrame:
             f"{path} cannot be read ({shorten(str(error), 100)}). Restore it, or delete it to compute everything again."
         ) from None
     return table
+
+
+def _n_whole_rows(path):
+    """Count the rows of a CSV file, without one that a process was killed in; names may hold line breaks."""
+    *lines, _ = read_text(path, "CSV", "surrogateescape").split("\n")
+    n_rows, n_quotes = -1, 0  # the first line names the columns
+    for line in lines:
+        n_quotes += line.count('"')
+        n_rows += n_quotes % 2 == 0
+    return max(n_rows, 0)
 
 
 def as_manifest(rows):
@@ -123,8 +154,7 @@ def is_done(row, path, out):
 
 
 def start_results(out, description, overwrite):
-    """Create the folder of results, remove what is stale, and write down which detector it is of."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Remove what is stale from the folder of results, and write down which detector it is of."""
     if overwrite:  # first, so that no row of another detector is ever listed under this one
         (out / MANIFEST).unlink(missing_ok=True)
     for leftover in out.rglob(".*.tmp"):
@@ -134,8 +164,79 @@ def start_results(out, description, overwrite):
         temporary.write_text(json.dumps(description, indent=1), encoding="utf-8")
 
 
-def read_rows(out, description):
-    """Return the rows of the manifest by file, empty if there is none; refuse results of another detector."""
+class ManifestWriter(contextlib.AbstractContextManager):
+    """Manifest of a folder of results to which no other process writes in this context.
+
+    Rows are appended, because to write the whole manifest for each of 10,000 recordings takes minutes. At the end it is
+    written anew with each recording once, in the order of ``rows``: a dict from name to row, or to None if there is no
+    row yet.
+    """
+
+    def __init__(self, out):
+        self.out, self.path, self.rows = out, out / MANIFEST, {}
+
+    def __enter__(self):
+        self.out.mkdir(parents=True, exist_ok=True)
+        # A process that was killed leaves its lock file, though not its lock.
+        self.appended = (self.out / LOCK).exists()
+        self._lock = _lock(self.out)
+        return self
+
+    def append(self, row):
+        """Write down the row of a recording."""
+        self.rows[row["file"]] = row
+        if not self.path.exists():
+            write_csv(as_manifest([row]), self.path)
+            return
+        self.appended = True
+        with self.path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            csv.DictWriter(file, COLUMNS, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow(
+                {name: "" if pd.isna(row.get(name)) else row[name] for name in COLUMNS}
+            )
+
+    def __exit__(self, *_):
+        try:
+            rows = [row for row in self.rows.values() if row]
+            if self.appended and rows:
+                write_csv(as_manifest(rows), self.path)
+                self.appended = False
+            if not self.appended:
+                (self.out / LOCK).unlink(missing_ok=True)
+        finally:
+            if self._lock is not None and sys.platform != "win32":
+                fcntl.flock(self._lock, fcntl.LOCK_UN)  # also of processes that were forked from this one
+                os.close(self._lock)
+
+
+def _lock(out):
+    """Make the lock file of a folder of results and lock it; return its descriptor, None where files have no locks."""
+    while True:
+        lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        if sys.platform == "win32":
+            os.close(lock)
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another process may have removed the file just before it was locked here.
+            if os.path.exists(out / LOCK) and os.path.samestat(os.fstat(lock), os.stat(out / LOCK)):
+                return lock
+            os.close(lock)
+        except OSError as error:
+            os.close(lock)
+            if error.errno in NO_LOCKS:
+                return None
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                raise OSError(
+                    f"Another process is writing to {out}. Wait until it has finished, or give another folder."
+                ) from None
+            raise
+
+
+def read_rows(out, description, appended=False):
+    """Return the rows of the manifest by file, empty if there is none; refuse results of another detector.
+
+    ``appended`` tells whether the process that wrote it was killed.
+    """
     if not Path(out, MANIFEST).exists():
         return {}
     if not _is_same(description, read_description(out)):
@@ -143,11 +244,17 @@ def read_rows(out, description):
             f"{out} holds results of another detector, or of another version of it (see {DETECTOR}). Give another "
             "folder, or pass overwrite=True to compute everything again."
         )
-    return {row["file"]: row for row in read_manifest(out).to_dict("records")}
+    return {row["file"]: row for row in _read_manifest(out, appended).to_dict("records")}
 
 
 def describe(detector):
     """Describe a detector by what its results depend on: settings, and scores of a synthetic sound."""
+    taken = [name for name in map(str, detector.classes_) if name in NOT_CLASSES]
+    if taken and detector.positive_index_ is None:
+        raise ValueError(
+            f"The class {taken[0]!r} has the name of another column of the timelines: {', '.join(NOT_CLASSES)}. Rename "
+            "the label in the annotations, and fit the detector again."
+        )
     sr = detector.windower_.sr
     t = np.arange(12 * sr) / sr
     rng = np.random.default_rng(0)
@@ -184,3 +291,16 @@ def read_description(out):
     except (OSError, ValueError, RecursionError):
         return {}
     return description if isinstance(description, dict) else {}
+
+
+def read_rules(out):
+    """Return ``merge_gap`` and ``min_duration`` of the detector that wrote a folder of results, as far as known."""
+    description = read_description(out)
+    rules = {name: description.get(name) for name in ("merge_gap", "min_duration")}
+    rules = {name: value for name, value in rules.items() if isinstance(value, (int, float)) and value >= 0}
+    if len(rules) < 2:
+        warn(
+            f"{Path(out, DETECTOR)} does not tell merge_gap and min_duration of the detector, so bouts are found with "
+            "the defaults, 5 s. Restore the file, or detect again with overwrite=True."
+        )
+    return rules

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from .._compat import copy_module
+from .weights import SavedModule
 
 MIN_SIZE = 195  # number of bands and frames that leave one value after the last pooling
 
@@ -24,12 +25,13 @@ def _after_convolutions(size):
     return (size - 6 - 3) // 2 + 1
 
 
-class AlexNet(nn.Module):
+class AlexNet(SavedModule):
     """Five convolutions and four linear layers over a spectrogram, each followed by batch norm.
 
     The published network for infant cries [1]_: convolutions without padding, dropout and a ReLU after each hidden
     linear layer, and embeddings of 1000 values. Layers have the names of the published code, so that its weights load
-    with ``load_state_dict``. For an estimator, see :class:`AlexNetClassifier`.
+    with ``load_state_dict``, which refuses the weights of a network for images of another size. For an estimator, see
+    :class:`AlexNetClassifier`. :func:`skcry.save` saves the module inside an estimator of your own.
 
     Parameters
     ----------
@@ -62,11 +64,16 @@ class AlexNet(nn.Module):
     """
 
     __module__ = "skcry"
+    _published_size = (225, 225)
+    _frames_matter = True
 
     def __init__(
         self, n_mels: int = 225, n_frames: int = 225, n_classes: int = 2, *, width: float = 1.0, dropout: float = 0.5
     ) -> None:
         super().__init__()
+        self._settings = {"n_mels": n_mels, "n_frames": n_frames, "n_classes": n_classes}
+        self._settings |= {"width": width, "dropout": dropout}
+        self.image_size = (n_mels, n_frames)
         c1, c2, c3, c4, c5, f1, f2, f3 = (max(1, round(width * n)) for n in (96, 256, 384, 384, 256, 4096, 4096, 1000))
         self.padding = (max(0, MIN_SIZE - n_mels), max(0, MIN_SIZE - n_frames))
         height, length = (_after_convolutions(max(MIN_SIZE, size)) for size in (n_mels, n_frames))
@@ -96,6 +103,7 @@ class AlexNet(nn.Module):
             For prediction only. Shares all other weights with this network, which does not change.
         """
         net = copy_module(self)
+        net._settings = None
         layers: list = [(f"conv{i}", f"bn{i}", fuse_conv_bn_eval) for i in range(1, 6)]
         layers += [(f"fc{i}", f"fc_bn{i}", fuse_linear_bn_eval) for i in range(1, 4)]
         for layer, norm, fuse in layers:

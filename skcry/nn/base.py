@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import numbers
 import re
 import threading
@@ -30,6 +31,7 @@ from ..windows import Windows
 from .training_data import as_images
 from .weights import fetch, keep
 
+LOG = logging.getLogger("skcry")
 PREDICT_BATCH = 64  # rows; activations of 64 windows take about 200 MiB with AlexNet at full width
 
 
@@ -77,6 +79,7 @@ class Epochs(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         """Report the start of an epoch."""
+        LOG.debug("epoch %d of %d", len(net.history), net.max_epochs)
         self.epoch = self.parent.subcontext(task_name=f"epoch {len(net.history)}")
         self.epoch.call_on_fit_task_begin(**self.about)
 

@@ -19,6 +19,7 @@ from .._typing import RandomState
 from .augment import SpectrogramMask, SpectrogramMix
 from .base import SpectrogramClassifier
 from .training_data import FrameDataset
+from .weights import SavedModule
 
 CHANNELS = (16, 32, 64, 64)
 TIME_POOLING = (2, 2, 2, 1)  # of the blocks; with the stem, one output per 16 frames
@@ -27,7 +28,7 @@ N_HIDDEN = 64
 MIN_SIZE = 16  # number of bands and frames that leave one value after all pooling
 
 
-class FrameCNN(nn.Module):
+class FrameCNN(SavedModule):
     """Classify each stretch of 16 frames: four blocks of two convolutions, then two convolutions along time.
 
     Each block halves the number of bands. Mean and maximum over the remaining bands go through the convolutions along
@@ -75,6 +76,9 @@ class FrameCNN(nn.Module):
         middle: float = 1.0,
     ) -> None:
         super().__init__()
+        self._settings = {"n_mels": n_mels, "n_frames": n_frames, "n_classes": n_classes}
+        self._settings |= {"width": width, "dropout": dropout, "middle": middle}
+        self.image_size = (n_mels, n_frames)
         self.middle = middle
         self.padding = (max(0, MIN_SIZE - n_mels), max(0, MIN_SIZE - n_frames))
         sizes = [1, *(max(1, round(width * n)) for n in CHANNELS)]
@@ -111,6 +115,7 @@ class FrameCNN(nn.Module):
             For prediction only. Shares all other weights with this network, which does not change.
         """
         net = copy_module(self)
+        net._settings = None
         net.blocks = nn.ModuleList(_folded(block) for block in self.blocks)
         net.context = _folded(self.context)
         return net

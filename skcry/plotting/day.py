@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -9,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from .._clock import start_time
 from .._typing import Axes, PathLike
-from ..summary import HOUR, as_time
+from ..summary import HOUR
 from .common import (
     GREY,
     PALE,
@@ -116,8 +118,8 @@ class DayDisplay:
         recording : str, path-like or ndarray of shape (n_timepoints,)
             Recording. For a file, memory does not depend on its length.
         start : datetime-like or None, default=None
-            Start of the recording: a ``Timestamp``, ``datetime`` or text such as "2024-05-06 07:30". None counts hours
-            from the start.
+            Start of the recording: a ``Timestamp``, ``datetime`` or text such as "2024-05-06 07:30", or "name" or a
+            pattern for the name of the file as in :func:`skcry.summarize`. None counts hours from the start.
         name : str or None, default=None
             Name of the recording in the title. None means the name of its file.
         ax : matplotlib Axes or None, default=None
@@ -136,7 +138,7 @@ class DayDisplay:
             As :meth:`skcry.CryDetector.timeline`.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        start = None if start is None else as_time(start, "to draw")
+        start = start_time(start, os.fspath(recording) if isinstance(recording, os.PathLike) else recording, "to draw")
         _, found = score_recording(detector, recording)
         about = {"threshold": found.threshold, "name": name_recording(recording) if name is None else name}
         return cls.from_predictions(found.timeline, found.events, start=start, **about, ax=ax, **kwargs)
@@ -186,7 +188,7 @@ class DayDisplay:
         check_matplotlib(f"{cls.__name__}.from_predictions")
         timeline, recording = one_timeline(timeline)
         events = one_table(events, recording)
-        start = None if start is None else as_time(start, "to draw")
+        start = start_time(start, recording if name is None else name, "to draw")
         return cls(timeline, events=events, start=start, threshold=threshold, name=name).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:

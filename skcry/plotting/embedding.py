@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -14,10 +15,22 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from .._typing import Axes
+from .._warnings import warn
 from ..windows import Windows
 from .common import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, check_matplotlib, new_axes
 
-STYLES = ((BLUE, "o"), (VERMILLION, "^"), (GREEN, "s"), (ORANGE, "D"), (PURPLE, "v"), ("black", "P"))
+COLORS, MARKERS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, "black"), "o^sDvP"
+LEGEND_ROWS = 12
+
+
+def _style(place):
+    """Return colour and marker of a label: six pairs that differ in both, then the other pairs of the two."""
+    return COLORS[place % 6], MARKERS[(place + place // 6) % 6]
+
+
+def _natural(label):
+    """Return a key that sorts the numbers in texts by their value: "infant 2" before "infant 10"."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(label))]
 
 
 @dataclass(repr=False, eq=False)
@@ -146,6 +159,11 @@ class EmbeddingDisplay:
         ------
         ValueError
             If lengths differ, there are NaN, or the projection does not give two dimensions.
+
+        Warns
+        -----
+        UserWarning
+            If there are more than 36 labels, which colour and marker cannot tell apart.
         """
         check_matplotlib(f"{cls.__name__}.from_embeddings")
         embeddings = check_array(embeddings, ensure_min_samples=2, ensure_min_features=2)
@@ -183,16 +201,30 @@ class EmbeddingDisplay:
         self.ax_ = new_axes(ax, 6, 5)
         self.figure_ = self.ax_.figure
         labels, counts = np.unique(self.y, return_counts=True)
+        if np.asarray(labels).dtype.kind in "OUT":
+            order = sorted(range(len(labels)), key=lambda place: _natural(labels[place]))
+            labels, counts = labels[order], counts[order]
+        n_styles = len(COLORS) * len(MARKERS)
+        if len(labels) > n_styles:
+            warn(
+                f"y holds {len(labels)} labels, but only {n_styles} pairs of colour and marker exist, so some labels "
+                "look alike. Draw fewer labels."
+            )
         size = float(np.clip(4000 / len(self.y), 6, 36))
         self.points_ = {}
         for place in np.argsort(-counts, kind="stable"):  # rare labels on top
-            color, marker = STYLES[place % len(STYLES)]
+            color, marker = _style(place)
             style = {"s": size, "c": color, "marker": marker, "alpha": 0.6, "linewidths": 0, **kwargs}
             rows = self.y == labels[place]
             label = f"{labels[place]} ({counts[place]})"
             self.points_[labels[place]] = self.ax_.scatter(*self.points[rows].T, label=label, **style)
         self.ax_.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
-        legend = self.ax_.legend(title="Label (windows)", frameon=False, loc="best")
+        self.points_ = {label: self.points_[label] for label in labels}
+        n_columns = -(-len(labels) // LEGEND_ROWS)
+        # A long legend beside the axes, where it hides no points.
+        place = {"loc": "best"} if n_columns == 1 else {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        about = {"title": "Label (windows)", "frameon": False, "ncols": n_columns}
+        legend = self.ax_.legend(handles=list(self.points_.values()), **about, **place)
         for handle in legend.legend_handles:
             handle.set(alpha=1, sizes=[36])
         return self

@@ -1,14 +1,16 @@
 """Figures and sentences of the model card."""
 
+import pickle
 import re
 
 import numpy as np
 import pytest
-from helpers import fast
+from helpers import fast, write_annotated
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import average_precision_score, f1_score
 
 from skcry import CryDetector, EnergyGate
+from skcry.datasets import load_annotated
 from skcry.detector.card import ModelCard
 
 
@@ -69,6 +71,18 @@ def test_other_detectors(recordings, annotations):
     assert f"{adapted.level_:+.2f} on the log-odds" in str(adapted.card())
     with pytest.raises(NotFittedError):
         CryDetector().card()
+
+
+def test_recordings_have_the_names_of_their_files(recordings, annotations, infants, tmp_path):
+    write_annotated(tmp_path, recordings, annotations)
+    data = load_annotated(tmp_path)
+    loaded = CryDetector(fast(), threshold=0.5).fit(data.recordings, data.annotations)
+    paths = [tmp_path / name for name in data.names]
+    from_files = CryDetector(fast(), threshold=0.5).fit(paths, annotations)
+    for detector in (loaded, from_files, pickle.loads(pickle.dumps(loaded))):
+        assert "Files: day0.wav, day1.wav, day2.wav, day3.wav, day4.wav, day5.wav." in str(detector.card())
+    subset = CryDetector(fast(), threshold=0.5).fit(data.recordings[2:], data.annotations[2:])
+    assert "Files: day2.wav, day3.wav, day4.wav, day5.wav." in str(subset.card())
 
 
 def test_long_lists_of_files_are_cut(fitted, monkeypatch):

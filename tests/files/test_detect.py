@@ -1,6 +1,5 @@
 import copy
 import errno
-import functools
 import os
 import shutil
 import subprocess
@@ -14,16 +13,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from helpers import make_quick_detector
 from sklearn.exceptions import NotFittedError
 
-from skcry import CryDetector, detect_files, pipeline, read_timelines, summarize
-from skcry.__main__ import main
-from skcry.files import detect, read_manifest, report
-from skcry.files.manifest import result_paths
+from skcry import CryDetector, detect_files, read_timelines, summarize
+from skcry.files import detect, manifest, read_manifest, report
+from skcry.files.manifest import LOCK, ManifestWriter, result_paths
 from skcry.files.recordings import list_recordings
 from skcry.io import read_annotations
 
 ROOT = Path(__file__).parents[2]
+NAMES = ["a.wav", "b with space.flac", "zweites Kind ä/a.wav", "zweites Kind ä/ü.ogg"]
 
 
 def test_results_are_those_of_the_detector(detector, originals, results):
@@ -107,6 +107,105 @@ def test_a_killed_process_loses_nothing(detector, data, tmp_path):
     assert len(list(out.iterdir())) == 2 * n_files + 2
     detect_files(detector, days, tmp_path / "whole")
     pd.testing.assert_frame_equal(read_timelines(out), read_timelines(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("tail", ["", '"zweites', '"zweites Kind ä/ü\n.ogg","ok",3', '"b with space.flac","error"'])
+def test_rows_that_a_killed_process_appended(detector, days, results, tmp_path, tail):
+    """The last row may break off, and a recording that was done twice has two rows."""
+    out = shutil.copytree(results, tmp_path / "results")
+    whole = (out / "manifest.csv").read_text()
+    header, *rows = whole.splitlines(keepends=True)
+    older = rows[0].replace('"ok"', '"warning"')
+    (out / "manifest.csv").write_text("".join([header, older, *rows[:3], tail]))
+    shutil.copytree(days, tmp_path / "other")
+    (out / LOCK).touch()
+    found = read_manifest(out)
+    assert found["file"].tolist() == NAMES[:3]
+    assert found["status"].tolist() == ["ok"] * 3
+    assert len(report(out)) == 3
+    detect_files(detector, tmp_path / "other", out)
+    assert read_manifest(out)["file"].tolist() == NAMES
+    assert (out / "manifest.csv").read_text().count("\n") == 5
+    assert not (out / LOCK).exists()
+
+
+def test_only_one_process_writes(detector, days, tmp_path):
+    out = tmp_path / "results"
+    with ManifestWriter(out), pytest.raises(OSError, match=r"Another process is writing to .*results\. Wait"):
+        detect_files(detector, days, out)
+    assert sorted(out.iterdir()) == []
+    assert len(detect_files(detector, days, out)) == 4
+
+
+def test_the_manifest_is_not_written_anew_for_each_recording(detector, days, tmp_path, monkeypatch):
+    written, original = [], manifest.write_csv
+    monkeypatch.setattr(manifest, "write_csv", lambda table, path: written.append(len(table)) or original(table, path))
+    detect_files(detector, days, tmp_path / "results")
+    assert written == [1, 4]
+    detect_files(detector, days, tmp_path / "results")
+    assert written == [1, 4]
+
+
+def test_faults_of_one_kind_are_one_warning(detector, data, days, tmp_path):
+    for number in range(5):
+        soundfile.write(days / f"{number}.wav", np.zeros(16000 * (8 + number)), 16000)
+    (days / "broken.wav").write_text("no sound")
+    with pytest.warns(UserWarning, match="same fault") as caught:
+        detect_files(detector, days, tmp_path / "results")
+    texts = sorted(str(one.message) for one in caught)
+    assert len(texts) == 2
+    assert texts[0].startswith("5 recordings have the same fault (see manifest.csv): 0.wav holds digital silence only")
+    assert texts[0].endswith("And 2 more.")
+    assert texts[1].startswith("broken.wav is left out")
+
+
+def test_several_classes(data, days, tmp_path):
+    recordings, annotations, infants = data
+    y = [table.assign(label=["cry", "fuss"][i % 2]) for i, table in enumerate(annotations)]
+    several = make_quick_detector(positive=None).fit(recordings, y, groups=infants)
+    detect_files(several, days, tmp_path / "results")
+    found = read_timelines(tmp_path / "results")
+    expected = several.timeline([days / name for name in NAMES])
+    assert found.columns.tolist() == ["background", "cry", "fuss", "label", "usable"]
+    np.testing.assert_allclose(found.iloc[:, :3], expected.iloc[:, :3], rtol=1e-5)
+    assert found["label"].tolist() == expected["label"].tolist()
+    events = several.detect([days / name for name in NAMES])
+    for label in ("cry", "fuss"):
+        table = report(tmp_path / "results", label=label)
+        assert table["n_bouts"].sum() == (events["label"] == label).sum() > 0
+        pd.testing.assert_frame_equal(table, summarize(found, label=label), check_index_type=False)
+    with pytest.raises(ValueError, match="several classes, 'background', 'cry', 'fuss'. Choose"):
+        report(tmp_path / "results")
+
+
+def test_classes_that_are_numbers_stay_numbers(data, days, tmp_path):
+    several = make_quick_detector(positive=None).fit(data[0], [0, 1, 2, 1])
+    detect_files(several, days, tmp_path / "results")
+    found = read_timelines(tmp_path / "results")
+    assert found["label"].tolist() == several.timeline([days / name for name in NAMES])["label"].tolist()
+    assert report(tmp_path / "results", label="1")["hours"].sum() == pytest.approx(120 / 3600)
+
+
+def test_classes_with_names_of_columns_are_refused_before_any_work(data, days, tmp_path):
+    y = [table.assign(label=["cry", "label"][i % 2]) for i, table in enumerate(data[1])]
+    several = make_quick_detector(positive=None).fit(data[0], y)
+    with pytest.raises(ValueError, match="class 'label' has the name of another column"):
+        detect_files(several, days, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_rules_are_those_of_the_detector_everywhere(detector, data, days, tmp_path):
+    strict = copy.deepcopy(detector).set_params(merge_gap=0, min_duration=0)
+    found = detect_files(strict, days, tmp_path / "results")
+    default = detect_files(detector, days, tmp_path / "default")
+    assert found["n_bouts"].tolist() != default["n_bouts"].tolist()
+    for table in (report(tmp_path / "results"), summarize(read_timelines(tmp_path / "results"))):
+        assert table["n_bouts"].tolist() == found["n_bouts"].tolist()
+    for content in ("{", '{"merge_gap": 0, "min_duration": -1}', '{"merge_gap": "0", "min_duration": 0}'):
+        (tmp_path / "results" / "detector.json").write_text(content)
+        for read in (report, read_timelines):
+            with pytest.warns(UserWarning, match=r"detector\.json does not tell merge_gap and min_duration"):
+                read(tmp_path / "results")
 
 
 def test_other_detectors_do_not_mix(detector, data, days, tmp_path):
@@ -336,44 +435,11 @@ def test_report(results, tmp_path):
     with pytest.raises(ValueError, match="different zones"):
         report(results, by="hour", start=zones)
     assert len(report(results, start={})) == 4
-
-
-@pytest.mark.parametrize("suffix", ["skcry", "joblib"])
-def test_command_line(data, tmp_path, monkeypatch, capsys, suffix):
-    model = f"model/detector.{suffix}"
-    small = functools.partial(pipeline.FrameCNNClassifier, max_epochs=1, min_steps=1, width=0.25)
-    monkeypatch.setattr(pipeline, "FrameCNNClassifier", small)
-    monkeypatch.chdir(tmp_path)
-    for number, (y, table) in enumerate(zip(data[0], data[1], strict=True)):
-        Path("days").mkdir(exist_ok=True)
-        soundfile.write(f"days/{number}.wav", y, 16000)
-        table.to_csv(f"days/{number}.csv", index=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert main(["train", "days", "--out", model, "--seed", "1"]) == 0
-    assert "4 recordings in 4 groups" in capsys.readouterr().out
-    assert main(["train", "days", "--out", model]) == 2
-    assert "exists" in capsys.readouterr().err
-    Path("days/broken.wav").write_text("no")
-    assert main(["detect", model, "days", "--out", "results"]) == 1
-    captured = capsys.readouterr()
-    assert "5 recordings" in captured.out
-    assert "1 unreadable" in captured.out
-    assert captured.err.startswith("Warning: broken.wav is left out")
-    assert main(["report", "results"]) == 0
-    assert "3.wav" in capsys.readouterr().out
-    assert main(["report", "results", "--by", "hour", "--out", "hours.csv"]) == 0
-    assert len(pd.read_csv("hours.csv")) == 4
-    assert main(["detect", "nothing.joblib", "days"]) == 2
-    assert "no such file. Train a detector first" in capsys.readouterr().err
-    joblib.dump({}, "other.joblib")
-    assert main(["detect", "other.joblib", "days"]) == 2
-    assert main(["detect", "days/0.csv", "days"]) == 2
-    assert "cannot be opened as a detector" in capsys.readouterr().err
-    assert main(["report", "days"]) == 2
-
-
-def test_module_runs():
-    shown = subprocess.run([sys.executable, "-m", "skcry", "--help"], capture_output=True, text=True, cwd=ROOT)
-    assert shown.returncode == 0
-    assert "{train,detect,report}" in shown.stdout
+    # Two stretches with a pause of an hour in each recording.
+    rows = [f"{file},{start}\n" for file in manifest["file"] for start in ("2024-05-01 08:00,", "2024-05-01 09:00,20")]
+    start.write_text("file,start,onset\n" + "".join(rows))
+    hours = report(results, by="hour", start=start)
+    np.testing.assert_allclose(hours["hours"] * 3600, [20, 10] * 4)
+    assert report(results, start=start)["n_bouts"].sum() == hours["n_bouts"].sum()
+    with pytest.raises(ValueError, match=r"the name 'a\.wav' holds no such time"):
+        report(results, by="hour", start="name")

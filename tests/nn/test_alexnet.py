@@ -1,3 +1,7 @@
+import copy
+import io
+from collections import OrderedDict
+
 import pytest
 import torch
 
@@ -70,3 +74,28 @@ def test_folded_batch_norms_change_nothing():
     torch.testing.assert_close(folded(x), net(x), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(folded.embed(x), net.embed(x), atol=1e-5, rtol=1e-5)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("size", [(195, 198), (224, 225), (225, 223), (225, 227)])
+def test_weights_for_images_of_another_size_are_refused(size):
+    published = AlexNet(width=1 / 32)
+    net = AlexNet(*size, width=1 / 32)
+    with pytest.raises(ValueError, match=rf"for images of 225 bands and 225 frames, but .* for {size[0]} and"):
+        net.load_state_dict(published.state_dict())
+    file = io.BytesIO()
+    torch.save(published.state_dict(), file)
+    file.seek(0)
+    with pytest.raises(ValueError, match="for images of 225 bands"):
+        copy.deepcopy(net).load_state_dict(torch.load(file, weights_only=True))
+
+
+def test_weights_that_do_not_tell_their_size_are_the_published_ones():
+    weights = AlexNet(width=1 / 32).state_dict()
+    published = torch.nn.ModuleDict({name: torch.nn.Module() for name in ["x"]}).state_dict()  # knows its version only
+    published.update(weights)
+    assert isinstance(published, OrderedDict)
+    assert AlexNet(225, 224, width=1 / 32).load_state_dict(published)
+    net = AlexNet(195, 198, width=1 / 32)
+    with pytest.raises(ValueError, match=r"\(as published, since they do not tell\), .*Build AlexNet\(225, 225\)"):
+        net.load_state_dict(published)
+    assert net.load_state_dict(dict(published)).missing_keys == []

@@ -216,3 +216,10 @@ def test_few_windows_are_passed_over_more_often(spectrograms):
     X, y = spectrograms
     assert len(small(max_epochs=2).fit(X, y).history_) == 2
     assert len(small(max_epochs=2, min_steps=5, batch_size=8).fit(X, y).history_) == 3
+
+
+def test_weights_for_another_number_of_bands_are_refused():
+    weights = FrameCNN(64, 198, width=0.25).state_dict()
+    assert FrameCNN(64, 400, width=0.25).load_state_dict(weights).missing_keys == []
+    with pytest.raises(ValueError, match="for images of 64 bands and 198 frames, but the network is for 48 and 198"):
+        FrameCNN(48, 198, width=0.25).load_state_dict(weights)

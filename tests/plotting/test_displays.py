@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import matplotlib as mpl
 
@@ -132,6 +133,18 @@ def test_day_of_a_detector(quick_detector, cry_data, tmp_path):
     assert display.ax_.get_ylabel() == "Hours since the recording began"
 
 
+def test_day_that_begins_as_its_name_says(quick_detector, cry_data, tmp_path):
+    path = tmp_path / "20240506_235930.wav"
+    soundfile.write(path, cry_data[0][0], 16000, subtype="FLOAT")
+    for recording in (path, str(path)):
+        display = DayDisplay.from_estimator(quick_detector, recording, start="name")
+        assert display.start == pd.Timestamp("2024-05-06 23:59:30")
+    display = DayDisplay.from_predictions(timeline_of([0.1]), start="%H:%M, %d.%m.%Y", name="ada 08:15, 01.05.2024")
+    assert display.start == pd.Timestamp("2024-05-01 08:15")
+    with pytest.raises(ValueError, match="start='name' finds the time in names of files"):
+        DayDisplay.from_estimator(quick_detector, cry_data[0][0], start="name")
+
+
 @pytest.mark.parametrize("n_seconds", [1, 7, 3600, 3601, 16 * 3600])
 def test_day_of_any_length(n_seconds):
     display = DayDisplay.from_predictions(timeline_of(np.linspace(0, 1, n_seconds)), [])
@@ -162,6 +175,23 @@ def test_embeddings_are_coloured_by_label(rng):
         EmbeddingDisplay.from_embeddings(embeddings, y, projection=TruncatedSVD(3, random_state=0))
     with pytest.raises(ValueError, match="inconsistent"):
         EmbeddingDisplay.from_embeddings(embeddings, y[1:])
+
+
+def test_many_labels_look_different_and_are_sorted_by_their_numbers(rng):
+    names = [f"infant {number}" for number in range(1, 38)]
+    y = np.repeat(names, 2)
+    with pytest.warns(UserWarning, match="37 labels, but only 36 pairs of colour and marker"):
+        display = EmbeddingDisplay.from_embeddings(rng.normal(size=(74, 4)), y)
+    assert texts(display.ax_) == [f"{name} (2)" for name in names]
+    looks = {
+        (matplotlib.colors.to_hex(points.get_facecolor()[0]), points.get_paths()[0].vertices.tobytes())
+        for points in display.points_.values()
+    }
+    assert len(looks) == 36
+    display.figure_.canvas.draw()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        EmbeddingDisplay.from_embeddings(rng.normal(size=(72, 4)), y[:72])
 
 
 def test_embeddings_of_what_transforms(cry_data):

@@ -1,0 +1,292 @@
+"""The commands of the command line, each a function of its options; :mod:`skcry.__main__` parses these."""
+
+import re
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+PICKLES = (".joblib", ".pickle", ".pkl")  # what is not named so holds data only
+SUFFIXES = {"audacity": ".txt", "textgrid": ".TextGrid", "elan": ".eaf", "csv": ".csv"}  # that `export` writes
+N_RESAMPLES = 200
+# Options by the names of the parameters that they set.
+OPTIONS = {name: f"--{name}" for name in ("channel", "features", "label", "negative", "overwrite", "positive", "start")}
+OPTIONS |= {"n_jobs": "--jobs", "on_error": "--on-error", "random_state": "--seed", "tier": "--tier"}
+OPTIONS["trusted"] = "--trusted"
+
+
+def in_terms(text):
+    """Replace parameters of Python in a message, such as ``overwrite=True``, by options of the command line."""
+
+    def option(found):
+        value = re.sub(r"[()\[\]'\",]", " ", found[2] or "").split()
+        if found[1] not in OPTIONS or value == ["None"]:
+            return found[0]
+        return " ".join([OPTIONS[found[1]], *(value if value != ["True"] else [])])
+
+    return re.sub(r"\b([a-z_]+)=(\([^()]*\)|\[[^\[\]]*\]|'[^']*'|\"[^\"]*\"|\w+)?", option, text)
+
+
+def _load(path, trusted=()):
+    """Open a detector."""
+    import joblib
+
+    from . import load
+
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. The detector comes first: the file that skcry train wrote.")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file. Train a detector first: skcry train.")
+    try:
+        detector = joblib.load(path) if path.suffix in PICKLES else load(path, trusted=trusted)
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be opened as a detector ({type(error).__name__}: {error}). It must be what train or "
+            f"skcry.save wrote, or a pickle, named {' or '.join(PICKLES)}, of the same versions."
+        ) from None
+    detector = getattr(detector, "best_estimator_", detector)
+    if not hasattr(detector, "timeline"):
+        raise ValueError(f"{path} holds a {type(detector).__name__}, not a detector.")
+    return detector
+
+
+def _annotated(options):
+    """Load a folder of annotated recordings, and tell how many there are."""
+    from .datasets import load_annotated
+
+    print("Reading the recordings ...", file=sys.stderr)
+    data = load_annotated(options.folder, channel=options.channel, tier=options.tier)
+    hours = sum(map(len, data.recordings)) / 16000 / 3600
+    return data, f"{len(data.recordings)} recordings in {len(set(data.groups.tolist()))} groups, {hours:.2f} h"
+
+
+def train(options):
+    """Fit a detector."""
+    import joblib
+
+    from . import CryDetector, EnergyGate, Windower, make_cry_pipeline, save
+    from ._progress import Stages
+    from .io.text_files import atomic_path
+
+    if options.out.exists() and not options.overwrite:
+        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
+    options.out.parent.mkdir(parents=True, exist_ok=True)  # rather now than after the training
+    data, size = _annotated(options)
+    print(f"Training on {size}")
+    about: dict = {}
+    if options.features != "frames":
+        about["estimator"] = make_cry_pipeline(features=options.features, random_state=options.seed)
+        about["target_duration"] = None  # features of whole windows need labels of whole windows
+    detector = CryDetector(
+        windower=Windower(channel=options.channel),
+        gate=EnergyGate() if options.gate else None,
+        positive=tuple(options.positive),
+        negative=None if options.negative is None else tuple(options.negative),
+        random_state=options.seed,
+        **about,
+    )
+    with Stages():
+        detector.fit(data.recordings, data.annotations, groups=data.groups)
+    if options.out.suffix in PICKLES:
+        with atomic_path(options.out) as temporary:
+            joblib.dump(detector, temporary)
+    else:
+        save(detector, options.out)
+    (scores,) = (paragraphs for heading, paragraphs in detector.card().sections if heading == "Scores on left-out data")
+    for paragraph in scores:
+        lines = [f"  {name}: {value}" for name, value in paragraph.items()] if isinstance(paragraph, dict) else None
+        print("\n".join(lines) if lines else f"Scores on left-out data: {paragraph}")
+    print(f"Seconds with a score of {detector.threshold_:.3f} or more count as crying")
+    print(f"Written to {options.out}; see skcry card {options.out}")
+
+
+def detect(options):
+    """Detect crying in files, and write the results of each."""
+    from . import detect_files
+    from .files.recordings import list_recordings
+
+    last = Path(options.recordings[-1])
+    if _is_detector(last) and not _is_detector(options.detector):
+        raise ValueError(f"The detector comes first: skcry detect {last} {options.detector}")
+    detector = _load(options.detector, options.trusted)
+    if options.channel is not None:
+        for part in filter(None, (detector.windower_, detector.gate_)):
+            part.set_params(channel=options.channel)
+    recordings = options.recordings[0]
+    if len(options.recordings) > 1:
+        recordings = [path for one in options.recordings for path in list_recordings(one, options.out)[0]]
+    began = time.perf_counter()
+    manifest = detect_files(
+        detector,
+        recordings,
+        options.out,
+        n_jobs=options.jobs,
+        on_error=options.on_error,
+        overwrite=options.overwrite,
+        progress=sys.stderr.isatty() if options.progress is None else options.progress,
+    )
+    counts = manifest["status"].value_counts()
+    print(
+        f"{len(manifest)} recordings, {manifest['duration'].sum() / 3600:.2f} h, in {time.perf_counter() - began:.0f} s"
+        f": {counts.get('ok', 0)} ok, {counts.get('warning', 0)} with a warning, {counts.get('error', 0)} unreadable"
+    )
+    what = "Crying" if detector.positive_index_ is not None else "Events of all classes"
+    print(f"{what}: {manifest['cry_duration'].sum() / 60:.1f} min in {manifest['n_bouts'].sum()} bouts")
+    print(f"Written to {options.out}")
+    return 1 if (manifest["status"] == "error").any() else 0
+
+
+def _is_detector(path):
+    """Tell whether a file can be a detector, by its name or its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return path.suffix in PICKLES or file.read(12) == b"skcry model,"
+
+
+def report(options):
+    """Summarise a folder of results."""
+    from ._clock import is_pattern
+    from .files import report
+
+    start = options.start if options.start is None or is_pattern(options.start) else Path(options.start)
+    table = report(options.results, by=options.by, label=options.label, start=start)
+    _show(table, options.out, 2)
+
+
+def _show(table, out, decimals):
+    """Write a table to a CSV file, or print it."""
+    if out is None:
+        print(table.round(decimals).to_string())
+        return
+    table.to_csv(out, float_format="%.6g")
+    print(f"Written to {out}")
+
+
+def evaluate(options):
+    """Compare a detector with annotated recordings that it was not trained on."""
+    detector = _load(options.detector, options.trusted)
+    label = options.label
+    if detector.positive_index_ is None and label is None:
+        names = ", ".join(map(repr, detector.classes_.tolist()))
+        raise ValueError(f"{options.detector} tells several classes apart, {names}. Choose one with --label.")
+    if detector.positive_index_ is not None and label is not None:
+        raise ValueError(f"{options.detector} detects crying alone, so --label {label} has no meaning. Leave it out.")
+    data, size = _annotated(options)
+    print(f"Evaluating on {size}")
+    known = set(detector.training_["recordings"]) & set(data.names)
+    if known:
+        print(
+            f"Warning: {len(known)} of these recordings have the name of a training recording, such as "
+            f"{min(known)}. If they are the same, the scores are too good.",
+            file=sys.stderr,
+        )
+    scores = score_detector(detector, data, label)
+    print("Ranges: 90 % bootstrap intervals over the groups; too narrow with ten groups or fewer")
+    _show(scores, options.out, 3)
+
+
+def score_detector(detector, data, label=None):
+    """Score a detector on annotated recordings: DataFrame of scores with ``value``, ``low`` and ``high``."""
+    import pandas as pd
+
+    from . import metrics
+
+    found = list(detector.iter_detections(data.recordings))
+    durations = [one.duration for one in found]
+    timeline = pd.concat({one.recording: one.timeline for one in found}, names=["recording", "second"])
+    events = pd.concat([one.events for one in found], ignore_index=True)
+    positive, negative = detector.crying_labels_, detector.negative
+    if label is not None:
+        timeline = timeline.assign(cry=timeline["label"].astype(str) == label, score=timeline[label])
+        events, positive, negative = events[events["label"].astype(str) == label], label, None
+    rules = {"merge_gap": detector.merge_gap, "min_duration": detector.min_duration}
+    labels = {"positive": positive, "negative": negative}
+    truth = metrics.second_truth(data.annotations, timeline, **labels, durations=durations)
+    true_events = metrics.event_truth(data.annotations, **labels, merge_gap=detector.merge_gap)
+    counts = metrics.event_counts(true_events, events, durations)
+    minutes = metrics.cry_minutes(truth, timeline, **rules)
+    seconds = pd.DataFrame({"true": truth, "found": timeline["cry"], "both": truth & timeline["cry"]})
+    seconds = seconds.groupby(level="recording").sum()
+
+    group = pd.Series(data.groups)
+    of_second = group[timeline.index.get_level_values("recording")]
+    rows = truth.to_numpy(), timeline["score"].to_numpy()
+    scores = {"seconds: average precision": _scored(_average_precision, of_second, *rows)}
+    for name in ("F1", "precision", "recall"):
+        scores[f"seconds: {name}"] = _scored(_picked(_rates, name), group, seconds)
+    for name in ("f1", "precision", "recall", "false_alarms_per_hour"):
+        shown = name.replace("_", " ").replace("f1", "F1")
+        scores[f"events: {shown}"] = _scored(_picked(metrics.event_metrics, name), group, counts)
+    for name in ("bias", "mean_absolute_error"):
+        metric = _picked(metrics.cry_minutes_metrics, name)
+        scores[f"cry minutes per hour: {name.replace('_', ' ')}"] = _scored(metric, group[minutes.index], minutes)
+    return pd.DataFrame(scores).T.rename_axis("score")
+
+
+def _scored(metric, groups, *arrays):
+    """Return a score and the bounds of its interval over groups; NaN for a single group."""
+    from .metrics import bootstrap_interval
+
+    low = high = float("nan")
+    if len(groups.unique()) > 1:
+        about = {"n_resamples": N_RESAMPLES, "random_state": 0}
+        low, high = bootstrap_interval(metric, *arrays, groups=groups.to_numpy(), **about)
+    return {"value": float(metric(*arrays)), "low": low, "high": high}
+
+
+def _picked(metrics, name):
+    """Return the metric ``name`` of a function that computes several."""
+    return lambda table: metrics(table)[name]
+
+
+def _average_precision(truth, score):
+    from sklearn.metrics import average_precision_score
+
+    return average_precision_score(truth, score) if truth.any() else float("nan")
+
+
+def _rates(seconds):
+    """Return F1, precision and recall of counts of seconds (n_recordings, 3); NaN where they are undefined."""
+    true, found, both = seconds[["true", "found", "both"]].sum().astype(float)
+    rates = {"F1": (2 * both, true + found), "precision": (both, found), "recall": (both, true)}
+    return {name: part / whole if whole else float("nan") for name, (part, whole) in rates.items()}
+
+
+def export(options):
+    """Write the events of a folder of results as annotation files."""
+    from .files import read_manifest
+    from .files.manifest import result_paths
+    from .io import read_annotations, write_annotations
+
+    manifest = read_manifest(options.results)
+    manifest = manifest[manifest["status"] != "error"]
+    suffix = SUFFIXES[options.format]
+    targets = [Path(file).with_suffix(suffix) for file in manifest["file"]]
+    # Recordings that differ only in their extension keep it.
+    count = Counter(targets)
+    targets = [
+        options.out / (target if count[target] == 1 else f"{file}{suffix}")
+        for file, target in zip(manifest["file"], targets, strict=True)
+    ]
+    there = [target for target in targets if target.exists()]
+    if there and not options.overwrite:
+        raise ValueError(f"{there[0]} exists. Give another folder, or pass --overwrite.")
+    for row, target in zip(manifest.itertuples(), targets, strict=True):
+        events = read_annotations(result_paths(options.results, row.file)[1], format="csv")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_annotations(events, target, format=options.format, duration=row.duration)
+    print(f"Events of {len(targets)} recordings written to {options.out}")
+
+
+def card(options):
+    """Print the model card of a detector."""
+    from .sharing import read_about
+
+    if not options.detector.is_file() or options.detector.suffix in PICKLES:
+        print(_load(options.detector).card())
+        return
+    about = read_about(options.detector)
+    if about["card"] is None:
+        raise ValueError(f"{options.detector} holds a {about['type']} without a model card.")
+    print(about["card"])
