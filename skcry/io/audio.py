@@ -5,32 +5,32 @@ from __future__ import annotations
 import contextlib
 import numbers
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
 from .._typing import PathLike
 from .._warnings import warn
+from .decoders import READ_LENGTH, open_decoder, unreadable
+from .file_kinds import missing_content
 from .text_files import check_file
 
 DEFAULT_SR = 16000  # Hz, of the usual wearable recorders
-READ_LENGTH = 2**14  # frames decoded at a time; at most so many are lost where a FLAC file is truncated
 PLAUSIBLE_SR = (1000, 1_000_000)  # Hz; with a wrong header, resampling would not end
-SAMPLE_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-UNREAD_SHARE = 0.5  # of a file of uncompressed samples; metadata of recorders is shorter
 LOWEST_SR = 8000  # Hz; cries are detected up to 4000 Hz
 LOUDEST = 1e12  # of floats, where full scale is 1 or, in some files, 2 ** 31; filters overflow above
 CLIPPED_SHARE = 0.01  # of all values; loud cries close to the recorder clip occasionally
 FULL_SCALE = 0.999
+LEAST_MIXED = 0.1  # of the energy that channels of independent noise keep when they are mixed down
 
 
 class AudioFile(contextlib.AbstractContextManager):
     """Context manager that reads an audio file in blocks, from start to end.
 
     ``sr`` is the rate in Hz that blocks are resampled to (by soxr, whose result does not depend on the blocks) and
-    ``duration`` the length in seconds by the header. ``problems`` lists faults of a readable file; it is complete when
-    :meth:`read` has reached the end. OSError if the file cannot be read, ValueError if it has no such channel.
+    ``duration`` the length in seconds by the header, None if it does not say; joined files count when they are reached.
+    ``problems`` lists faults of a readable file; it is complete when :meth:`read` has reached the end. OSError if the
+    file cannot be read, ValueError if it has no such channel.
     """
 
     def __init__(self, path, sr=DEFAULT_SR, channel=None):
@@ -44,7 +44,7 @@ class AudioFile(contextlib.AbstractContextManager):
             self.close()
             raise
         self.sr = sr or self._file.samplerate
-        self.duration = self._file.frames / self._file.samplerate
+        self.duration = None if self._file.frames is None else self._file.frames / self._file.samplerate
         self._resampler = None
         if self.sr != self._file.samplerate:
             import soxr
@@ -53,6 +53,7 @@ class AudioFile(contextlib.AbstractContextManager):
         self._waiting = np.empty(0, dtype=np.float32)
         self._n_read, self._at_end = 0, False
         self._peak, self._n_clipped = np.zeros(self._file.channels), 0
+        self._energy, self._mixed_energy = 0.0, 0.0  # of the channels and of their mean
 
     def _check_header(self, path):
         file, n_bytes = self._file, path.stat().st_size
@@ -61,23 +62,15 @@ class AudioFile(contextlib.AbstractContextManager):
                 f"channel={self.channel} must be from 0 to {file.channels - 1}: {self.name} has {file.channels} "
                 f"channel{'' if file.channels == 1 else 's'}. Choose one of them, or None to mix them down."
             )
-        self._announced = _announced_bytes(file.extra_info)
         if file.frames == 0:
-            announced = self._announced[0] if self._announced else 0
             raise OSError(
-                f"{path}: 0 bytes of audio (header: {announced}, whole file: {n_bytes}). The file looks truncated; "
-                "copy it again, or repair it with the recorder's software."
+                f"{path}: 0 bytes of audio (whole file: {n_bytes}). The file looks truncated; copy it again, or repair "
+                "it with the recorder's software."
             )
         if not PLAUSIBLE_SR[0] <= file.samplerate <= PLAUSIBLE_SR[1]:
             raise OSError(
                 f"{path} is sampled at {file.samplerate} Hz, but {PLAUSIBLE_SR[0]} to {PLAUSIBLE_SR[1]} Hz are "
                 "plausible. Repair its header with the recorder's software, or leave it out."
-            )
-        n_read = file.frames * file.channels * SAMPLE_BYTES.get(file.subtype, np.inf)
-        if n_bytes - n_read > max(UNREAD_SHARE * n_bytes, 2**16):
-            self.problems.append(
-                f"{self.name} holds {n_bytes} bytes, but its header announces sound in {n_read} of them only "
-                f"({file.frames / file.samplerate:.1f} s); the rest is not read. Repair the header if it is wrong."
             )
         if file.samplerate < LOWEST_SR:
             self.problems.append(
@@ -100,14 +93,10 @@ class AudioFile(contextlib.AbstractContextManager):
 
     def _decode(self):
         """Decode, mix down and resample the next frames: float32 array of shape (n,)."""
-        import soundfile
-
         try:
-            y = self._file.read(READ_LENGTH, dtype="float32", always_2d=True)
-        except soundfile.SoundFileError as error:
-            if self._n_read == 0:
-                raise OSError(_unreadable(self._file.name, error)) from None
-            y = np.empty((0, self._file.channels), dtype=np.float32)
+            y = self._file.read(READ_LENGTH)
+        except OSError as error:
+            raise OSError(unreadable(self.name, error)) from None
         self._at_end = len(y) == 0
         level = np.abs(y)
         fine = level <= LOUDEST
@@ -120,21 +109,23 @@ class AudioFile(contextlib.AbstractContextManager):
         self._n_read += len(y)
         self._peak = np.maximum(self._peak, level.max(axis=0, initial=0))
         self._n_clipped += int(np.count_nonzero(level >= FULL_SCALE))
+        mixed = y.mean(axis=1) if self.channel is None else np.ascontiguousarray(y[:, self.channel])
+        if self.channel is None and self._file.channels > 1:
+            self._energy += float(np.sum(y**2, dtype=np.float64)) / self._file.channels
+            self._mixed_energy += float(np.sum(mixed**2, dtype=np.float64))
         if self._at_end:
             self._find_problems()
-        y = y.mean(axis=1) if self.channel is None else np.ascontiguousarray(y[:, self.channel])
-        return y if self._resampler is None else self._resampler.resample_chunk(y, last=self._at_end)
+        return mixed if self._resampler is None else self._resampler.resample_chunk(mixed, last=self._at_end)
 
     def _find_problems(self):
         """Add to ``problems`` what is known at the end of the file."""
         file, name = self._file, self.name
-        seconds, announced = self._n_read / file.samplerate, file.frames / file.samplerate
-        if self._announced:
-            announced *= self._announced[0] / max(1, self._announced[1])
+        seconds, missing = self._n_read / file.samplerate, file.n_missing / file.samplerate
+        self.problems.extend(f"{name} {problem}" for problem in file.problems)
         cut = ""
-        if self._n_read < file.frames or self._announced:
-            cut = f": its header announces {announced:.1f} s, but only {seconds:.1f} s could be read"
-        elif "lacks an end-of-stream" in file.extra_info:
+        if missing:
+            cut = f": its header announces {seconds + missing:.1f} s, but only {seconds:.1f} s could be read"
+        elif file.has_no_end:
             cut = f" after {seconds:.1f} s, without an end mark"
         if cut:
             self.problems.append(f"{name} breaks off{cut}. This part was used; copy the file again for the rest.")
@@ -150,6 +141,13 @@ class AudioFile(contextlib.AbstractContextManager):
             )
         elif self.channel in dead:
             self.problems.append(f"{name}: channel {self.channel} is silent throughout. Choose another.")
+        # Channels of independent noise lose their number in energy.
+        elif self._mixed_energy * file.channels < LEAST_MIXED * self._energy:
+            loss = 10 * np.log10(self._energy / max(self._mixed_energy, 1e-12 * self._energy))
+            self.problems.append(
+                f"{name}: mixing its {file.channels} channels down loses {loss:.0f} dB, as if one were inverted. Pass "
+                "channel=0."
+            )
         share = self._n_clipped / (self._n_read * file.channels)
         if share >= CLIPPED_SHARE and file.subtype not in ("FLOAT", "DOUBLE"):
             self.problems.append(
@@ -164,38 +162,16 @@ class AudioFile(contextlib.AbstractContextManager):
         self.close()
 
 
-def _unreadable(path, error):
-    return f"{path} cannot be read as audio ({error}). Copy it again, or convert it to WAV or FLAC."
-
-
 def _open(path):
-    import soundfile
-
+    content = missing_content(path)
+    if content is not None:
+        raise FileNotFoundError(content)
     check_file(path)
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{path}: no permission to read it. Change its permissions.")
     if path.stat().st_size == 0:
         raise OSError(f"{path} is empty: 0 bytes. Copy it again, or leave it out.")
-    try:
-        return soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: no sampling rate for ".raw"
-        raise OSError(_unreadable(path, error)) from None
-
-
-def _announced_bytes(log):
-    """Return the bytes of audio by the header and those in the file, from libsndfile's log; None if they are equal.
-
-    The log holds, for example, ``data : 320000 (should be 159979)``. A header with the largest possible number is not
-    wrong: streams are written so.
-    """
-    found = re.search(r"^\s*(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", log, re.M)
-    if found is None:
-        found = re.search(r"^riff : (\d+) \(should be (\d+)\)", log, re.M)  # Wave64, for the whole file only
-    if found is None:
-        frames = re.search(r"frame count (\d+) does not match value from 'ds64' chunk of (\d+)", log)
-        return (int(frames[2]), int(frames[1])) if frames else None
-    announced, there = int(found[1]), int(found[2])
-    return (announced, there) if there < announced < 2**32 - 2**16 or announced > 2**32 else None
+    return open_decoder(path)
 
 
 def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None = None) -> tuple[np.ndarray, int]:
