@@ -18,8 +18,11 @@ from ..io.annotations import SUFFIXES
 from ..io.audio import load_recording
 from ..io.text_files import list_names, read_table, shorten
 
-# Formats of recorders and phones that libsndfile reads.
+# Formats of recorders, phones and video that are read by libsndfile or, with PyAV or ffmpeg, by skcry.io.read_audio.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
+AUDIO_SUFFIXES += (".m4a", ".mp4", ".aac", ".3gp", ".3ga", ".3g2", ".amr", ".awb", ".mov", ".m4v", ".m4b", ".qta")
+AUDIO_SUFFIXES += (".wma", ".wmv", ".asf", ".webm", ".mka", ".mkv", ".avi", ".wv", ".tta", ".ape", ".ac3", ".mp2")
+AUDIO_SUFFIXES += (".oga", ".spx", ".aifc", ".wave", ".rf64", ".bw64", ".bwf", ".snd", ".voc", ".sph", ".nist")
 GROUPS_FILE = "groups.csv"
 N_SHOWN = 30  # faults that one message lists
 TABLES_OF_THE_FOLDER = (GROUPS_FILE, "excerpts.csv")  # excerpts.csv is the index of draw_excerpts

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from .file_kinds import no_sound, sound_kind
+from .file_kinds import lacks_index, no_sound, second_start, sound_kind
 from .streams import (
     SAMPLE_FORMATS,
     Stream,
@@ -33,11 +33,16 @@ READ_LENGTH = 2**14  # frames decoded at a time
 UNKNOWN_LENGTH = 2**48  # frames; libsndfile returns more for streams of unknown length
 LEAST_UNREAD = 2**14  # bytes after the sound that are more than metadata
 LEAST_GAP = 0.1  # s; times are rounded to 1 ms or so, and clocks of phones drift
+LONGEST_GAP = 600.0  # s, where the length is unknown
 LEAST_MISSING = 1.0  # s; containers announce lengths in other units than frames
+LEAST_MISSING_SHARE = 0.01
+MPEG4_KINDS = ("MPEG-4", "3GPP", "QuickTime")
 # Formats of ffmpeg that refer to no other file or address. Not mp3: noise passes for it.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,amr,amrnb,amrwb,caf,flac,ogg,wav,w64,aiff,au,wv,tta,ape,mpc,"
 FORMATS += "mpc8,voc,nistsphere,avi,flv,mpegts,mpeg,dsf,iff,rm,ac3,eac3"
 WITH_LENGTH = re.compile("mov|matroska|asf|caf|wv|tta|ape")  # those that store the length of the sound
+DECODING_ERROR = re.compile("Error while decoding|Error submitting packet")  # in the log of ffmpeg
+WITH_TIMES = re.compile(f"{WITH_LENGTH.pattern}|amr")  # those that store the time of each packet, or have equal ones
 
 
 class Decoder(contextlib.AbstractContextManager):
@@ -69,7 +74,11 @@ class Decoder(contextlib.AbstractContextManager):
             self._iterator = self._blocks(dtype)
             self._rest = np.empty((0, self.channels), dtype)
         parts, total = [self._rest], len(self._rest)
-        while total < n_frames and (block := next(self._iterator, None)) is not None:
+        while total < n_frames:
+            self._n_wanted = n_frames - total
+            block = next(self._iterator, None)
+            if block is None:
+                break
             parts.append(block)
             total += len(block)
         y = np.concatenate(parts) if len(parts) > 1 else self._rest
@@ -96,17 +105,6 @@ class Decoder(contextlib.AbstractContextManager):
 
     def __exit__(self, *_):
         self.close()
-
-
-class _Sequential(soundfile.SoundFile):
-    """Sound file whose reader goes on where it is.
-
-    soundfile seeks after each block if it can, which changes the sound of MP3: its frames need those before them.
-    """
-
-    def seekable(self):
-        """Whether soundfile may seek."""
-        return False
 
 
 class SoundFileDecoder(Decoder):
@@ -142,18 +140,19 @@ class SoundFileDecoder(Decoder):
         self._open(self._streams[number])
         self._length = self._sound.frames if self._sound.frames < UNKNOWN_LENGTH else None
         # FLAC in its own frames, so that damage to one loses no other.
-        is_flac = self._sound.format == "FLAC"
-        self._step = _flac_step(self._file, self._streams[number]) if is_flac else READ_LENGTH
+        self._step = _flac_step(self._file, self._streams[number]) if self._sound.format == "FLAC" else None
 
     def _open(self, stream):
         if self._sound is not None:
             self._sound.close()
         self._file.seek(0)
         if stream == self._whole and self._file.read(4) not in (b"fLaC", b"OggS"):
-            self._view, self._sound = None, _Sequential(self._path)
+            self._view, self._sound = None, soundfile.SoundFile(self._path)
         else:  # opened here, so that the place in the file is known
             self._view = StreamFile(self._file, stream)
-            self._sound = _Sequential(self._view)
+            self._sound = soundfile.SoundFile(self._view)
+        # soundfile seeks after each block if it can, which changes the sound of MP3: its frames need those before them.
+        self._sound.seekable = lambda: False
 
     def _blocks(self, dtype):
         while True:
@@ -199,7 +198,9 @@ class SoundFileDecoder(Decoder):
         try:
             while True:
                 # Not beyond the length: what follows a FLAC stream would be an error, and lose the last frame.
-                n_frames = self._step if self._length is None else min(self._step, self._length - self._n_read)
+                n_frames = self._step or min(READ_LENGTH, self._n_wanted)
+                if self._length is not None:
+                    n_frames = min(n_frames, self._length - self._n_read)
                 y = self._sound.read(n_frames, dtype, always_2d=True)
                 if len(y) == 0:
                     break
@@ -289,20 +290,23 @@ class SoundFileDecoder(Decoder):
             self.n_missing = max(self.n_missing, self._n_before * (announced[0] / max(1, announced[1]) - 1))
 
     def count_frames(self):
-        """Count the frames of the whole file by its headers."""
+        """Count the frames of the whole file, by its headers if they say."""
         self._split()
-        total = self._length
-        for number in range(1, len(self._streams)):
+        total = 0
+        for number, stream in enumerate(self._streams):
             self._open_stream(number)
+            if self._length is None:
+                total = super().count_frames()
+                break
             if (self._sound.samplerate, self._sound.channels) != (self.samplerate, self.channels):
                 break
-            total += self._length
+            total += self._length + stream.silence
         self._open_stream(0)
         return total
 
     def seek(self, frame, dtype="float32"):
         """Go to a frame, before anything is read."""
-        if self.format == "MP3":
+        if self.format == "MP3" or self._length is None:
             super().seek(frame, dtype)
             return
         self._split()
@@ -353,7 +357,23 @@ def _announced_bytes(log):
     return (announced, there) if there < announced < 2**32 - 2**16 or announced > 2**32 else None
 
 
-class PyavDecoder(Decoder):
+class _OtherDecoder(Decoder):
+    """What the decoders of ffmpeg share."""
+
+    def _compare(self, n_read):
+        """Compare what was read with what the file announces, and look for another file after it."""
+        missing = (self.frames or 0) - n_read
+        if missing > max(LEAST_MISSING * self.samplerate, LEAST_MISSING_SHARE * n_read):
+            self.n_missing = missing
+        start = second_start(self._path) if (sound_kind(self._path) or "").startswith(MPEG4_KINDS) else None
+        if start is not None:
+            self.problems.append(
+                f"was joined from several files, and {os.path.getsize(self._path) - start} bytes after "
+                f"{n_read / self.samplerate:.1f} s are not read. Split it."
+            )
+
+
+class PyavDecoder(_OtherDecoder):
     """Sound by PyAV, which brings the libraries of ffmpeg: formats of phones and others."""
 
     _container: Any
@@ -372,8 +392,10 @@ class PyavDecoder(Decoder):
             stream = self._container.streams.best("audio")
             if stream is None:
                 raise OSError("it holds no sound")
+            if stream.codec_context is None:
+                raise OSError("its sound has an unknown codec")
             self._n_faulty = 0
-            self._frames: Any = self._decode(stream)
+            self._frames: Any = self._decode(stream, _decoder_of(stream))
             # Only the first frame tells the true rate and channels, for example of HE-AAC.
             self._first = next(self._frames, None)
             if self._first is None:
@@ -388,6 +410,7 @@ class PyavDecoder(Decoder):
         self.subtype = "PCM_24" if self._first.format.name in ("s32", "s32p") else "PCM_16"
         self._unit = float(stream.time_base * self.samplerate)  # of times, in timepoints
         self.frames = None
+        self._has_no_times = not WITH_TIMES.match(self._container.format.name)
         if WITH_LENGTH.match(self._container.format.name):
             seconds = float(stream.duration * stream.time_base) if stream.duration else None
             if seconds is None and self._container.duration:
@@ -396,11 +419,11 @@ class PyavDecoder(Decoder):
 
     def _time(self, frame):
         """Return the time of a frame in timepoints; None if it is unknown, or a guess."""
-        if frame.pts is None or self.frames is None:
+        if frame.pts is None or self._has_no_times:
             return None
         return round(frame.pts * self._unit)
 
-    def _decode(self, stream):
+    def _decode(self, stream, decoder):
         """Yield the frames of ffmpeg; damaged ones are left out and counted."""
         import av
 
@@ -414,7 +437,7 @@ class PyavDecoder(Decoder):
             if packet is None:
                 return
             try:
-                yield from packet.decode()
+                yield from decoder(packet)
             except av.FFmpegError:
                 self._n_faulty += 1
 
@@ -433,7 +456,8 @@ class PyavDecoder(Decoder):
             # Damaged packets, and those that a phone left out, are silence, so that later sound keeps its time.
             place = self._time(frame)
             gap = 0 if place is None or begin is None else place - begin - n_read
-            if LEAST_GAP * self.samplerate < gap and n_read + gap < self.frames:
+            longest = LONGEST_GAP * self.samplerate if self.frames is None else self.frames - n_read
+            if LEAST_GAP * self.samplerate < gap < longest:
                 first_lost = n_read / self.samplerate if first_lost is None else first_lost
                 n_lost += gap
                 n_read += gap
@@ -448,15 +472,14 @@ class PyavDecoder(Decoder):
             )
         if self._n_faulty:
             self.problems.append(f"is damaged: {self._n_faulty} packets could not be decoded. Copy it again.")
-        missing = (self.frames or 0) - n_read
-        self.n_missing = missing if missing > max(LEAST_MISSING * self.samplerate, 0.01 * n_read) else 0
+        self._compare(n_read)
 
     def close(self):
         """Close the file."""
         self._container.close()
 
 
-class FfmpegDecoder(Decoder):
+class FfmpegDecoder(_OtherDecoder):
     """Sound from the program ffmpeg, through a pipe."""
 
     _process: Any
@@ -469,8 +492,8 @@ class FfmpegDecoder(Decoder):
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         command = [program, "-nostdin", "-hide_banner", "-nostats", "-v", "info", "-protocol_whitelist", "file,pipe"]
         command += ["-format_whitelist", FORMATS, "-i", f"file:{os.path.abspath(path)}", "-map", "0:a:0"]
-        # AU has a header without length: 24 bytes and an annotation.
-        command += ["-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
+        # Silence in gaps, so that later sound keeps its time. AU has a header without length: 24 bytes and a text.
+        command += ["-af", "aresample=async=1", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, stdin=subprocess.DEVNULL)
         try:
             head = self._process.stdout.read(24)
@@ -495,7 +518,7 @@ class FfmpegDecoder(Decoder):
 
     def _last_error(self):
         lines = [line.strip() for line in self._read_log().splitlines() if line.strip()]
-        return lines[-1] if lines else ""
+        return re.sub(r"^file:.*?: (?=\w)", "", lines[-1]) if lines else ""
 
     def _blocks(self, dtype):
         n_read, size = 0, 4 * self.channels
@@ -505,8 +528,9 @@ class FfmpegDecoder(Decoder):
             yield _scaled(y.astype(np.float32), dtype)
         if self._process.wait() != 0:
             self.problems.append(f"cannot be read to its end ({self._last_error()}). Copy it again.")
-        missing = (self.frames or 0) - n_read
-        self.n_missing = missing if missing > max(LEAST_MISSING * self.samplerate, 0.01 * n_read) else 0
+        elif (n_faulty := len(DECODING_ERROR.findall(self._read_log()))) > 0:
+            self.problems.append(f"is damaged: {n_faulty} packets could not be decoded. Copy it again.")
+        self._compare(n_read)
 
     def close(self):
         """End ffmpeg."""
@@ -515,6 +539,18 @@ class FfmpegDecoder(Decoder):
             self._process.kill()
         self._process.wait()
         self._log.close()
+
+
+def _decoder_of(stream):
+    """Return the decoder of a stream of PyAV."""
+    import av
+
+    context = stream.codec_context
+    if context is not None and context.name == "amrnb":
+        # That of ffmpeg knows no pauses, in which phones send comfort noise.
+        with contextlib.suppress(av.FFmpegError):
+            return av.CodecContext.create("libopencore_amrnb", "r").decode
+    return stream.decode
 
 
 def _reason(error):
@@ -552,11 +588,17 @@ def open_decoder(path):
             break
     else:
         if kind is not None:
-            converted = shlex.quote(f"{os.path.splitext(os.path.basename(path))[0]}.wav")
+            stem, suffix = os.path.splitext(os.path.basename(path))
+            converted = f"{stem}{'_converted' if suffix.lower() == '.wav' else ''}.wav"
             raise OSError(
-                f"{path} cannot be read as audio: it is {kind}, which needs PyAV. Run pip install av, or convert it: "
-                f"ffmpeg -i {shlex.quote(os.path.basename(path))} {converted}"
+                f"{path} cannot be read as audio: it is {kind}, which needs PyAV or ffmpeg. Run pip install av, or "
+                f"convert it: ffmpeg -i {shlex.quote(stem + suffix)} {shlex.quote(converted)}"
             )
+    if lacks_index(path):
+        raise OSError(
+            f"{path} cannot be read as audio: it is {kind} without index (moov), because the recording or the copy was "
+            "not finished. Copy it again, or repair it (for example with untrunc)."
+        )
     raise OSError(unreadable(path, f"{kind}: {reason}" if kind else reason))
 
 

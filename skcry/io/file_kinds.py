@@ -4,6 +4,7 @@ import os
 import re
 
 HEAD_LENGTH = 2**12  # bytes
+MAX_ATOMS = 1000  # of MPEG-4, at its first level
 # What is no sound: pattern of the first bytes, what it is, what to do.
 NO_SOUND = (
     (rb"version https://git-lfs\.github\.com/", "a Git LFS pointer, not the sound itself", "Run git lfs pull."),
@@ -12,7 +13,7 @@ NO_SOUND = (
     (rb"\s*<\?xml", "an XML text", "Name the recording instead."),
     (rb"%PDF", "a PDF", "Name the recording instead."),
     (rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!", "a compressed archive", "Unpack it first."),
-    (rb"\x89PNG|\xff\xd8\xff|GIF8", "a picture", "Name the recording instead."),
+    (rb"\x89PNG|\xff\xd8\xff|GIF8|....ftyp(heic|heix|mif1|msf1|avif)", "a picture", "Name the recording instead."),
     (rb"\0{4096}", "a file that begins with thousands of zeros", "It was not copied; copy it again."),
 )
 SOUND = (
@@ -39,7 +40,7 @@ SOUND = (
     (rb"Creative Voice File", "Creative Voice"),
     (rb"FORM....AIF", "AIFF"),
     (rb"\.snd", "AU"),
-    (rb"ID3|\xff[\xe2-\xef\xf2-\xf7\xfa-\xff]", "MPEG audio (MP3)"),
+    (rb"ID3|\xff[\xe2-\xe7\xf2-\xf7\xfa-\xfd]", "MPEG audio (MP3)"),  # 0xff 0xfe begins text in UTF-16
 )
 BRANDS = (("M4A", "MPEG-4 audio (m4a)"), ("M4B", "MPEG-4 audio (m4b)"), ("3g", "3GPP, a format of phones"))
 BRANDS += (("qt", "QuickTime"), ("", "MPEG-4"))
@@ -89,6 +90,34 @@ def sound_kind(path):
         return f"WAV with codec 0x{codec:04x}" if at > 0 else "WAV"
     found = _first(SOUND, head)
     return found and found[1]
+
+
+def _atoms(path):
+    """Yield name, start and end of the atoms of a file of the MPEG-4 family, at its first level."""
+    at, n_bytes = 0, os.path.getsize(path)
+    with open(path, "rb") as file:
+        for _ in range(MAX_ATOMS):
+            file.seek(at)
+            head = file.read(16)
+            if len(head) < 8:
+                return
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(head[8:], "big") if size == 1 else size
+            end = at + size if size >= 8 else n_bytes  # 0: to the end of the file
+            yield head[4:8], at, end
+            at = end
+
+
+def lacks_index(path):
+    """Tell whether a file of the MPEG-4 family has no complete atom moov, which phones write last."""
+    if _head(path)[4:8] not in (b"ftyp", b"mdat", b"wide", b"free", b"skip"):
+        return False
+    return not any(name == b"moov" and end <= os.path.getsize(path) for name, _, end in _atoms(path))
+
+
+def second_start(path):
+    """Return where a second file of the MPEG-4 family starts in a file, None if it holds only one."""
+    return next((start for name, start, _ in _atoms(path) if name == b"ftyp" and start > 0), None)
 
 
 def missing_content(path):
