@@ -162,13 +162,16 @@ class SoundFileDecoder(Decoder):
             gap = self._pass_damage()
             if gap is not None:
                 yield from self._silence(gap, dtype)
+                self._n_read += gap
                 continue
             if self._n_before + self._n_read == 0 and error:
                 raise OSError(error)
             self._end_stream()
             if self._number + 1 == len(self._streams) or not self._open_next():
                 break
-            yield from self._silence(self._streams[self._number].silence, dtype)
+            gap = self._streams[self._number].silence
+            yield from self._silence(gap, dtype)
+            self._n_before += gap
         self._find_problems()
 
     def _silence(self, n_frames, dtype):
@@ -177,7 +180,6 @@ class SoundFileDecoder(Decoder):
             if self._n_lost == 0:
                 self._first_lost = (self._n_before + self._n_read) / self.samplerate
             self._n_lost += n_frames
-            self._n_read += n_frames
             for start in range(0, n_frames, READ_LENGTH):
                 yield np.zeros((min(READ_LENGTH, n_frames - start), self.channels), dtype)
 
