@@ -29,11 +29,11 @@ class Progress(contextlib.AbstractContextManager):
 
 
 def _duration(recording, sr):
-    """Return the length of a recording in seconds, 0 if the file cannot be read."""
+    """Return the length of a recording in seconds, 0 if the file cannot be read or does not say."""
     if not isinstance(recording, (str, os.PathLike)):
         return len(recording) / sr
     try:
         with AudioFile(recording) as file:
-            return file.duration
+            return file.duration or 0.0
     except (OSError, ValueError):
         return 0.0

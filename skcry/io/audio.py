@@ -180,7 +180,9 @@ def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None 
     Parameters
     ----------
     path : str or path-like
-        Any format that libsndfile reads: WAV, FLAC, OGG, MP3 and more.
+        WAV, FLAC, OGG, MP3 and other formats of libsndfile; with PyAV (the extra ``phones``) or the program ffmpeg also
+        those of phones: M4A, 3GP, AMR, CAF, WebM, WMA and more. The content decides, not the extension. Files that were
+        joined are read one after the other.
     sr : int or None, default=16000
         Rate in Hz to resample to (soxr, high quality, as in librosa). None keeps the rate of the file.
     channel : int or None, default=None
@@ -198,15 +200,16 @@ def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None 
     FileNotFoundError
         If the file does not exist.
     OSError
-        If the file cannot be read as audio.
+        If the file cannot be read as audio; the message says what it is.
     ValueError
         If the file has no such channel, or holds NaN, infinity or values above 1e12.
 
     Warns
     -----
     UserWarning
-        If the file is shorter than its header says (the existing part is returned), holds digital silence only, has a
-        silent channel, is clipped, or is sampled below 8000 Hz.
+        If the file is shorter than its header says (the existing part is returned), damaged (what is lost is silence),
+        joined with sound of another rate, holds digital silence only, has a silent or inverted channel, is clipped, or
+        is sampled below 8000 Hz.
     """
     with AudioFile(path, sr, channel) as file:
         parts: list = []

@@ -131,7 +131,7 @@ class SoundFileDecoder(Decoder):
             self.close()
             raise
         self.samplerate, self.channels = self._sound.samplerate, self._sound.channels
-        self.format, self.subtype, self.log = self._sound.format, self._sound.subtype, self._sound.extra_info
+        self.format, self.subtype = self._sound.format, self._sound.subtype
         self.frames = self._length
 
     def _open_stream(self, number):
@@ -153,6 +153,7 @@ class SoundFileDecoder(Decoder):
             self._sound = soundfile.SoundFile(self._view)
         # soundfile seeks after each block if it can, which changes the sound of MP3: its frames need those before them.
         self._sound.seekable = lambda: False
+        self._log = self._sound.extra_info
 
     def _blocks(self, dtype):
         while True:
@@ -287,8 +288,8 @@ class SoundFileDecoder(Decoder):
                 self.problems.append(
                     f"goes on for {n_bytes} bytes after {seconds:.1f} s, which are not read. Split it."
                 )
-        self.has_no_end = "lacks an end-of-stream" in self._sound.extra_info
-        if self._view is None and (announced := _announced_bytes(self.log)) is not None:
+        self.has_no_end = "lacks an end-of-stream" in self._log
+        if self._view is None and (announced := _announced_bytes(self._log)) is not None:
             self.n_missing = max(self.n_missing, self._n_before * (announced[0] / max(1, announced[1]) - 1))
 
     def count_frames(self):

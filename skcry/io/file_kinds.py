@@ -97,6 +97,8 @@ def _atoms(path):
     at, n_bytes = 0, os.path.getsize(path)
     with open(path, "rb") as file:
         for _ in range(MAX_ATOMS):
+            if at >= n_bytes:
+                return
             file.seek(at)
             head = file.read(16)
             if len(head) < 8:

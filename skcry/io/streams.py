@@ -111,6 +111,8 @@ class StreamFile(io.RawIOBase):
 
 
 def _read_at(file, offset, n_bytes):
+    if offset >= 2**62:  # by a broken header
+        return b""
     file.seek(offset)
     return file.read(n_bytes)
 
