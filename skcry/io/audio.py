@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import numbers
 import os
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -220,9 +223,73 @@ def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None 
         return np.concatenate(parts), file.sr
 
 
+def has_rate(item):
+    """Tell whether a recording is a pair of rate and sound, in either order, as of scipy.io.wavfile or librosa."""
+    if not isinstance(item, tuple) or len(item) != 2:
+        return False
+    return sum(isinstance(part, numbers.Number) for part in item) == 1
+
+
 def load_recording(item, sr, name, channel=None):
-    """Return a recording (path or 1-D array) as checked floats of shape (n_timepoints,) at the rate ``sr``."""
-    y = read_audio(item, sr, channel)[0] if isinstance(item, (str, os.PathLike)) else as_floating(np.asarray(item))
+    """Return a recording as checked floats of shape (n_timepoints,) at the rate ``sr``.
+
+    A recording is a path, a 1-D array at the rate ``sr``, a pair ``(sr, y)`` of its own rate and a 1-D array, a
+    dictionary of Hugging Face (``array`` and ``sampling_rate``, or ``bytes`` and ``path``), or an open binary file.
+    """
+    if isinstance(item, Mapping):
+        if item.get("array") is not None and item.get("sampling_rate") is not None:
+            item = item["sampling_rate"], item["array"]
+        elif item.get("bytes") is not None:
+            item = io.BytesIO(item["bytes"])
+        elif isinstance(item.get("path"), (str, os.PathLike)):
+            item = item["path"]
+        else:
+            raise ValueError(
+                f"{name} is a dictionary with {list(item)}, but 'array' and 'sampling_rate', or 'bytes' or 'path' are "
+                "needed. Pass these, a path or a 1-D array."
+            )
+    if isinstance(item, (str, os.PathLike)):
+        y = read_audio(item, sr, channel)[0]
+    elif hasattr(item, "read"):
+        y = _read_open_file(item, sr, name, channel)
+    elif has_rate(item):
+        rate, y = item if isinstance(item[0], numbers.Number) else item[::-1]
+        return _resample(_check_values(as_floating(np.asarray(y)), rate, name), rate, sr, name)
+    else:
+        y = as_floating(np.asarray(item))
+    return _check_values(y, sr, name)
+
+
+def _read_open_file(file, sr, name, channel):
+    """Read an open binary file, from its start: decoders need a file with a name."""
+    file.seek(0)
+    content = file.read()
+    if not isinstance(content, bytes):
+        raise TypeError(f"{name} is a file of text. Open it in binary mode, or pass its path.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        try:
+            return read_audio(path, sr, channel)[0]
+        except OSError as error:
+            raise OSError(str(error).replace(str(path), name)) from None
+
+
+def _resample(y, rate, sr, name):
+    if not PLAUSIBLE_SR[0] <= rate <= PLAUSIBLE_SR[1]:
+        raise ValueError(
+            f"{name} has a rate of {rate} Hz, but {PLAUSIBLE_SR[0]} to {PLAUSIBLE_SR[1]} Hz are plausible. Pass "
+            "(sr, y), with sr in Hz."
+        )
+    if rate == sr:
+        return y
+    import soxr
+
+    return soxr.resample(y.astype(np.float32), rate, sr, quality="HQ")
+
+
+def _check_values(y, sr, name):
+    """Return a recording as 1-D array of floats; ValueError if it is none, empty or holds NaN or infinity."""
     if y.ndim != 1:
         layout = ""
         if y.ndim == 2 and min(y.shape) > 1:
@@ -302,6 +369,8 @@ def as_recordings(X):
     """Return ``X`` as a list of recordings or a 2-D array of them; checks everything but the recordings themselves."""
     if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
         raise TypeError(f"X={str(X)!r} is one file, but X must be a list of recordings. Pass [{str(X)!r}].")
+    if has_rate(X) or isinstance(X, Mapping) or hasattr(X, "read"):
+        raise TypeError(f"X is one recording, {type(X).__name__}, but X must be a list of recordings. Pass [X].")
     if hasattr(X, "toarray"):
         raise TypeError("Sparse input is not supported: recordings are dense. Use X.toarray().")
     if hasattr(X, "__array__") and not hasattr(X, "shape"):
@@ -320,7 +389,7 @@ def as_recordings(X):
     shape = getattr(X, "shape", None)
     if shape is None or (len(shape) == 1 and np.asarray(X).dtype.kind in "OUS"):
         X = list(X)
-        if all(isinstance(x, (list, tuple)) for x in X) and len({len(x) for x in X}) == 1:
+        if all(isinstance(x, (list, tuple)) and not has_rate(x) for x in X) and len({len(x) for x in X}) == 1:
             return as_recordings(np.asarray(X))
         if all(isinstance(x, numbers.Number) for x in X[:10]):
             raise ValueError(expected.format("a list of numbers"))

@@ -47,6 +47,7 @@ AIFC_SAMPLES = {b"NONE", b"sowt", b"twos", b"in24", b"in32", b"fl32", b"FL32", b
 AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # by encoding
 SAMPLE_FORMATS = {b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b".snd", b"caff"}
 MAX_HEADER = 2**20  # bytes
+MAX_OFFSET = 2**43  # bytes; file systems refuse more, with an error
 WAV_MAGIC = re.compile(rb"(RIFF|RIFX|RF64|BW64)....WAVE", re.DOTALL)
 # Data sizes of streams, whose length was not known when the header was written: sox, ffmpeg, arecord and others.
 STREAMED_SIZES = {0x7FFFF000, 0x7FFFFFFF, 0x80000000}
@@ -111,7 +112,7 @@ class StreamFile(io.RawIOBase):
 
 
 def _read_at(file, offset, n_bytes):
-    if offset >= 2**62:  # by a broken header
+    if offset >= MAX_OFFSET:  # by a broken header
         return b""
     file.seek(offset)
     return file.read(n_bytes)
