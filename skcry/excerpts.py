@@ -18,7 +18,7 @@ from ._warnings import warn
 from .events import as_annotations
 from .io.annotations import write_annotations
 from .io.audio import AudioFile, as_recordings
-from .io.decoders import open_decoder
+from .io.decoders import open_decoder, unreadable
 from .io.text_files import atomic_path
 
 INDEX_FILE = "excerpts.csv"
@@ -43,7 +43,11 @@ def _header(path):
     """Read the header of an audio file, and count its frames; OSError if it cannot be read."""
     AudioFile(path, sr=None).close()
     with open_decoder(Path(path)) as sound:
-        return _Header(sound.samplerate, sound.channels, sound.count_frames(), sound.format, sound.subtype)
+        try:
+            n_frames = sound.count_frames()
+        except OSError as error:
+            raise OSError(unreadable(path, error)) from None
+        return _Header(sound.samplerate, sound.channels, n_frames, sound.format, sound.subtype)
 
 
 def _written_format(header):

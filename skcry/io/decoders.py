@@ -45,6 +45,10 @@ DECODING_ERROR = re.compile("Error while decoding|Error submitting packet")  # i
 WITH_TIMES = re.compile(f"{WITH_LENGTH.pattern}|amr")  # those that store the time of each packet, or have equal ones
 
 
+class UnknownFormatError(OSError):
+    """libsndfile does not know the format of a file, or finds its header broken."""
+
+
 class Decoder(contextlib.AbstractContextManager):
     """Interface of the decoders: sound of a file in frames, from start to end.
 
@@ -146,11 +150,13 @@ class SoundFileDecoder(Decoder):
         if self._sound is not None:
             self._sound.close()
         self._file.seek(0)
-        if stream == self._whole and self._file.read(4) not in (b"fLaC", b"OggS"):
-            self._view, self._sound = None, soundfile.SoundFile(self._path)
-        else:  # opened here, so that the place in the file is known
-            self._view = StreamFile(self._file, stream)
-            self._sound = soundfile.SoundFile(self._view)
+        # Opened here where the place in the file must be known.
+        is_plain = stream == self._whole and self._file.read(4) not in (b"fLaC", b"OggS")
+        self._view = None if is_plain else StreamFile(self._file, stream)
+        try:
+            self._sound = soundfile.SoundFile(self._path if is_plain else self._view)
+        except (soundfile.SoundFileError, TypeError) as error:  # TypeError: no sampling rate for ".raw"
+            raise UnknownFormatError(getattr(error, "error_string", str(error))) from None
         # soundfile seeks after each block if it can, which changes the sound of MP3: its frames need those before them.
         self._sound.seekable = lambda: False
         self._log = self._sound.extra_info
@@ -203,14 +209,14 @@ class SoundFileDecoder(Decoder):
                 # Not beyond the length: what follows a FLAC stream would be an error, and lose the last frame.
                 n_frames = self._step or min(READ_LENGTH, self._n_wanted)
                 if self._length is not None:
-                    n_frames = min(n_frames, self._length - self._n_read)
+                    n_frames = max(0, min(n_frames, self._length - self._n_read))
                 y = self._sound.read(n_frames, dtype, always_2d=True)
                 if len(y) == 0:
                     break
                 self._n_read += len(y)
                 yield y
         except soundfile.SoundFileError as error:
-            return str(error)
+            return getattr(error, "error_string", str(error))
         return None
 
     def _split(self):
@@ -227,8 +233,15 @@ class SoundFileDecoder(Decoder):
             return False
         n_read = self._n_read
         self._open_stream(0)
+        if not self._is_alike():
+            self._streams, self._n_read, self._length = [self._whole], n_read, n_read
+            return False
         self._skip(n_read)
         return True
+
+    def _is_alike(self):
+        """Tell whether the current stream has rate and channels of the first."""
+        return (self._sound.samplerate, self._sound.channels) == (self.samplerate, self.channels)
 
     def _skip(self, n_frames):
         """Go to a frame of the current stream, from its start."""
@@ -262,10 +275,10 @@ class SoundFileDecoder(Decoder):
         try:
             self._open_stream(self._number + 1)
             rate, channels = self._sound.samplerate, self._sound.channels
-            if (rate, channels) == (self.samplerate, self.channels):
+            if self._is_alike():
                 return True
             why = f" ({rate} Hz, {channels} channel{'' if channels == 1 else 's'}, unlike the sound before)"
-        except (OSError, RuntimeError) as error:  # errors of soundfile are RuntimeErrors
+        except UnknownFormatError as error:
             why = f" ({error})"
         n_bytes = self._whole.end - self._streams[self._number].start
         self.problems.append(
@@ -301,7 +314,7 @@ class SoundFileDecoder(Decoder):
             if self._length is None:
                 total = super().count_frames()
                 break
-            if (self._sound.samplerate, self._sound.channels) != (self.samplerate, self.channels):
+            if not self._is_alike():
                 break
             total += self._length + stream.silence
         self._open_stream(0)
@@ -575,7 +588,7 @@ def open_decoder(path):
     """Open an audio file with the first decoder that reads it; OSError that says what the file is."""
     try:
         return SoundFileDecoder(path)
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: no sampling rate for ".raw"
+    except UnknownFormatError as error:
         reason = str(error)
     what = no_sound(path)
     if what is not None:
