@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from .io.audio import AudioFile
+from .io.audio import AudioFile, load_recording
 
 
 class Progress(contextlib.AbstractContextManager):
@@ -32,13 +32,14 @@ class Progress(contextlib.AbstractContextManager):
 
 
 def _duration(recording, sr):
-    """Return the length of a recording in seconds, 0 if the file cannot be read."""
-    if not isinstance(recording, (str, os.PathLike)):
-        return len(recording) / sr
+    """Return the length of a recording in seconds, 0 if the file cannot be read or does not say."""
     try:
-        with AudioFile(recording) as file:
-            return file.duration
-    except (OSError, ValueError):
+        if isinstance(recording, (str, os.PathLike)):
+            with AudioFile(recording) as file:
+                return file.duration or 0.0
+        # What is no array, such as a pair of rate and array, is loaded for it.
+        return len(recording if hasattr(recording, "shape") else load_recording(recording, sr, "recording")) / sr
+    except (OSError, TypeError, ValueError):
         return 0.0
 
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from ._base import BaseEstimator
 from ._compat import fit_context
-from .io.audio import DEFAULT_SR, as_floating, check_clips
+from .io.audio import DEFAULT_SR, as_floating, check_clips, warn_of_rate
 from .windows import Windows
 
 
@@ -78,6 +78,8 @@ class SoundTransformer(TransformerMixin, BaseEstimator):
             )
         else:
             self.sr_ = sr or self.sr or DEFAULT_SR
+            if sr is None and self.sr is None and X.ndim == 2:
+                warn_of_rate(X[:1], self.sr_)
         return X
 
     def set_output(self, *, transform: object = None) -> Self:

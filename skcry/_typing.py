@@ -1,15 +1,16 @@
 """Types that annotations share."""
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 PathLike = str | os.PathLike[str]
-Recordings = Sequence[ArrayLike | PathLike] | ArrayLike  # 1-D arrays, audio files, or the rows of a 2-D array
+Recording = ArrayLike | PathLike | tuple[int, ArrayLike] | Mapping[str, Any] | BinaryIO
+Recordings = Sequence[Recording] | ArrayLike  # 1-D arrays, audio files, pairs (sr, y), ..., or the rows of a 2-D array
 Annotations = pd.DataFrame | Sequence[tuple[Any, ...]]  # of one recording
 Targets = Sequence[Any] | np.ndarray | pd.Series  # annotations of each recording, or one label for each
 Labels = str | Sequence[str]  # one name or several

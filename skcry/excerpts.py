@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from ._warnings import warn
 from .events import as_annotations
 from .io.annotations import write_annotations
 from .io.audio import AudioFile, as_recordings
+from .io.decoders import open_decoder, unreadable
 from .io.text_files import atomic_path, list_names
 
 INDEX_FILE = "excerpts.csv"
@@ -28,15 +30,25 @@ LOSSLESS = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE",
 MAX_FLAC_CHANNELS = 8
 
 
-def _header(path):
-    """Read the header of an audio file; OSError if it cannot be read."""
-    import soundfile
+class _Header(NamedTuple):
+    """Facts about a recording, as in soundfile."""
 
+    samplerate: int
+    channels: int
+    frames: int
+    format: str
+    subtype: str
+
+
+def _header(path):
+    """Read the header of an audio file, and count its frames; OSError if it cannot be read."""
     AudioFile(path, sr=None).close()
-    header = soundfile.info(path)
-    if header.frames > 2**48:  # libsndfile's value for a stream of unknown length
-        raise OSError(f"{path} is a stream of unknown length. Convert it to WAV or FLAC.")
-    return header
+    with open_decoder(Path(path)) as sound:
+        try:
+            n_frames = sound.count_frames()
+        except OSError as error:
+            raise OSError(unreadable(path, error)) from None
+        return _Header(sound.samplerate, sound.channels, n_frames, sound.format, sound.subtype)
 
 
 def _written_format(header):
@@ -130,20 +142,18 @@ def _copy_stretch(source, start, length, target, header):
     dtype = "int32" if header.subtype.startswith("PCM") or header.subtype.endswith("LAW") else "float64"
     try:
         with (
-            soundfile.SoundFile(source) as sound,
+            open_decoder(Path(source)) as sound,
             soundfile.SoundFile(
                 target, "w", header.samplerate, header.channels, subtype, format=file_format
             ) as excerpt,
         ):
-            sound.seek(start)
-            for block in sound.blocks(BLOCK_LENGTH, frames=length, dtype=dtype, always_2d=True):
-                if len(block) == 0:
-                    break
+            sound.seek(start, dtype)
+            while n_left and len(block := sound.read(min(BLOCK_LENGTH, n_left), dtype)):
                 excerpt.write(block)
                 n_left -= len(block)
         if n_left:
             raise soundfile.SoundFileRuntimeError(f"its last {n_left / header.samplerate:.1f} s are missing")
-    except (soundfile.SoundFileError, AssertionError) as error:  # AssertionError: not all frames were written
+    except (OSError, soundfile.SoundFileError, AssertionError) as error:  # AssertionError: not all frames were written
         raise OSError(
             f"{source}: the stretch from {start / header.samplerate:.1f} s, {length / header.samplerate:g} s long, "
             f"cannot be copied ({error or 'it cannot be written'}). Copy the recording again, or convert it to WAV or "

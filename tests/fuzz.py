@@ -22,6 +22,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import av
 import numpy as np
 import pandas as pd
 import soundfile
@@ -154,6 +155,22 @@ def _sound(format, subtype, channels=1):
     return file.getvalue()
 
 
+PHONES = [("mp4", "aac"), ("3gp", "libopencore_amrnb"), ("caf", "adpcm_ima_qt"), ("webm", "libopus"), ("asf", "wmav2")]
+
+
+def _phone_sound(format, codec):
+    rate = 8000 if "amr" in codec else 48000
+    y, file = (9000 * np.sin(np.arange(rate) * 0.1)).astype(np.int16), io.BytesIO()
+    with av.open(file, "w", format=format) as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono", bit_rate=12200 if "amr" in codec else 64000)
+        resampler = av.AudioResampler(stream.format.name, "mono", rate, frame_size=stream.frame_size or 1024)
+        frame = av.AudioFrame.from_ndarray(y[None], format="s16", layout="mono")
+        frame.sample_rate = rate
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            container.mux(stream.encode(part))
+    return file.getvalue()
+
+
 def _results():
     """Files of a folder of results, as `detect_files` writes them."""
     timeline = "second,score,cry,usable\n" + "".join(f"{i},0.{i},{i > 4},True\n" for i in range(10))
@@ -189,6 +206,10 @@ def make_seeds():
             content = _sound(format, subtype, channels)
             for what, read in (("read", _read_sound), ("cut", _cut_excerpts)):
                 seeds.append((f"{what} {format} {subtype}", f"a.{format.lower()}", content, {}, read))
+            if format in ("WAV", "FLAC", "OGG", "MP3"):
+                seeds.append((f"read joined {format} {subtype}", f"a.{format.lower()}", 2 * content, {}, _read_sound))
+    for format, codec in PHONES:
+        seeds.append((f"read {format} {codec}", f"a.{format}", _phone_sound(format, codec), {}, _read_sound))
     with tempfile.TemporaryDirectory() as folder:
         for name, known in FORMATS.items():
             if known.write is not None:

@@ -21,11 +21,13 @@ from ..io.audio import load_recording
 from ..io.columns import find_separator
 from ..io.text_files import SeveralError, list_names, read_lines, read_named_table, shorten
 
-# Formats of recorders and phones that libsndfile reads.
+# Formats of recorders, phones and video that are read by libsndfile or, with PyAV or ffmpeg, by skcry.io.read_audio.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
+AUDIO_SUFFIXES += (".m4a", ".mp4", ".aac", ".3gp", ".3ga", ".3g2", ".amr", ".awb", ".mov", ".m4v", ".m4b", ".qta")
+AUDIO_SUFFIXES += (".wma", ".wmv", ".asf", ".webm", ".mka", ".mkv", ".avi", ".wv", ".tta", ".ape", ".ac3", ".mp2")
+AUDIO_SUFFIXES += (".oga", ".spx", ".aifc", ".wave", ".rf64", ".bw64", ".bwf", ".snd", ".voc", ".sph", ".nist")
 # Further types of recordings. They are not loaded, and named where nothing else with their name is.
-OTHER_RECORDINGS = (".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".3ga", ".webm", ".mov", ".oga", ".ogv", ".mka")
-OTHER_RECORDINGS += (".mkv", ".avi", ".aifc", ".rf64", ".bwf", ".wv", ".voc", ".sph", ".mp2", ".ape", ".dss", ".ds2")
+OTHER_RECORDINGS = (".ogv", ".dss", ".ds2")
 GROUPS_FILE = "groups.csv"
 RANGES_FILE = "ranges.csv"
 EXCERPTS_FILE = "excerpts.csv"  # the index of draw_excerpts

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import numbers
 import os
-import re
+import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from .._typing import PathLike
 from .._warnings import warn
+from .decoders import READ_LENGTH, open_decoder, unreadable
+from .file_kinds import missing_content
 from .text_files import check_file
 
 DEFAULT_SR = 16000  # Hz, of the usual wearable recorders
-READ_LENGTH = 2**14  # frames decoded at a time; at most so many are lost where a FLAC file is truncated
 PLAUSIBLE_SR = (1000, 1_000_000)  # Hz; with a wrong header, resampling would not end
-SAMPLE_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-UNREAD_SHARE = 0.5  # of a file of uncompressed samples; metadata of recorders is shorter
 LOWEST_SR = 8000  # Hz; cries are detected up to 4000 Hz
 LOUDEST = 1e12  # of floats, where full scale is 1 or, in some files, 2 ** 31; filters overflow above
 CLIPPED_SHARE = 0.01  # of all values; loud cries close to the recorder clip occasionally
 FULL_SCALE = 0.999
+CD_RATES = (44100, 22050, 11025)  # Hz; their whole seconds are none at the other usual rates
+    44100,
+    22050,
+    11025,
+)  # Hz; of the usual rates, those whose whole seconds are none at 8000, 16000 or 48000 Hz
+LEAST_MIXED = 0.1  # of the energy that channels of independent noise keep when they are mixed down
 
 
 class AudioFile(contextlib.AbstractContextManager):
     """Context manager that reads an audio file in blocks, from start to end.
 
     ``sr`` is the rate in Hz that blocks are resampled to (by soxr, whose result does not depend on the blocks) and
-    ``duration`` the length in seconds by the header. ``problems`` lists faults of a readable file; it is complete when
-    :meth:`read` has reached the end. OSError if the file cannot be read, ValueError if it has no such channel.
+    ``duration`` the length in seconds by the header, None if it does not say; joined files count when they are reached.
+    ``problems`` lists faults of a readable file; it is complete when :meth:`read` has reached the end. OSError if the
+    file cannot be read, ValueError if it has no such channel.
     """
 
     def __init__(self, path, sr=DEFAULT_SR, channel=None):
@@ -45,7 +53,7 @@ class AudioFile(contextlib.AbstractContextManager):
             self.close()
             raise
         self.sr = sr or self._file.samplerate
-        self.duration = self._file.frames / self._file.samplerate
+        self.duration = None if self._file.frames is None else self._file.frames / self._file.samplerate
         self._resampler = None
         if self.sr != self._file.samplerate:
             import soxr
@@ -54,6 +62,7 @@ class AudioFile(contextlib.AbstractContextManager):
         self._waiting = np.empty(0, dtype=np.float32)
         self._n_read, self._at_end = 0, False
         self._peak, self._n_clipped = np.zeros(self._file.channels), 0
+        self._energy, self._mixed_energy = 0.0, 0.0  # of the channels and of their mean
 
     def _check_header(self, path):
         file, n_bytes = self._file, path.stat().st_size
@@ -62,23 +71,15 @@ class AudioFile(contextlib.AbstractContextManager):
                 f"channel={self.channel} must be from 0 to {file.channels - 1}: {self.name} has {file.channels} "
                 f"channel{'' if file.channels == 1 else 's'}. Choose one of them, or None to mix them down."
             )
-        self._announced = _announced_bytes(file.extra_info)
         if file.frames == 0:
-            announced = self._announced[0] if self._announced else 0
             raise OSError(
-                f"{path}: 0 bytes of audio (header: {announced}, whole file: {n_bytes}). The file looks truncated; "
-                "copy it again, or repair it with the recorder's software."
+                f"{path}: 0 bytes of audio (whole file: {n_bytes}). The file looks truncated; copy it again, or repair "
+                "it with the recorder's software."
             )
         if not PLAUSIBLE_SR[0] <= file.samplerate <= PLAUSIBLE_SR[1]:
             raise OSError(
                 f"{path} is sampled at {file.samplerate} Hz, but {PLAUSIBLE_SR[0]} to {PLAUSIBLE_SR[1]} Hz are "
                 "plausible. Repair its header with the recorder's software, or leave it out."
-            )
-        n_read = file.frames * file.channels * SAMPLE_BYTES.get(file.subtype, np.inf)
-        if n_bytes - n_read > max(UNREAD_SHARE * n_bytes, 2**16):
-            self.problems.append(
-                f"{self.name} holds {n_bytes} bytes, but its header announces sound in {n_read} of them only "
-                f"({file.frames / file.samplerate:.1f} s); the rest is not read. Repair the header if it is wrong."
             )
         if file.samplerate < LOWEST_SR:
             self.problems.append(
@@ -101,14 +102,10 @@ class AudioFile(contextlib.AbstractContextManager):
 
     def _decode(self):
         """Decode, mix down and resample the next frames: float32 array of shape (n,)."""
-        import soundfile
-
         try:
-            y = self._file.read(READ_LENGTH, dtype="float32", always_2d=True)
-        except soundfile.SoundFileError as error:
-            if self._n_read == 0:
-                raise OSError(_unreadable(self._file.name, error)) from None
-            y = np.empty((0, self._file.channels), dtype=np.float32)
+            y = self._file.read(READ_LENGTH)
+        except OSError as error:
+            raise OSError(unreadable(self.name, error)) from None
         self._at_end = len(y) == 0
         level = np.abs(y)
         fine = level <= LOUDEST
@@ -121,21 +118,23 @@ class AudioFile(contextlib.AbstractContextManager):
         self._n_read += len(y)
         self._peak = np.maximum(self._peak, level.max(axis=0, initial=0))
         self._n_clipped += int(np.count_nonzero(level >= FULL_SCALE))
+        mixed = y.mean(axis=1) if self.channel is None else np.ascontiguousarray(y[:, self.channel])
+        if self.channel is None and self._file.channels > 1:
+            self._energy += float(np.sum(y**2, dtype=np.float64)) / self._file.channels
+            self._mixed_energy += float(np.sum(mixed**2, dtype=np.float64))
         if self._at_end:
             self._find_problems()
-        y = y.mean(axis=1) if self.channel is None else np.ascontiguousarray(y[:, self.channel])
-        return y if self._resampler is None else self._resampler.resample_chunk(y, last=self._at_end)
+        return mixed if self._resampler is None else self._resampler.resample_chunk(mixed, last=self._at_end)
 
     def _find_problems(self):
         """Add to ``problems`` what is known at the end of the file."""
         file, name = self._file, self.name
-        seconds, announced = self._n_read / file.samplerate, file.frames / file.samplerate
-        if self._announced:
-            announced *= self._announced[0] / max(1, self._announced[1])
+        seconds, missing = self._n_read / file.samplerate, file.n_missing / file.samplerate
+        self.problems.extend(f"{name} {problem}" for problem in file.problems)
         cut = ""
-        if self._n_read < file.frames or self._announced:
-            cut = f": its header announces {announced:.1f} s, but only {seconds:.1f} s could be read"
-        elif "lacks an end-of-stream" in file.extra_info:
+        if missing:
+            cut = f": its header announces {seconds + missing:.1f} s, but only {seconds:.1f} s could be read"
+        elif file.has_no_end:
             cut = f" after {seconds:.1f} s, without an end mark"
         if cut:
             self.problems.append(f"{name} breaks off{cut}. This part was used; copy the file again for the rest.")
@@ -151,6 +150,13 @@ class AudioFile(contextlib.AbstractContextManager):
             )
         elif self.channel in dead:
             self.problems.append(f"{name}: channel {self.channel} is silent throughout. Choose another.")
+        # Channels of independent noise lose their number in energy.
+        elif self._mixed_energy * file.channels < LEAST_MIXED * self._energy:
+            loss = 10 * np.log10(self._energy / max(self._mixed_energy, 1e-12 * self._energy))
+            self.problems.append(
+                f"{name}: mixing its {file.channels} channels down loses {loss:.0f} dB, as if one were inverted. Pass "
+                "channel=0."
+            )
         share = self._n_clipped / (self._n_read * file.channels)
         if share >= CLIPPED_SHARE and file.subtype not in ("FLOAT", "DOUBLE"):
             self.problems.append(
@@ -165,38 +171,16 @@ class AudioFile(contextlib.AbstractContextManager):
         self.close()
 
 
-def _unreadable(path, error):
-    return f"{path} cannot be read as audio ({error}). Copy it again, or convert it to WAV or FLAC."
-
-
 def _open(path):
-    import soundfile
-
+    content = missing_content(path)
+    if content is not None:
+        raise FileNotFoundError(content)
     check_file(path)
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{path}: no permission to read it. Change its permissions.")
     if path.stat().st_size == 0:
         raise OSError(f"{path} is empty: 0 bytes. Copy it again, or leave it out.")
-    try:
-        return soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: no sampling rate for ".raw"
-        raise OSError(_unreadable(path, error)) from None
-
-
-def _announced_bytes(log):
-    """Return the bytes of audio by the header and those in the file, from libsndfile's log; None if they are equal.
-
-    The log holds, for example, ``data : 320000 (should be 159979)``. A header with the largest possible number is not
-    wrong: streams are written so.
-    """
-    found = re.search(r"^\s*(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", log, re.M)
-    if found is None:
-        found = re.search(r"^riff : (\d+) \(should be (\d+)\)", log, re.M)  # Wave64, for the whole file only
-    if found is None:
-        frames = re.search(r"frame count (\d+) does not match value from 'ds64' chunk of (\d+)", log)
-        return (int(frames[2]), int(frames[1])) if frames else None
-    announced, there = int(found[1]), int(found[2])
-    return (announced, there) if there < announced < 2**32 - 2**16 or announced > 2**32 else None
+    return open_decoder(path)
 
 
 def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None = None) -> tuple[np.ndarray, int]:
@@ -205,7 +189,9 @@ def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None 
     Parameters
     ----------
     path : str or path-like
-        Any format that libsndfile reads: WAV, FLAC, OGG, MP3 and more.
+        WAV, FLAC, OGG, MP3 and other formats of libsndfile; with PyAV (the extra ``phones``) or the program ffmpeg also
+        those of phones: M4A, 3GP, AMR, CAF, WebM, WMA and more. The content decides, not the extension. Files that were
+        joined are read one after the other.
     sr : int or None, default=16000
         Rate in Hz to resample to (soxr, high quality, as in librosa). None keeps the rate of the file.
     channel : int or None, default=None
@@ -223,15 +209,16 @@ def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None 
     FileNotFoundError
         If the file does not exist.
     OSError
-        If the file cannot be read as audio.
+        If the file cannot be read as audio; the message says what it is.
     ValueError
         If the file has no such channel, or holds NaN, infinity or values above 1e12.
 
     Warns
     -----
     UserWarning
-        If the file is shorter than its header says (the existing part is returned), holds digital silence only, has a
-        silent channel, is clipped, or is sampled below 8000 Hz.
+        If the file is shorter than its header says (the existing part is returned), damaged (what is lost is silence),
+        joined with sound of another rate, holds digital silence only, has a silent or inverted channel, is clipped, or
+        is sampled below 8000 Hz.
     """
     with AudioFile(path, sr, channel) as file:
         parts: list = []
@@ -242,9 +229,73 @@ def read_audio(path: PathLike, sr: int | None = DEFAULT_SR, channel: int | None 
         return np.concatenate(parts), file.sr
 
 
+def has_rate(item):
+    """Tell whether a recording is a pair of rate and sound, in either order, as of scipy.io.wavfile or librosa."""
+    if not isinstance(item, tuple) or len(item) != 2:
+        return False
+    return sum(isinstance(part, numbers.Number) for part in item) == 1
+
+
 def load_recording(item, sr, name, channel=None):
-    """Return a recording (path or 1-D array) as checked floats of shape (n_timepoints,) at the rate ``sr``."""
-    y = read_audio(item, sr, channel)[0] if isinstance(item, (str, os.PathLike)) else as_floating(np.asarray(item))
+    """Return a recording as checked floats of shape (n_timepoints,) at the rate ``sr``.
+
+    A recording is a path, a 1-D array at the rate ``sr``, a pair ``(sr, y)`` of its own rate and a 1-D array, a
+    dictionary of Hugging Face (``array`` and ``sampling_rate``, or ``bytes`` and ``path``), or an open binary file.
+    """
+    if isinstance(item, Mapping):
+        if item.get("array") is not None and item.get("sampling_rate") is not None:
+            item = item["sampling_rate"], item["array"]
+        elif item.get("bytes") is not None:
+            item = io.BytesIO(item["bytes"])
+        elif isinstance(item.get("path"), (str, os.PathLike)):
+            item = item["path"]
+        else:
+            raise ValueError(
+                f"{name} is a dictionary with {list(item)}, but 'array' and 'sampling_rate', or 'bytes' or 'path' are "
+                "needed. Pass these, a path or a 1-D array."
+            )
+    if isinstance(item, (str, os.PathLike)):
+        y = read_audio(item, sr, channel)[0]
+    elif hasattr(item, "read"):
+        y = _read_open_file(item, sr, name, channel)
+    elif has_rate(item):
+        rate, y = item if isinstance(item[0], numbers.Number) else item[::-1]
+        return _resample(_check_values(as_floating(np.asarray(y)), rate, name), rate, sr, name)
+    else:
+        y = as_floating(np.asarray(item))
+    return _check_values(y, sr, name)
+
+
+def _read_open_file(file, sr, name, channel):
+    """Read an open binary file, from its start: decoders need a file with a name."""
+    file.seek(0)
+    content = file.read()
+    if not isinstance(content, bytes):
+        raise TypeError(f"{name} is a file of text. Open it in binary mode, or pass its path.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        try:
+            return read_audio(path, sr, channel)[0]
+        except OSError as error:
+            raise OSError(str(error).replace(str(path), name)) from None
+
+
+def _resample(y, rate, sr, name):
+    if not PLAUSIBLE_SR[0] <= rate <= PLAUSIBLE_SR[1]:
+        raise ValueError(
+            f"{name} has a rate of {rate} Hz, but {PLAUSIBLE_SR[0]} to {PLAUSIBLE_SR[1]} Hz are plausible. Pass "
+            "(sr, y), with sr in Hz."
+        )
+    if rate == sr:
+        return y
+    import soxr
+
+    return soxr.resample(y.astype(np.float32), rate, sr, quality="HQ")
+
+
+def _check_values(y, sr, name):
+    """Return a recording as 1-D array of floats; ValueError if it is none, empty or holds NaN or infinity."""
     if y.ndim != 1:
         layout = ""
         if y.ndim == 2 and min(y.shape) > 1:
@@ -320,13 +371,24 @@ def name_of(item, number):
     return Path(item).name if isinstance(item, (str, os.PathLike)) else f"recordings[{number}]"
 
 
-def file_names(paths):
-    """Name files: their paths relative to the deepest folder that holds all of them, with ``/``.
+def warn_of_rate(X, sr):
+    """Warn if the lengths of arrays, which do not tell their rate, are whole seconds at 44100 Hz but not at ``sr``."""
+    lengths = [len(one) for one in X if isinstance(one, np.ndarray) and one.ndim == 1]
+    rates = [rate for rate in CD_RATES if lengths and all(n and n % rate == 0 for n in lengths)]
+    if rates and any(n % sr for n in lengths):
+        warn(
+            f"Arrays do not tell their rate and are taken to have sr={sr} Hz, but their lengths (such as {lengths[0]}) "
+            f"are whole seconds at {rates[0]} Hz. Pass the true rate: sr={rates[0]}, or ({rates[0]}, y) to resample."
+        )
+
+
+def file_names(paths, root=None):
+    """Name files: their paths relative to ``root``, or to the deepest folder that holds all of them, with ``/``.
 
     Raises ValueError if a file is listed twice.
     """
     paths = [os.path.abspath(path) for path in paths]
-    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    root = os.path.commonpath([os.path.dirname(path) for path in paths]) if root is None else os.path.abspath(root)
     names = [Path(path).relative_to(root).as_posix() for path in paths]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
@@ -345,6 +407,8 @@ def as_recordings(X):
     """Return ``X`` as a list of recordings or a 2-D array of them; checks everything but the recordings themselves."""
     if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
         raise TypeError(f"X={str(X)!r} is one file, but X must be a list of recordings. Pass [{str(X)!r}].")
+    if has_rate(X) or isinstance(X, Mapping) or hasattr(X, "read"):
+        raise TypeError(f"X is one recording, {type(X).__name__}, but X must be a list of recordings. Pass [X].")
     if hasattr(X, "toarray"):
         raise TypeError("Sparse input is not supported: recordings are dense. Use X.toarray().")
     if hasattr(X, "__array__") and not hasattr(X, "shape"):
@@ -363,7 +427,7 @@ def as_recordings(X):
     shape = getattr(X, "shape", None)
     if shape is None or (len(shape) == 1 and np.asarray(X).dtype.kind in "OUS"):
         X = list(X)
-        if all(isinstance(x, (list, tuple)) for x in X) and len({len(x) for x in X}) == 1:
+        if all(isinstance(x, (list, tuple)) and not has_rate(x) for x in X) and len({len(x) for x in X}) == 1:
             return as_recordings(np.asarray(X))
         if all(isinstance(x, numbers.Number) for x in X[:10]):
             raise ValueError(expected.format("a list of numbers"))

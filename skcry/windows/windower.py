@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._base import BaseEstimator
 from .._compat import Interval, StrOptions, fit_context
 from .._typing import Recordings
-from ..io.audio import DEFAULT_SR, as_recordings, load_recording, name_of
+from ..io.audio import DEFAULT_SR, as_recordings, load_recording, name_of, warn_of_rate
 from .windows import Windows
 
 
@@ -21,6 +21,7 @@ def validate_recordings(estimator, X, sr, *, reset):
     """Return ``X`` as a list or 2-D array of recordings; check the values of an array at ``fit`` (``reset=True``)."""
     X = as_recordings(X)
     if reset:
+        warn_of_rate(X, sr)
         for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit; lists have neither
             estimator.__dict__.pop(name, None)
     if hasattr(X, "shape"):
@@ -54,7 +55,8 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
     hop_duration : float, default=1.0
         Step from one window to the next in seconds.
     sr : int, default=16000
-        Sampling rate in Hz. Audio files are resampled to it; arrays must have it.
+        Sampling rate in Hz. Audio files are resampled to it. Arrays are taken to have it: pass ``(rate, y)`` for an
+        array ``y`` of another rate.
     last : {"pad", "drop"}, default="pad"
         Whether the end of a recording that is shorter than a window is padded with zeros or dropped. Recordings shorter
         than one window are always padded.
@@ -156,7 +158,8 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
         ----------
         X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
             Recordings: 1-D arrays of any lengths at the rate ``sr``, audio files (resampled to ``sr``, mixed down to
-            mono), or the rows of a 2-D array. Integer PCM is scaled to [-1, 1].
+            mono), or the rows of a 2-D array. Integer PCM is scaled to [-1, 1]. Also pairs ``(rate, y)`` of a rate in
+            Hz and a 1-D array, dictionaries of Hugging Face's ``Audio``, and open binary files, such as ``BytesIO``.
         groups : array-like of shape (n_recordings,) or None, default=None
             Infant in each recording, so that cross-validation can keep windows of one infant together. None means a
             group per recording.

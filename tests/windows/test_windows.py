@@ -1,3 +1,4 @@
+import io
 import pickle
 import sys
 
@@ -208,6 +209,40 @@ def test_faulty_recordings(X, message):
         Windower().fit_transform(X)
 
 
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_recordings_with_their_own_rate(tmp_path, rng, rate):
+    y = (0.1 * rng.normal(size=3 * rate)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", y, rate, subtype="FLOAT")
+    content = (tmp_path / "a.wav").read_bytes()
+    expected = np.asarray(Windower().fit_transform([tmp_path / "a.wav"]))
+    kinds = [(rate, y), (y, rate), {"array": y, "sampling_rate": rate, "path": None}, io.BytesIO(content)]
+    kinds += [{"bytes": content, "path": "a.wav"}, {"bytes": None, "path": str(tmp_path / "a.wav")}]
+    X = Windower().fit_transform(kinds)
+    assert len(X) == len(kinds)
+    for found in np.asarray(X):
+        np.testing.assert_allclose(found, expected[0], atol=1e-5)
+    integers = Windower().fit_transform([(rate, np.round(y * 2**15).astype(np.int16))])
+    np.testing.assert_allclose(np.asarray(integers), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ((16000, np.zeros(9)), r"X is one recording, tuple, .* Pass \[X\]"),
+        ({"array": np.zeros(9), "sampling_rate": 16000}, "X is one recording, dict"),
+        ([{"sound": np.zeros(9)}], r"recordings\[0\] is a dictionary with \['sound'\]"),
+        ([(16000, np.zeros((9, 2)))], r"recordings\[0\] has shape \(9, 2\)"),
+        ([(16, np.zeros(9))], "has a rate of 16 Hz"),
+        ([(16000, np.array([0, np.nan]))], "NaN"),
+        ([io.StringIO("no sound")], "file of text"),
+        ([io.BytesIO(b"no sound at all")], r"recordings\[0\] cannot be read as audio: it is text"),
+    ],
+)
+def test_faulty_recordings_with_their_own_rate(X, message):
+    with pytest.raises((TypeError, ValueError, OSError), match=message):
+        Windower().fit_transform(X)
+
+
 def test_faulty_kinds_of_input(tmp_path, X):
     (tmp_path / "notes.wav").write_text("no sound at all")
     for faulty, error, message in (
@@ -366,3 +401,20 @@ def test_no_windows_that_are_shorter_than_a_frame():
     X = Windows([np.ones(5)], [0], [0], 2, sr=10)
     assert X[:0].map(lambda y: y[..., :1], frame_length=4, hop_length=2).shape == (0, 1)
     assert np.asarray(X[:0].map(lambda y: y[..., :1], frame_length=4, hop_length=2)[:0]).shape == (0, 1)
+
+
+def test_arrays_at_another_rate_are_told(recwarn):
+    day, clips = np.zeros(44100 * 10), np.zeros((3, 22050 * 4))
+    with pytest.warns(UserWarning, match=r"such as 441000\) are whole seconds at 44100 Hz. Pass the true rate"):
+        Windower().fit([day])
+    with pytest.warns(UserWarning, match="whole seconds at 44100 Hz"):
+        Windower().fit(clips)
+    with pytest.warns(UserWarning, match="whole seconds at 44100 Hz"):
+        HighPassFilter().fit(clips)
+    recwarn.clear()
+    Windower(sr=44100).fit([day])
+    HighPassFilter(sr=22050).fit(clips)
+    Windower().fit([day, np.zeros(44101)])
+    Windower().fit([np.zeros(16000 * 441)])  # whole seconds at both
+    assert len(Windower().fit_transform([(44100, day)]).times) == 6
+    assert not recwarn
