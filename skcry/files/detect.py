@@ -67,7 +67,7 @@ def detect_files(
     detector : CryDetector
         Fitted.
     recordings : str, path-like, or list of these
-        A folder, searched with all folders in it, or files.
+        A folder, searched with all folders in it, or files. Recordings are known by extension or content.
     out : str or path-like
         Folder for the results; created if it does not exist.
     n_jobs : int or None, default=None
@@ -105,7 +105,8 @@ def detect_files(
     -----
     UserWarning
         At the end, once for each kind of fault: files that could not be read or have a fault that
-        :func:`skcry.io.read_audio` names. And for files that differ only in their extension.
+        :func:`skcry.io.read_audio` names. And for files that differ only in their extension, and for files and links
+        to folders that are left out.
 
     Examples
     --------

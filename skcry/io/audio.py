@@ -26,10 +26,6 @@ LOUDEST = 1e12  # of floats, where full scale is 1 or, in some files, 2 ** 31; f
 CLIPPED_SHARE = 0.01  # of all values; loud cries close to the recorder clip occasionally
 FULL_SCALE = 0.999
 CD_RATES = (44100, 22050, 11025)  # Hz; their whole seconds are none at the other usual rates
-    44100,
-    22050,
-    11025,
-)  # Hz; of the usual rates, those whose whole seconds are none at 8000, 16000 or 48000 Hz
 LEAST_MIXED = 0.1  # of the energy that channels of independent noise keep when they are mixed down
 
 
