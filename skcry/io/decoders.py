@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import re
 import shlex
@@ -122,7 +123,7 @@ class SoundFileDecoder(Decoder):
         super().__init__(path)
         self._sound = None
         self._view = None
-        self._file = open(path, "rb")  # noqa: SIM115
+        self._file = io.BufferedReader(io.FileIO(path))
         try:
             state = os.fstat(self._file.fileno())
             self._whole = Stream(b"", 0, state.st_size)
@@ -505,12 +506,14 @@ class FfmpegDecoder(_OtherDecoder):
         program = shutil.which("ffmpeg")
         if program is None:
             raise ModuleNotFoundError("ffmpeg is not installed")
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        self._folder = tempfile.TemporaryDirectory()
+        self._log = os.path.join(self._folder.name, "log.txt")
         command = [program, "-nostdin", "-hide_banner", "-nostats", "-v", "info", "-protocol_whitelist", "file,pipe"]
         command += ["-format_whitelist", FORMATS, "-i", f"file:{os.path.abspath(path)}", "-map", "0:a:0"]
         # Silence in gaps, so that later sound keeps its time. AU has a header without length: 24 bytes and a text.
         command += ["-af", "aresample=async=1", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, stdin=subprocess.DEVNULL)
+        with open(self._log, "wb") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
         try:
             head = self._process.stdout.read(24)
             if len(head) < 24:
@@ -529,8 +532,8 @@ class FfmpegDecoder(_OtherDecoder):
             self.frames = round((3600 * hours + 60 * minutes + seconds) * self.samplerate)
 
     def _read_log(self):
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")
+        with open(self._log, encoding="utf-8", errors="replace") as log:
+            return log.read()
 
     def _last_error(self):
         lines = [line.strip() for line in self._read_log().splitlines() if line.strip()]
@@ -554,7 +557,7 @@ class FfmpegDecoder(_OtherDecoder):
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        self._log.close()
+        self._folder.cleanup()
 
 
 def _decoder_of(stream):
