@@ -52,6 +52,13 @@ def _parser():
         "--negative", nargs="+", metavar="LABEL", help="the only other labels that may occur (default: any)"
     )
     train.add_argument(
+        "--ignore",
+        nargs="+",
+        default=["unknown"],
+        metavar="LABEL",
+        help="labels of time that is not known to be crying or not, such as unsure (default: unknown)",
+    )
+    train.add_argument(
         "--features",
         choices=["frames", "embedding", "stats"],
         default="frames",
@@ -67,7 +74,11 @@ def _parser():
     evaluate.add_argument("--label", help="class to score, for a detector of several classes")
     evaluate.add_argument("--out", type=_path, help="CSV file for the scores (default: print them)")
     for one in (train, evaluate):
+        one.add_argument("--format", help="format of the annotation files (default: by extension and content)")
         one.add_argument("--tier", help="tier of the annotation files (default: the only one)")
+        one.add_argument(
+            "--recording", help="recording in annotation files of several (default: the one of the audio file's name)"
+        )
 
     detect = command("detect", "detect crying in recordings; goes on where it was interrupted")
     detect.add_argument("detector", type=_path, help="what train wrote; a .joblib runs code, so trust its author")

@@ -11,6 +11,7 @@ SUFFIXES = {"audacity": ".txt", "textgrid": ".TextGrid", "elan": ".eaf", "csv": 
 N_RESAMPLES = 200
 # Options by the names of the parameters that they set.
 OPTIONS = {name: f"--{name}" for name in ("channel", "features", "label", "negative", "overwrite", "positive", "start")}
+OPTIONS |= {name: f"--{name}" for name in ("format", "ignore", "recording")}
 OPTIONS |= {"n_jobs": "--jobs", "on_error": "--on-error", "random_state": "--seed", "tier": "--tier"}
 OPTIONS["trusted"] = "--trusted"
 
@@ -55,7 +56,8 @@ def _annotated(options):
     from .datasets import load_annotated
 
     print("Reading the recordings ...", file=sys.stderr)
-    data = load_annotated(options.folder, channel=options.channel, tier=options.tier)
+    about = {name: getattr(options, name) for name in ("channel", "format", "tier", "recording")}
+    data = load_annotated(options.folder, **about)
     hours = sum(map(len, data.recordings)) / 16000 / 3600
     return data, f"{len(data.recordings)} recordings in {len(set(data.groups.tolist()))} groups, {hours:.2f} h"
 
@@ -82,6 +84,7 @@ def train(options):
         gate=EnergyGate() if options.gate else None,
         positive=tuple(options.positive),
         negative=None if options.negative is None else tuple(options.negative),
+        ignore=tuple(options.ignore),
         random_state=options.seed,
         **about,
     )
@@ -191,21 +194,25 @@ def score_detector(detector, data, label=None):
     import pandas as pd
 
     from . import metrics
+    from .metrics.scorers import meaning_of_labels
 
     found = list(detector.iter_detections(data.recordings))
     durations = [one.duration for one in found]
     timeline = pd.concat({one.recording: one.timeline for one in found}, names=["recording", "second"])
     events = pd.concat([one.events for one in found], ignore_index=True)
-    positive, negative = detector.crying_labels_, detector.negative
-    if label is not None:
+    if label is None:
+        labels = meaning_of_labels(detector)
+    else:
         timeline = timeline.assign(cry=timeline["label"].astype(str) == label, score=timeline[label])
-        events, positive, negative = events[events["label"].astype(str) == label], label, None
+        events = events[events["label"].astype(str) == label]
+        labels = {"positive": label, "ignore": detector.ignore, "overlap": detector.overlap}
     rules = {"merge_gap": detector.merge_gap, "min_duration": detector.min_duration}
-    labels = {"positive": positive, "negative": negative}
     truth = metrics.second_truth(data.annotations, timeline, **labels, durations=durations)
     true_events = metrics.event_truth(data.annotations, **labels, merge_gap=detector.merge_gap)
     counts = metrics.event_counts(true_events, events, durations)
     minutes = metrics.cry_minutes(truth, timeline, **rules)
+    known = truth.notna()
+    truth, timeline = truth[known].astype(bool), timeline[known]
     seconds = pd.DataFrame({"true": truth, "found": timeline["cry"], "both": truth & timeline["cry"]})
     seconds = seconds.groupby(level="recording").sum()
 

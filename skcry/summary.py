@@ -111,6 +111,13 @@ def _chosen(timeline, label):
     return found.isin(labels).to_numpy()
 
 
+def rules_of(timeline, merge_gap, min_duration):
+    """Return the rules of bouts in seconds: those given, else those of the detector that made the timeline, else 5."""
+    given = {"merge_gap": merge_gap, "min_duration": min_duration}
+    known = {**RULES, **{name: timeline.attrs[name] for name in RULES if name in timeline.attrs}}
+    return known | {name: value for name, value in given.items() if value is not None}
+
+
 @validate_params(
     {
         "timeline": [pd.DataFrame],
@@ -159,11 +166,11 @@ def summarize(
 
         None counts hours from the start of each recording.
     merge_gap : float or None, default=None
-        Longest gap within crying to close, in seconds. None means the rule of the detector if the timeline comes from
-        :func:`skcry.read_timelines`, else 5.
+        Longest gap within crying to close, in seconds. None means the rule of the detector that made the
+        timeline, else 5.
     min_duration : float or None, default=None
-        Shortest bout to keep, in seconds. None means the rule of the detector if the timeline comes from
-        :func:`skcry.read_timelines`, else 5. These rules are in ``timeline.attrs``.
+        Shortest bout to keep, in seconds. None means the rule of the detector that made the
+        timeline, else 5. These rules are in ``timeline.attrs``.
 
     Returns
     -------
@@ -204,9 +211,7 @@ def summarize(
     monday.wav 2024-05-01 23:00:00     0.666667        2
                2024-05-02 00:00:00     1.000000        0
     """
-    rules = {**RULES, **{name: timeline.attrs[name] for name in RULES if name in timeline.attrs}}
-    given = {"merge_gap": merge_gap, "min_duration": min_duration}
-    rules |= {name: value for name, value in given.items() if value is not None}
+    rules = rules_of(timeline, merge_gap, min_duration)
     if label is not None or "cry" not in timeline or ("label" in timeline and timeline["cry"].dtype != bool):
         timeline = timeline.assign(cry=_chosen(timeline, label))
     recordings, first, second = blocks(timeline)

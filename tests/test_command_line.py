@@ -131,6 +131,20 @@ def test_evaluate_on_training_recordings_is_said(here, data, capsys):
     assert "4 of these recordings have the name of a training recording, such as day0.wav" in capsys.readouterr().err
 
 
+def test_unknown_time_is_left_out(here, data, capsys):
+    Path("partly").mkdir()
+    doubtful = [[*one.itertuples(index=False, name=None), (26, 30, "unsure")] for one in data[1]]
+    write_annotated(Path("partly"), data[0], doubtful)
+    command = ["train", "partly", "--features", "stats", "--ignore", "unsure", "--format", "csv", "--out", "cry.skcry"]
+    assert main(command) == 0
+    assert skcry.load("cry.skcry").training_["unknown_seconds"] >= 4
+    assert main(["evaluate", "cry.skcry", "partly", "--out", "scores.csv"]) == 0
+    detector = skcry.load("cry.skcry")
+    scores = pd.read_csv("scores.csv", index_col="score")
+    expected = detector.score([Path("partly") / f"day{number}.wav" for number in range(4)], doubtful)
+    assert scores.loc["seconds: average precision", "value"] == pytest.approx(expected, abs=1e-4)
+
+
 def test_one_group_has_no_intervals(here, data, capsys):
     Path("one").mkdir()
     write_annotated(Path("one"), data[0][:1], data[1][:1])

@@ -641,8 +641,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
             ``score >= threshold_``) and ``usable`` (bool, False where the second holds one constant value: digital
             silence or a stuck recorder). Recordings are called by file name if all are files (relative to the deepest
             folder that holds them, as in :func:`skcry.detect_files`), else by their place in ``X``. With more than two
-            classes: a column of probabilities per class, ``label``,
-            the most probable one, and ``usable``.
+            classes: a column of probabilities per class, ``label``, the most probable one, and ``usable``. ``attrs``
+            holds ``merge_gap`` and ``min_duration``, by which :func:`skcry.summarize` finds bouts.
         """
         X = as_recordings(X)
         keys = keys_of(X)
@@ -650,7 +650,9 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         tables = {keys[one.recording]: one.timeline for one in found}
         if not tables:
             raise ValueError("None of the recordings could be read; the warnings above say why.")
-        return pd.concat(tables, names=["recording", "second"])
+        timeline = pd.concat(tables, names=["recording", "second"])
+        timeline.attrs.update(merge_gap=self.merge_gap, min_duration=self.min_duration)  # for summarize
+        return timeline
 
     def detect(
         self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise", progress: bool = False

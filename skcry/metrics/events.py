@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from .._compat import Interval, StrOptions, validate_params
 from ..events import MAX_TIME, UNKNOWN, as_annotations, coverage, find_events, merge
-from ..summary import HOUR, blocks, quote
+from ..summary import HOUR, blocks, quote, rules_of
 from .truth import as_items, check_scored
 
 COUNTS = ["n_true", "n_found", "n_recalled", "n_correct", "hours"]
@@ -344,8 +344,8 @@ def event_metrics(counts: pd.DataFrame, *, by: str | None = None) -> pd.DataFram
     {
         "timeline": [pd.DataFrame],
         "n_thresholds": [Interval(Integral, 1, None, closed="left")],
-        "merge_gap": _SECONDS,
-        "min_duration": _SECONDS,
+        "merge_gap": [*_SECONDS, None],
+        "min_duration": [*_SECONDS, None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -354,8 +354,8 @@ def threshold_counts(
     timeline: pd.DataFrame,
     *,
     n_thresholds: int = 200,
-    merge_gap: float = 5.0,
-    min_duration: float = 5.0,
+    merge_gap: float | None = None,
+    min_duration: float | None = None,
     **matching: Any,
 ) -> pd.DataFrame:
     """Count events at many thresholds on the score, see :func:`event_counts`.
@@ -368,8 +368,9 @@ def threshold_counts(
         Indexed by recording and second, with the column ``score``.
     n_thresholds : int, default=200
         Largest number of thresholds. From one to the next, the number of seconds above it grows by a constant factor.
-    merge_gap, min_duration : float, default=5.0
-        How seconds become events, see :func:`skcry.events.find_events`; pass the settings of the detector.
+    merge_gap, min_duration : float or None, default=None
+        How seconds become events, see :func:`skcry.events.find_events`. None means the rule of the detector that made
+        the timeline, else 5 s.
     **matching : dict
         ``matching``, ``min_overlap``, ``onset_collar``, ... of :func:`event_counts`.
 
@@ -397,13 +398,14 @@ def threshold_counts(
     score = timeline["score"].to_numpy(dtype=float)
     durations = pd.Series(np.diff(first, append=len(score)), index=recordings)
     true = as_events(true_events, "true_events")
+    rules = rules_of(timeline, merge_gap, min_duration)
     ordered = np.sort(score)[::-1]
     ranks = np.geomspace(1, len(score), n_thresholds).astype(int) - 1
     counts = {}
     for threshold in np.unique(ordered[ranks])[::-1]:
         active, found = score >= threshold, {}
         for recording, begin, seconds in zip(recordings, first, durations, strict=True):
-            bouts = find_events(active[begin : begin + seconds], merge_gap=merge_gap, min_duration=min_duration)
+            bouts = find_events(active[begin : begin + seconds], **rules)
             if len(bouts):
                 found[recording] = bouts + second[begin]
         counts[threshold] = event_counts(true, EventTable(found, {}, None), durations, **matching)

@@ -78,8 +78,8 @@ def cry_minutes(
     *,
     by: Literal["recording", "hour"] = "recording",
     start: object = None,
-    merge_gap: float = 5.0,
-    min_duration: float = 5.0,
+    merge_gap: float | None = None,
+    min_duration: float | None = None,
 ) -> pd.DataFrame:
     """Compute true and detected cry minutes per hour, of each recording or clock hour.
 
@@ -93,9 +93,9 @@ def cry_minutes(
         One row per recording, or per recording and hour.
     start : datetime-like, sequence of them, dict, Series or None, default=None
         When each recording began, see :func:`skcry.summarize`.
-    merge_gap, min_duration : float, default=5.0
-        Rules for true and detected crying, see :func:`skcry.summarize`; pass the settings of the detector. The same
-        rules on both sides: otherwise a perfect detector has a bias.
+    merge_gap, min_duration : float or None, default=None
+        Rules for true and detected crying, see :func:`skcry.summarize`; None means those of the detector that made the
+        timeline. The same rules on both sides: otherwise a perfect detector has a bias.
 
     Returns
     -------

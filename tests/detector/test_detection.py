@@ -1,5 +1,6 @@
 """Detections: one per recording, each recording scored once."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -9,8 +10,9 @@ import soundfile
 from helpers import fast
 from sklearn.exceptions import NotFittedError
 
-from skcry import CryDetector
+from skcry import CryDetector, summarize
 from skcry.datasets import make_cry_recordings
+from skcry.metrics import cry_minutes
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,16 @@ def test_progress_may_be_a_function(detector, data):
     heard = []
     list(detector.iter_detections(data[0], progress=heard.append))
     assert sum(heard) == pytest.approx(120)
+
+
+def test_a_timeline_knows_the_rules_of_its_detector(quick_detector, cry_data):
+    detector = copy.deepcopy(quick_detector).set_params(merge_gap=0.0, min_duration=0.0)
+    timeline, events = detector.timeline(cry_data[0]), detector.detect(cry_data[0])
+    assert len(events) > len(quick_detector.detect(cry_data[0]))
+    assert summarize(timeline)["n_bouts"].sum() == len(events)
+    truth = timeline["cry"].rename("truth")
+    found = cry_minutes(truth, timeline)
+    assert found["found"].tolist() == pytest.approx(summarize(timeline)["cry_minutes_per_hour"].tolist())
 
 
 def test_tables_call_files_by_their_names(quick_detector, cry_data, tmp_path):
