@@ -18,9 +18,9 @@ from ._typing import PathLike, RandomState
 from ._warnings import warn
 from .events import as_annotations
 from .io.annotations import write_annotations
-from .io.audio import AudioFile, as_recordings
+from .io.audio import AudioFile, as_recordings, file_names
 from .io.decoders import open_decoder, unreadable
-from .io.text_files import atomic_path, list_names
+from .io.text_files import atomic_path, list_names, shorten
 
 INDEX_FILE = "excerpts.csv"
 COLUMNS = ["file", "annotation", "source", "onset", "offset", "n_events", "group"]
@@ -87,22 +87,25 @@ def _events_by_recording(events, recordings, headers):
         raise ValueError(
             f"events has columns {list(events.columns)}, but no {missing[0]!r}. Pass the output of CryDetector.detect."
         )
-    numbers = events["recording"]
-    faulty = ~numbers.isin(range(len(recordings)))
+    # By name, as detect calls files, or by place in the list.
+    named = events["recording"].map(lambda one: isinstance(one, str)).any()
+    keys = file_names(recordings) if named else range(len(recordings))
+    faulty = ~events["recording"].isin(keys)
     if faulty.any():
+        held = shorten(str(keys), 80) if named else f"numbers 0 to {len(recordings) - 1}: places in the list"
         raise ValueError(
-            f"events name recording {numbers[faulty].tolist()[0]!r} ({int(faulty.sum())} of {len(events)} events), but "
-            f"recordings holds numbers 0 to {len(recordings) - 1}: places in the list. Pass all recordings in which "
-            "the events were detected, in the same order."
+            f"events name recording {events['recording'][faulty].tolist()[0]!r} ({int(faulty.sum())} of {len(events)} "
+            f"events), but recordings holds {held}. Pass all recordings in which the events were detected, in the same "
+            "order."
         )
     columns = [name for name in ("onset", "offset", "label") if name in events]
     return [
         as_annotations(
-            events.loc[numbers == number, columns],
+            events.loc[events["recording"] == key, columns],
             duration=header.frames / header.samplerate,
             name=f"events of {Path(path).name}",
         )
-        for number, (path, header) in enumerate(zip(recordings, headers, strict=True))
+        for key, path, header in zip(keys, recordings, headers, strict=True)
     ]
 
 
@@ -204,9 +207,9 @@ def draw_excerpts(
     recordings : list of str or path-like
         Audio files.
     events : DataFrame of shape (n_events, n_columns)
-        Output of :meth:`skcry.CryDetector.detect` for these recordings: columns ``recording`` (place in
-        ``recordings``), ``onset`` and ``offset`` in seconds, and optionally ``label``; without it all are labelled
-        "cry".
+        Output of :meth:`skcry.CryDetector.detect` for these recordings: columns ``recording`` (name, as
+        ``detect`` calls files, or place in ``recordings``), ``onset`` and ``offset`` in seconds, and optionally
+        ``label``; without it all are labelled "cry".
     out : str or path-like
         Folder to write to; created if it does not exist.
     groups : array-like of shape (n_recordings,), dict or None, default=None

@@ -227,6 +227,19 @@ def test_groups_come_along(write_sound, out, suffix):
     assert load_annotated(out, sr=SR).groups.tolist() == table["source"].tolist()
 
 
+def test_events_may_name_the_files(write_sound, tmp_path):
+    paths = [write_sound("a.wav"), write_sound("b.wav")]
+    numbered = pd.DataFrame({"recording": [0, 1], "onset": [2.0, 3.0], "offset": [4.0, 5.0]})
+    named = numbered.assign(recording=["a.wav", "b.wav"])  # as CryDetector.detect calls files
+    tables = [
+        draw_excerpts(paths, events, tmp_path / str(number), duration=4, random_state=0)
+        for number, events in enumerate((numbered, named))
+    ]
+    assert tables[0].equals(tables[1])
+    with pytest.raises(ValueError, match=r"name recording 'c.wav' .* holds \['a.wav', 'b.wav'\]"):
+        draw_excerpts(paths, named.assign(recording="c.wav"), tmp_path / "3")
+
+
 def test_faulty_groups(write_sound, out):
     days = [str(write_sound(name, duration=5)) for name in ("a.wav", "b.wav")]
     for groups, message in (

@@ -76,7 +76,8 @@ def _checked_events(true_events, found_events):
     if len({isinstance(recording, str) for recording in (*true.events, *found.events)}) > 1:
         raise ValueError(
             f"true_events and found_events call recordings differently: {[*true.events][:1]!s:.50} and "
-            f"{[*found.events][:1]!s:.50}. Use numbers in both, or names in both."
+            f"{[*found.events][:1]!s:.50}. Use numbers in both, or names in both: "
+            "event_truth(dict(zip(names, annotations)))."
         )
     _check_annotated(found.events, true)
     return true, found
