@@ -276,7 +276,7 @@ def test_faulty_input(write_sound, out, tmp_path):
     (tmp_path / "text.wav").write_text("no sound")
     for recordings, faulty, error, message in (
         ([day], as_events((1, 1, 4)), ValueError, r"events name recording 1 .* numbers 0 to 0"),
-        ([day], events.assign(recording="day.wav"), ValueError, "events name recording 'day.wav'"),
+        ([day], events.assign(recording="night.wav"), ValueError, "events name recording 'night.wav'"),
         ([day], events.drop(columns="offset"), ValueError, "no 'offset'"),
         (
             [day],
