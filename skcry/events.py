@@ -38,7 +38,6 @@ N_SHOWN = 5  # contradictions that one message lists
 UNKNOWN = "unknown"  # label of time that nobody annotated
 
 __all__ = [
-    "UNKNOWN",
     "LabelMap",
     "as_annotations",
     "class_intervals",
@@ -282,7 +281,7 @@ class LabelMap:
         """Set of the classes that are not reported as events."""
         return {0} if self.positive is not None else {self.background, *(self.negative or ())}
 
-    def denies_crying(self, label: str) -> bool:
+    def _denies_crying(self, label: str) -> bool:
         """Tell whether a label says that there is no crying, such as "notcry" or "no crying"."""
         plain = "".join(filter(str.isalpha, fold(label)))
         return any(plain.startswith(no + fold(one)) for one in self.positive or () for no in ("not", "no", "non"))
@@ -404,7 +403,7 @@ def class_intervals(
     classes = label_map(table["label"], name)
     stated = [True] * len(table)
     if label_map.positive is not None and label_map.overlap == "union":
-        denied = table["label"].map(label_map.denies_crying)
+        denied = table["label"].map(label_map._denies_crying)
         stated = [key == 1 or denies for key, denies in zip(classes, denied, strict=True)]
     _refuse_contradictions(table[stated], list(itertools.compress(classes, stated)), name)
     times = table[["onset", "offset"]].to_numpy()

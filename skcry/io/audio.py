@@ -403,10 +403,10 @@ def as_recordings(X):
     """Return ``X`` as a list of recordings or a 2-D array of them; checks everything but the recordings themselves."""
     if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
         raise TypeError(f"X={str(X)!r} is one file, but X must be a list of recordings. Pass [{str(X)!r}].")
-    if has_rate(X) or isinstance(X, Mapping) or hasattr(X, "read"):
-        raise TypeError(f"X is one recording, {type(X).__name__}, but X must be a list of recordings. Pass [X].")
     if hasattr(X, "toarray"):
         raise TypeError("Sparse input is not supported: recordings are dense. Use X.toarray().")
+    if has_rate(X) or isinstance(X, Mapping) or hasattr(X, "read"):
+        raise TypeError(f"X is one recording, {type(X).__name__}, but X must be a list of recordings. Pass [X].")
     if hasattr(X, "__array__") and not hasattr(X, "shape"):
         X = np.asarray(X)
     # The words that scikit-learn's checks expect.
