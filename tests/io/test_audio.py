@@ -182,7 +182,7 @@ def test_wav_longer_than_its_header_can_say(tmp_path, y, size):
 
 # Files that were joined or damaged
 
-KINDS = [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")]
+KINDS = [("WAV", "PCM_16"), ("AIFF", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")]
 
 
 @pytest.mark.parametrize(("format", "subtype"), KINDS)
@@ -202,6 +202,15 @@ def test_joined_files(tmp_path, y, format, subtype):
     start = round(row.onset * SR)
     excerpt = soundfile.read(tmp_path / "out" / row.file, dtype="float32")[0]
     np.testing.assert_allclose(excerpt, expected[start : start + 2 * SR], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("format", "chunk"), [("WAV", b"LIST\x04\0\0\0INFO"), ("WAV", b"abcd\x03\0\0\0xx\0\0"), ("AIFF", b"ANNO\0\0\0\x02xx")]
+)
+def test_joined_files_with_chunks_after_their_sound(tmp_path, y, format, chunk):
+    content = encode(y, format, "PCM_16") + chunk
+    (tmp_path / "a").write_bytes(3 * content)
+    np.testing.assert_allclose(silently(tmp_path / "a"), np.tile(y, 3), atol=2**-14)
 
 
 @pytest.mark.parametrize(("format", "subtype"), KINDS)
