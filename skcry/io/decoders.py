@@ -200,6 +200,12 @@ class SoundFileDecoder(Decoder):
                 "ahead. Copy it again."
             )
             missing = 0
+        if (
+            self.format != "MP3"
+            and self.subtype.startswith("MPEG")
+            and _is_little(missing, self._n_read, self.samplerate)
+        ):
+            missing = 0  # MP3 in WAV, whose length libsndfile estimates
         self.n_missing += missing + self._n_read * (self._streams[self._number].announced - 1)
         self._n_before += self._n_read
 
@@ -339,6 +345,11 @@ class SoundFileDecoder(Decoder):
         self._file.close()
 
 
+def _is_little(missing, n_read, samplerate):
+    """Tell whether so few frames are missing that the length was only announced roughly."""
+    return missing <= max(LEAST_MISSING * samplerate, LEAST_MISSING_SHARE * n_read)
+
+
 @functools.lru_cache(maxsize=256)
 def _streams_of(path, n_bytes, modified):
     """Return the streams of a file that libsndfile would not read as it is; kept for the next opening."""
@@ -380,7 +391,7 @@ class _OtherDecoder(Decoder):
     def _compare(self, n_read):
         """Compare what was read with what the file announces, and look for another file after it."""
         missing = (self.frames or 0) - n_read
-        if missing > max(LEAST_MISSING * self.samplerate, LEAST_MISSING_SHARE * n_read):
+        if not _is_little(missing, n_read, self.samplerate):
             self.n_missing = missing
         start = second_start(self._path) if (sound_kind(self._path) or "").startswith(MPEG4_KINDS) else None
         if start is not None:

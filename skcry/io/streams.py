@@ -145,7 +145,7 @@ class _Samples(NamedTuple):
 
 
 def sample_streams(file, n_bytes):
-    """Return the streams of a WAV, AIFF, AU or CAF file, or of WAV or AIFF files in a row; none if libsndfile is right."""
+    """Return the streams of a WAV, AIFF, AU or CAF file, or of several in a row; none if libsndfile is right."""
     streams: list = []
     at, is_right = 0, True
     while len(streams) < MAX_CHUNKS and (samples := _find_samples(file, at, n_bytes)) is not None:
@@ -187,7 +187,7 @@ def _is_start(content):
 
 
 def _next_start(file, chunk, end, n_bytes):
-    """Return where another WAV or AIFF file begins after samples and the chunks after them; ``n_bytes`` if none does."""
+    """Return where another WAV or AIFF file begins after samples and chunks; ``n_bytes`` if none does."""
     for at in (end, end + end % 2) if chunk in (*WAV_CHUNKS, AIFF_CHUNK) else ():
         with contextlib.suppress(struct.error):  # the end of the file
             for name, _, start in _chunks(file, at, chunk):

@@ -134,6 +134,16 @@ def test_all_encodings_of_wav(tmp_path, y, subtype):
     np.testing.assert_array_equal(silently(tmp_path / "wrong.wav"), silently(tmp_path / "right.wav"))
 
 
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_mp3_in_wav(tmp_path, y, rate):
+    soundfile.write(tmp_path / "y.wav", y, SR)
+    ffmpeg("-i", tmp_path / "y.wav", "-ar", rate, "-c:a", "libmp3lame", tmp_path / "a.wav")
+    assert abs(len(silently(tmp_path / "a.wav")) / rate - 8) < 0.1
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(content[: len(content) // 2])
+    assert ["breaks off" in problem for problem in read(tmp_path / "a.wav")[1]] == [True]
+
+
 def patch(content, format, size):
     """Write another number of bytes into a header."""
     content = bytearray(content)
@@ -182,7 +192,14 @@ def test_wav_longer_than_its_header_can_say(tmp_path, y, size):
 
 # Files that were joined or damaged
 
-KINDS = [("WAV", "PCM_16"), ("AIFF", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")]
+KINDS = [
+    ("WAV", "PCM_16"),
+    ("AIFF", "PCM_16"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+]
 
 
 @pytest.mark.parametrize(("format", "subtype"), KINDS)
@@ -205,7 +222,8 @@ def test_joined_files(tmp_path, y, format, subtype):
 
 
 @pytest.mark.parametrize(
-    ("format", "chunk"), [("WAV", b"LIST\x04\0\0\0INFO"), ("WAV", b"abcd\x03\0\0\0xx\0\0"), ("AIFF", b"ANNO\0\0\0\x02xx")]
+    ("format", "chunk"),
+    [("WAV", b"LIST\x04\0\0\0INFO"), ("WAV", b"abcd\x03\0\0\0xx\0\0"), ("AIFF", b"ANNO\0\0\0\x02xx")],
 )
 def test_joined_files_with_chunks_after_their_sound(tmp_path, y, format, chunk):
     content = encode(y, format, "PCM_16") + chunk
