@@ -318,6 +318,7 @@ def test_audacity_with_frequencies_and_points(put):
     text = "0.5\t1.5\tcry baby\n\\\t100.0\t2000.0\n2.0\t2.0\tclick\n\n3\t4\tfuss\t\n"
     with pytest.warns(UserWarning, match=r"a.txt: 1 of 3 annotations end when they start, such as 'click' at 2 s"):
         assert rows_of(put(text, "a.txt")) == [[0.5, 1.5, "cry baby"], [3.0, 4.0, "fuss"]]
+    assert rows_of(put("0.0\t3.0\tHuman vocal\t0.9071\n", "a.txt")) == [[0.0, 3.0, "Human vocal"]]  # of BirdNET
     assert rows_of(put("0.5\t1.5\n2\t3\t\n", "a.txt")) == [[0.5, 1.5, "cry"], [2.0, 3.0, "cry"]]
 
 
