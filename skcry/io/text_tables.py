@@ -7,7 +7,7 @@ from pathlib import PureWindowsPath
 import numpy as np
 
 from ..events import END_TOLERANCE, UNKNOWN
-from .columns import is_table, refuse_milliseconds
+from .columns import SOUND_FILE, is_table, refuse_milliseconds
 from .text_files import choose, is_number, list_names, read_lines, read_named_table, refuse_lines
 
 BEGIN, END = "Begin Time (s)", "End Time (s)"
@@ -95,6 +95,7 @@ def _label_column(path, table, tier):
 def _choose_file(path, table, recording):
     """Return the selections of one recording of a table with names of files."""
     columns = [name for name in ("Begin File", "Begin Path") if name in table and table[name].ne("").any()]
+    columns = columns or [name for name in table if len(table) and all(map(SOUND_FILE.fullmatch, table[name]))]
     if not columns:
         return table
     # Folders may hold files with the same name, so paths are used if they distinguish more. They may be of any system.

@@ -365,6 +365,14 @@ def test_raven_selections_of_a_sequence_of_files(put):
             rows_of(same, recording=recording)
 
 
+def test_raven_selections_of_files_in_another_column(put):
+    text = "Begin Time (s)\tEnd Time (s)\tFile\tAnnotation\n1\t2\ta.wav\tcry\n3\t4\tb.wav\tfuss\n"
+    with pytest.raises(ValueError, match=r"a.txt holds selections of 2 recordings: 'a.wav', 'b.wav'. Their times"):
+        rows_of(put(text, "a.txt"))
+    one = put(text.replace("b.wav", "a.wav"), "a.txt")
+    assert rows_of(one) == rows_of(one, recording="a") == [[1.0, 2.0, "cry"], [3.0, 4.0, "fuss"]]
+
+
 def test_raven_tables_in_which_times_would_shift(put):
     head = "Begin Time (s)\tEnd Time (s)\tFile Offset (s)"
     with pytest.raises(ValueError, match=r"is 0 to 60 s later than 'File Offset .s.', so .* several recordings"):
@@ -593,6 +601,13 @@ def test_childproject_labels(put):
     assert rows_of(two, recording="b") == [[0.0, 1.0, "cry"]]
     with pytest.raises(ValueError, match="holds 2 recordings: 'a', 'b'"):
         read_annotations(two)
+
+
+def test_childproject_names_recordings_in_other_columns(put):
+    path = put("segment_onset,segment_offset,vcm_type,filename\n1000,2000,Y,a.wav\n3000,4000,Y,b.wav\n", "a.csv")
+    assert rows_of(path, recording="b") == [[3.0, 4.0, "cry"]]
+    with pytest.raises(ValueError, match="holds 2 recordings: 'a.wav', 'b.wav'"):
+        rows_of(path)
 
 
 def test_childproject_from_lena(put):
