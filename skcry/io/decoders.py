@@ -24,6 +24,7 @@ from .streams import (
     StreamFile,
     flac_after_damage,
     flac_streams,
+    is_tagged_flac,
     mp3_streams,
     ogg_streams,
     sample_streams,
@@ -132,6 +133,10 @@ class SoundFileDecoder(Decoder):
             self._n_before = self._n_lost = 0
             self._retried = None
             self._open_stream(0)
+            if self._sound.format == "MP3" and not self._is_split:  # also where the first frame is not at the start
+                self._streams = mp3_streams(self._file, state.st_size) or self._streams
+                self._is_split = self._streams != [self._whole]
+                self._open_stream(0)
         except BaseException:
             self.close()
             raise
@@ -357,6 +362,8 @@ def _streams_of(path, n_bytes, modified):
         head = file.read(4)
         if head in SAMPLE_FORMATS:
             return sample_streams(file, n_bytes)
+        if head[:3] == b"ID3" and is_tagged_flac(file):
+            return flac_streams(file, n_bytes)
         if head[:3] == b"ID3" or (head[:1] == b"\xff" and len(head) > 1 and head[1] >= 0xE0):
             return mp3_streams(file, n_bytes)
     return []

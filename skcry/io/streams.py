@@ -42,7 +42,8 @@ KNOWN_CHUNKS |= {
     b"CSET",
     b"olym",
 }
-TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+LYRICS = b"LYRICSBEGIN"
+TAGS = (b"TAG", b"ID3", b"APETAGEX", LYRICS)
 WAV_CHUNKS, AIFF_CHUNK, CAF_CHUNK = ("<4sI", ">4sI"), ">4sI", ">4sQ"
 AIFC_SAMPLES = {b"NONE", b"sowt", b"twos", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64", b"ulaw", b"alaw"}
 AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # by encoding
@@ -392,6 +393,34 @@ def _id3_length(head):
     return 10 + (a << 21 | b << 14 | c << 7 | d) + (10 if head[5] & 16 else 0)
 
 
+def _tag_length(head):
+    """Return the length of a tag of MP3 files by its first 24 bytes; 0 if there is none."""
+    if head.startswith(b"ID3") and len(head) >= 10:
+        return _id3_length(head)
+    if head.startswith(b"APETAGEX") and len(head) == 24:
+        size, flags = struct.unpack("<12xI4xI", head)
+        return 32 + (size if flags & 1 << 29 else 0)  # the flag of a header; a footer stands behind its tag
+    return 128 if head.startswith(b"TAG") else 0
+
+
+def _after_tags(file, at):
+    """Return the place after the tags at a place."""
+    while length := _tag_length(_read_at(file, at, 24)):
+        at += length
+    return at
+
+
+def _first_frame(file, at):
+    """Return the place of the first frame after up to 64 KiB of anything else; None if there is none."""
+    content, lengths = _read_at(file, at, PADDING + _N_TO_SYNC * _LONGEST_FRAME), _frame_lengths()
+    if len(content) >= 4 and content[0] == 255 and lengths[content[1] << 8 | content[2]]:
+        return at
+    i = content.find(b"\xff")
+    while 0 <= i < PADDING and not _is_synchronous(content, i, lengths):
+        i = content.find(b"\xff", i + 1)
+    return at + i if 0 <= i < PADDING else None
+
+
 class _Mp3Part(NamedTuple):
     """Frames in a row of one kind; ``n_announced`` by their Xing frame, None without it."""
 
@@ -409,16 +438,13 @@ def mp3_streams(file, n_bytes):
 
     Frames are counted if there is no Xing frame, or if it does not count all bytes of the file.
     """
-    start = 0
-    while (head := _read_at(file, start, 10)).startswith(b"ID3") and len(head) == 10:
-        start += _id3_length(head)
-    frame = _read_at(file, start, _LONGEST_FRAME)
-    if len(frame) < 4 or frame[0] != 255 or not _frame_lengths()[frame[1] << 8 | frame[2]]:
+    start = _first_frame(file, _after_tags(file, 0))
+    if start is None:
         return []
-    counts = _xing_counts(frame)
+    counts = _xing_counts(_read_at(file, start, _LONGEST_FRAME))
     if counts is not None and counts[0] and counts[1]:
-        rest = _read_at(file, start + counts[1], 256)
-        if len(rest) < 256 or rest.startswith(TAGS[0]) or rest.startswith(TAGS[2:]):
+        rest = _read_at(file, _after_tags(file, start + counts[1]), 256)
+        if len(rest) < 256 or rest.startswith(LYRICS):
             return []
     streams = split_mp3(file, n_bytes, start)
     return [] if len(streams) == 1 and not streams[0].header else streams
@@ -492,9 +518,11 @@ def _mp3_parts(file, at, n_bytes):
                 break
         length = lengths[content[i + 1] << 8 | content[i + 2]] if content[i] == 255 else 0
         if not length or (at != end and not _is_synchronous(content, i, lengths)):
-            if content.startswith(b"ID3", i) and i + 10 <= len(content):
-                at += _id3_length(content[i : i + 10])
+            tag = content[i : i + 24]
+            if _tag_length(tag) and (at == end or tag.startswith(b"ID3")):
+                at += _tag_length(tag)
                 end = at
+                kind = kind if tag.startswith(b"ID3") else None  # the others stand at the end of a file
             else:
                 found = content.find(b"\xff", i + 1)
                 at = base + (len(content) if found < 0 else found)
@@ -536,6 +564,11 @@ def ogg_streams(file, n_bytes):
             starts.append(at)
         end_of_start = at + 27 + head[26] + sum(head[27 : 27 + head[26]])
     return [Stream(b"", start, end) for start, end in pairwise([*starts, n_bytes])]
+
+
+def is_tagged_flac(file):
+    """Tell whether FLAC follows the ID3 tags at the start of a file."""
+    return _read_at(file, _after_tags(file, 0), 4) == b"fLaC"
 
 
 def flac_streams(file, n_bytes):

@@ -84,6 +84,35 @@ def test_mp3_that_does_not_count_its_frames(tmp_path, y, mode, rate):
     assert problems == []
 
 
+ID3V1 = b"TAG" + bytes(125)
+APE = b"APETAGEX" + struct.pack("<IIII8x", 2000, 32 + 8, 0, 1 << 31 | 1 << 29) + bytes(8)
+APE += b"APETAGEX" + struct.pack("<IIII8x", 2000, 32 + 8, 0, 1 << 31)
+
+
+@pytest.mark.parametrize("tag", [ID3V1, APE, APE + ID3V1])
+@pytest.mark.parametrize("xing", [True, False])
+def test_joined_mp3_with_tags_at_their_ends(tmp_path, y, tag, xing):
+    content = encode(y, "MP3")
+    content = content if xing else without_xing(content)
+    (tmp_path / "one").write_bytes(content)
+    (tmp_path / "a").write_bytes(content + tag + content + tag)
+    np.testing.assert_allclose(silently(tmp_path / "a"), np.tile(silently(tmp_path / "one"), 2), atol=1e-4)
+
+
+@pytest.mark.parametrize("before", [bytes(3000), b"junk" * 100, b"ID3\x03\0\0\0\0\0\x08" + bytes(500)])
+def test_mp3_that_starts_late(tmp_path, y, before):
+    content = without_xing(encode(y, "MP3"))
+    (tmp_path / "right.mp3").write_bytes(content)
+    (tmp_path / "a.mp3").write_bytes(before + content)
+    np.testing.assert_array_equal(silently(tmp_path / "a.mp3"), silently(tmp_path / "right.mp3"))
+
+
+@pytest.mark.parametrize("n_files", [1, 2])
+def test_flac_after_a_tag(tmp_path, y, n_files):
+    (tmp_path / "a").write_bytes((b"ID3\x03\0\0\0\0\x01\0" + bytes(128) + encode(y, "FLAC")) * n_files)
+    np.testing.assert_allclose(silently(tmp_path / "a"), np.tile(y, n_files), atol=2**-14)
+
+
 def wav(size, data, tail=b"", magic=b"RIFF"):
     order = ">" if magic == b"RIFX" else "<"
     head = magic + struct.pack(f"{order}I", min(size + 36, 2**32 - 1)) + b"WAVEfmt "
