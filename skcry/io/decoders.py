@@ -43,6 +43,7 @@ MPEG4_KINDS = ("MPEG-4", "3GPP", "QuickTime")
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,amr,amrnb,amrwb,caf,flac,ogg,wav,w64,aiff,au,wv,tta,ape,mpc,"
 FORMATS += "mpc8,voc,nistsphere,avi,flv,mpegts,mpeg,dsf,iff,rm,ac3,eac3"
 WITH_LENGTH = re.compile("mov|matroska|asf|caf|wv|tta|ape")  # those that store the length of the sound
+NO_END = "lacks an end-of-stream"  # in the log of libsndfile, of OGG
 DECODING_ERROR = re.compile("Error while decoding|Error submitting packet")  # in the log of ffmpeg
 WITH_TIMES = re.compile(f"{WITH_LENGTH.pattern}|amr")  # those that store the time of each packet, or have equal ones
 
@@ -213,6 +214,11 @@ class SoundFileDecoder(Decoder):
             missing = 0  # MP3 in WAV, whose length libsndfile estimates
         self.n_missing += missing + self._n_read * (self._streams[self._number].announced - 1)
         self._n_before += self._n_read
+        if NO_END in self._log and self._number + 1 < len(self._streams):
+            self.problems.append(
+                f"holds a part that breaks off at {self._n_before / self.samplerate:.1f} s, without an end mark. Copy "
+                "it again."
+            )
 
     def _blocks_of_stream(self, dtype):
         """Yield what can be decoded of the current stream; return the error that ends it, if any."""
@@ -313,7 +319,7 @@ class SoundFileDecoder(Decoder):
                 self.problems.append(
                     f"goes on for {n_bytes} bytes after {seconds:.1f} s, which are not read. Split it."
                 )
-        self.has_no_end = "lacks an end-of-stream" in self._log
+        self.has_no_end = NO_END in self._log
         if self._view is None and (announced := _announced_bytes(self._log)) is not None:
             self.n_missing = max(self.n_missing, self._n_before * (announced[0] / max(1, announced[1]) - 1))
 

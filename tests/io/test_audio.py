@@ -260,6 +260,16 @@ def test_joined_files_with_chunks_after_their_sound(tmp_path, y, format, chunk):
     np.testing.assert_allclose(silently(tmp_path / "a"), np.tile(y, 3), atol=2**-14)
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_joined_ogg_whose_first_part_breaks_off(tmp_path, y, subtype):
+    content = encode(y, "OGG", subtype)
+    (tmp_path / "a").write_bytes(content[: len(content) // 2] + encode(y, "OGG", subtype))
+    found, problems = read(tmp_path / "a")
+    assert 8 * SR < len(found) < 16 * SR
+    first = (len(found) - len(y)) / SR
+    assert [f"holds a part that breaks off at {first:.1f} s, without an end mark" in one for one in problems] == [True]
+
+
 @pytest.mark.parametrize(("format", "subtype"), KINDS)
 def test_joined_files_of_two_kinds(tmp_path, y, format, subtype):
     content = encode(y, format, subtype)
