@@ -283,7 +283,18 @@ class LabelMap:
         return {0} if self.positive is not None else {self.background, *(self.negative or ())}
 
     def denies_crying(self, label: str) -> bool:
-        """Tell whether a label says that there is no crying, such as "notcry" or "no crying"."""
+        """Tell whether a label says that there is no crying, such as "notcry" or "no crying".
+
+        Parameters
+        ----------
+        label : str
+            Name of a label.
+
+        Returns
+        -------
+        bool
+            True if the label is "not", "no" or "non" and one of ``positive``.
+        """
         plain = "".join(filter(str.isalpha, fold(label)))
         return any(plain.startswith(no + fold(one)) for one in self.positive or () for no in ("not", "no", "non"))
 
