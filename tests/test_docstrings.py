@@ -28,7 +28,7 @@ def _public():
     for name in skcry.__all__:
         one = getattr(skcry, name)
         listed = [getattr(one, part) for part in one.__all__] if inspect.ismodule(one) else [one]
-        for item in listed:
+        for item in (item for item in listed if hasattr(item, "__qualname__")):  # not constants
             yield f"{item.__module__}.{item.__qualname__}", item
 
 

@@ -95,11 +95,12 @@ def read_annotations(
                              ``start_time``, ``onset_s``, "Start (s)", ``end_ms``; ``label`` or ``event_label``,
                              else ``annotation``, ``class``, ``text``, ``behavior`` or "Common name", or the one
                              that ``tier`` names. Times are in seconds or hh:mm:ss. Other columns are ignored.
-                             Without labels each line means "cry". A column ``recording`` (file, filename, segment_id,
-                             ...) holds the ``recording``, a column "tier" (or participant, subject) the ``tier``. Lines
-                             that start with # are comments. So are read: ELAN's tab-delimited export, with or without
-                             names of columns; tables of DCASE and AudioSet; those of BirdNET; labels of OpenSoundscape
-                             (a column of 0 and 1 per class); aggregated events of BORIS.
+                             Without labels each line means "cry". A column ``recording`` (file, filename, path,
+                             segment_id, ...), or else one with names of sound files only, holds the ``recording``, a
+                             column "tier" (or participant, subject) the ``tier``. Lines that start with # are comments.
+                             So are read: ELAN's tab-delimited export, with or without names of columns; tables of DCASE
+                             and AudioSet; those of BirdNET; labels of OpenSoundscape (a column of 0 and 1 per class);
+                             aggregated events of BORIS.
     "tsv"          .tsv      The same; written with tabs.
     "seconds"      .csv .txt One value per second: 0 for nothing, 1 for "cry", or a label. Either a single column, in
                    .tsv      which line i is second i (if it has no 0 and 1, the first line is a name such as "label").
@@ -114,7 +115,8 @@ def read_annotations(
                              ``range_onset`` to ``range_offset`` is "unknown". ``tier`` is the ``set``, of several.
     "boris"        .csv      Events of BORIS, a row per START and per STOP; ``tier`` is the subject, ``recording`` the
                    .tsv      observation.
-    "audacity"     .txt      Audacity's labels: start, end, label, separated by tabs. Frequencies are ignored.
+    "audacity"     .txt      Audacity's labels: start, end, label, separated by tabs. Frequencies, and
+                             numbers after the label, are ignored.
     "raven"        .txt      Raven's selection table, also as BirdNET and OpenSoundscape write it. ``tier`` is the
                              column of labels, by default Annotation, Label, Common Name, or the only one with text. A
                              selection with several views is read once. ``recording`` is a Begin File or Begin Path;

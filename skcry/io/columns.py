@@ -28,10 +28,14 @@ NAMES = {
     "tier": "tier|tier name",
     "participant": "participant|subject",  # chosen like a tier, if there is no tier
     "recording": "recording|recording filename|raw filename|observation id|segment id|file|filename|file name|filepath|"
-    "file path|audio file|audio filename|audio path|begin file|media file|media file name|media file path|wav file",
+    "file path|path|audio|audio file|audio filename|audio file name|audio path|begin file|media file|media file name|"
+    "media file path|wav|wav file|wav filename|sound file|sound filename|recording id|recording name|uri",
 }
 ROLES = {name: role for role, names in NAMES.items() for name in names.split("|")}
 TIME_ROLES = {word: role for role, words in TIMES.items() for word in words}
+SOUND_FILE = re.compile(
+    r".+\.(?:wav|wave|flac|ogg|oga|opus|mp3|m4a|mp4|aac|3gp|amr|aiff?|caf|w64|wma|webm)", re.IGNORECASE
+)
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?|nan", re.IGNORECASE | re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 CLOCK = re.compile(r"(\d{1,5}):([0-5]?\d):([0-5]?\d(?:[.,]\d*)?)", re.ASCII)
@@ -42,6 +46,9 @@ ELAN_KINDS = {
     "msec": re.compile(r"\d+", re.ASCII),
 }
 ELAN_TIMES = ("Begin Time", "End Time", "Duration")
+# Times in whole numbers are asked about if no row is shorter than 100, the last one ends after 3600, and they are not
+# all full minutes: few tables in seconds are like this, and most in milliseconds.
+MIN_LENGTH, MIN_END, MINUTE = 100, 3600, 60
 AGREEMENT = 2e-3  # seconds that two notations of a time may differ: each is rounded
 N_LOOKED_AT = 200  # lines that tell the columns of a table without names
 
@@ -109,6 +116,20 @@ def to_seconds(text, unit=None, comma=True):
 def is_time(text, comma=True):
     """Whether a text is a time, in seconds or as hours, minutes and seconds."""
     return not np.isnan(to_seconds(text, comma=comma)) or text.lower().lstrip("+-") == "nan"
+
+
+def refuse_milliseconds(name, onset, offset):
+    """Raise ValueError if times without unit, arrays of shape (n_rows,), look like milliseconds."""
+    known = np.isfinite(onset) & np.isfinite(offset)
+    onset, offset = onset[known], offset[known]
+    times = np.concatenate([onset, offset])
+    whole = len(times) and (times % 1 == 0).all() and (times % MINUTE != 0).any()
+    if whole and (offset - onset).min() >= MIN_LENGTH and offset.max() > MIN_END:
+        raise ValueError(
+            f"{name}: are the times milliseconds? All are whole numbers, and the shortest row would last "
+            f"{(offset - onset).min():g} s. Name the columns start_ms, end_ms, label, or start_s, end_s, label, in the "
+            "first line."
+        )
 
 
 def content(lines):

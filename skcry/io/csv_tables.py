@@ -274,7 +274,8 @@ def read_childproject(path, tier=None, recording=None, **_):
             f"{path.name}: the columns are [{list_names(table.columns)}], but segment_onset and segment_offset, in "
             "milliseconds, and vcm_type, speaker_type, label or cries are needed. Rename the columns."
         )
-    source = next((name for name in ("recording_filename", "raw_filename") if name in table), None)
+    others = [name for name in table if columns.role_of(name)[0] == "recording"]
+    source = next((name for name in ("recording_filename", "raw_filename", *others) if name in table), None)
     rows, faulty, ranges = {}, {}, {}
     for line, row in table.to_dict("index").items():
         try:

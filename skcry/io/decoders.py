@@ -24,6 +24,7 @@ from .streams import (
     StreamFile,
     flac_after_damage,
     flac_streams,
+    is_tagged_flac,
     mp3_streams,
     ogg_streams,
     sample_streams,
@@ -42,6 +43,7 @@ MPEG4_KINDS = ("MPEG-4", "3GPP", "QuickTime")
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,amr,amrnb,amrwb,caf,flac,ogg,wav,w64,aiff,au,wv,tta,ape,mpc,"
 FORMATS += "mpc8,voc,nistsphere,avi,flv,mpegts,mpeg,dsf,iff,rm,ac3,eac3"
 WITH_LENGTH = re.compile("mov|matroska|asf|caf|wv|tta|ape")  # those that store the length of the sound
+NO_END = "lacks an end-of-stream"  # in the log of libsndfile, of OGG
 DECODING_ERROR = re.compile("Error while decoding|Error submitting packet")  # in the log of ffmpeg
 WITH_TIMES = re.compile(f"{WITH_LENGTH.pattern}|amr")  # those that store the time of each packet, or have equal ones
 
@@ -132,6 +134,10 @@ class SoundFileDecoder(Decoder):
             self._n_before = self._n_lost = 0
             self._retried = None
             self._open_stream(0)
+            if self._sound.format == "MP3" and not self._is_split:  # also where the first frame is not at the start
+                self._streams = mp3_streams(self._file, state.st_size) or self._streams
+                self._is_split = self._streams != [self._whole]
+                self._open_stream(0)
         except BaseException:
             self.close()
             raise
@@ -200,8 +206,19 @@ class SoundFileDecoder(Decoder):
                 "ahead. Copy it again."
             )
             missing = 0
+        if (
+            self.format != "MP3"
+            and self.subtype.startswith("MPEG")
+            and _is_little(missing, self._n_read, self.samplerate)
+        ):
+            missing = 0  # MP3 in WAV, whose length libsndfile estimates
         self.n_missing += missing + self._n_read * (self._streams[self._number].announced - 1)
         self._n_before += self._n_read
+        if NO_END in self._log and self._number + 1 < len(self._streams):
+            self.problems.append(
+                f"holds a part that breaks off at {self._n_before / self.samplerate:.1f} s, without an end mark. Copy "
+                "it again."
+            )
 
     def _blocks_of_stream(self, dtype):
         """Yield what can be decoded of the current stream; return the error that ends it, if any."""
@@ -302,7 +319,7 @@ class SoundFileDecoder(Decoder):
                 self.problems.append(
                     f"goes on for {n_bytes} bytes after {seconds:.1f} s, which are not read. Split it."
                 )
-        self.has_no_end = "lacks an end-of-stream" in self._log
+        self.has_no_end = NO_END in self._log
         if self._view is None and (announced := _announced_bytes(self._log)) is not None:
             self.n_missing = max(self.n_missing, self._n_before * (announced[0] / max(1, announced[1]) - 1))
 
@@ -339,6 +356,11 @@ class SoundFileDecoder(Decoder):
         self._file.close()
 
 
+def _is_little(missing, n_read, samplerate):
+    """Tell whether so few frames are missing that the length was only announced roughly."""
+    return missing <= max(LEAST_MISSING * samplerate, LEAST_MISSING_SHARE * n_read)
+
+
 @functools.lru_cache(maxsize=256)
 def _streams_of(path, n_bytes, modified):
     """Return the streams of a file that libsndfile would not read as it is; kept for the next opening."""
@@ -346,6 +368,8 @@ def _streams_of(path, n_bytes, modified):
         head = file.read(4)
         if head in SAMPLE_FORMATS:
             return sample_streams(file, n_bytes)
+        if head[:3] == b"ID3" and is_tagged_flac(file):
+            return flac_streams(file, n_bytes)
         if head[:3] == b"ID3" or (head[:1] == b"\xff" and len(head) > 1 and head[1] >= 0xE0):
             return mp3_streams(file, n_bytes)
     return []
@@ -380,7 +404,7 @@ class _OtherDecoder(Decoder):
     def _compare(self, n_read):
         """Compare what was read with what the file announces, and look for another file after it."""
         missing = (self.frames or 0) - n_read
-        if missing > max(LEAST_MISSING * self.samplerate, LEAST_MISSING_SHARE * n_read):
+        if not _is_little(missing, n_read, self.samplerate):
             self.n_missing = missing
         start = second_start(self._path) if (sound_kind(self._path) or "").startswith(MPEG4_KINDS) else None
         if start is not None:

@@ -1,15 +1,11 @@
 """A table of annotations whose columns have names: recording, tier, labels and times of its rows."""
 
-import numpy as np
 import pandas as pd
 
 from ..events import UNKNOWN
 from . import columns
 from .text_files import choose, list_names, refuse_lines
 
-# Times in whole numbers are asked about if no row is shorter than 100, the last one ends after 3600, and they are not
-# all full minutes: few tables in seconds are like this, and most in milliseconds.
-MIN_LENGTH, MIN_END, MINUTE = 100, 3600, 60
 # OpenSoundscape's tables of labels or scores: one column per class.
 CLASS_COLUMNS = ["file", "start_time", "end_time"]
 
@@ -47,6 +43,10 @@ class NamedTable:
     def choose_recording(self, recording):
         """Keep the rows of one recording, if a column names recordings; a row with its name alone is none."""
         named = [place for place in self.places("recording") if self.fields[place].ne("").any()]
+        if not named and len(self.fields):
+            named = [i for i in self.places(None) if all(map(columns.SOUND_FILE.fullmatch, self.fields[i]))]
+            for place in named:
+                self.roles[place] = "recording", None
         if not named:
             return
         n_recordings = len(self.fields[named].drop_duplicates())
@@ -144,20 +144,10 @@ class NamedTable:
     def _ask_about_milliseconds(self, onset, offset, label):
         """Refuse times that look like milliseconds where no name of a column tells the unit."""
         units = {self.roles[i][1] for role in ("onset", "offset", "duration") for i in self.places(role)}
-        known = np.isfinite(offset)
-        if label is not None:
-            known &= self.fields[label] != UNKNOWN
-        onset, offset = onset[known], offset[known]
+        known = slice(None) if label is None else self.fields[label] != UNKNOWN
         clock = any(self.fields[i].str.contains(":", regex=False).any() for i in self.places("onset"))
-        if units != {None} or clock or onset.empty:
-            return
-        times = np.concatenate([onset, offset])
-        whole = (times % 1 == 0).all() and (times % MINUTE != 0).any()
-        if whole and (offset - onset).min() >= MIN_LENGTH and offset.max() > MIN_END:
-            raise ValueError(
-                f"{self.path.name}: are the times milliseconds? All are whole numbers, and the shortest row would last "
-                f"{(offset - onset).min():g} s. Name the columns start_ms,end_ms,label, or start_s,end_s,label."
-            )
+        if units == {None} and not clock:
+            columns.refuse_milliseconds(self.path.name, onset[known], offset[known])
 
     def read_classes(self, tier):
         """Read one column of 0 and 1 per class, as OpenSoundscape writes them."""

@@ -5,6 +5,7 @@ libsndfile believes the length in the first header. A :class:`Stream` gives it a
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
@@ -41,14 +42,16 @@ KNOWN_CHUNKS |= {
     b"CSET",
     b"olym",
 }
-TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
-AIFF_CHUNK, CAF_CHUNK = ">4sI", ">4sQ"
+LYRICS = b"LYRICSBEGIN"
+TAGS = (b"TAG", b"ID3", b"APETAGEX", LYRICS)
+WAV_CHUNKS, AIFF_CHUNK, CAF_CHUNK = ("<4sI", ">4sI"), ">4sI", ">4sQ"
 AIFC_SAMPLES = {b"NONE", b"sowt", b"twos", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64", b"ulaw", b"alaw"}
 AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # by encoding
 SAMPLE_FORMATS = {b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b".snd", b"caff"}
 MAX_HEADER = 2**20  # bytes
 MAX_OFFSET = 2**43  # bytes; file systems refuse more, with an error
 WAV_MAGIC = re.compile(rb"(RIFF|RIFX|RF64|BW64)....WAVE", re.DOTALL)
+AIFF_MAGIC = re.compile(rb"FORM....AIF[FC]", re.DOTALL)
 # Data sizes of streams, whose length was not known when the header was written: sox, ffmpeg, arecord and others.
 STREAMED_SIZES = {0x7FFFF000, 0x7FFFFFFF, 0x80000000}
 LEAST_STREAMED_SIZE = 0xFFFF0000  # ffmpeg and others write the largest number, or a little less
@@ -143,7 +146,7 @@ class _Samples(NamedTuple):
 
 
 def sample_streams(file, n_bytes):
-    """Return the streams of a WAV, AIFF, AU or CAF file, or of WAV files in a row; none if libsndfile is right."""
+    """Return the streams of a WAV, AIFF, AU or CAF file, or of several in a row; none if libsndfile is right."""
     streams: list = []
     at, is_right = 0, True
     while len(streams) < MAX_CHUNKS and (samples := _find_samples(file, at, n_bytes)) is not None:
@@ -156,7 +159,7 @@ def sample_streams(file, n_bytes):
         if header is None:
             return []
         streams.append(Stream(header, start, end, announced))
-        at = next((at for at in (end, end + end % 2) if _is_wav(file, at)), n_bytes)
+        at = _next_start(file, samples.chunk, end, n_bytes)
     return [] if is_right and len(streams) < 2 else streams
 
 
@@ -166,8 +169,8 @@ def _find_samples(file, at, n_bytes):
     try:
         if WAV_MAGIC.match(head):
             found = _find_wav(file, at)
-        elif at == 0 and head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-            found = _find_aiff(file)
+        elif AIFF_MAGIC.match(head):
+            found = _find_aiff(file, at)
         elif at == 0 and head[:4] == b".snd":
             found = _find_au(file)
         elif at == 0 and head[:4] == b"caff":
@@ -179,8 +182,21 @@ def _find_samples(file, at, n_bytes):
     return None if found is None or found.start > n_bytes else found
 
 
-def _is_wav(file, offset):
-    return WAV_MAGIC.match(_read_at(file, offset, 12)) is not None
+def _is_start(content):
+    """Tell whether bytes begin a WAV or AIFF file."""
+    return bool(WAV_MAGIC.match(content) or AIFF_MAGIC.match(content))
+
+
+def _next_start(file, chunk, end, n_bytes):
+    """Return where another WAV or AIFF file begins after samples and chunks; ``n_bytes`` if none does."""
+    for at in (end, end + end % 2) if chunk in (*WAV_CHUNKS, AIFF_CHUNK) else ():
+        with contextlib.suppress(struct.error):  # the end of the file
+            for name, _, start in _chunks(file, at, chunk):
+                if _is_start(_read_at(file, start - 8, 12)):
+                    return start - 8
+                if not _is_name(name):
+                    break
+    return n_bytes
 
 
 def _chunks(file, at, chunk):
@@ -224,31 +240,35 @@ def _wav_header(order, fmt, n_bytes):
     return b"RF64\xff\xff\xff\xffWAVE" + ds64 + chunks + b"data\xff\xff\xff\xff"
 
 
-def _find_aiff(file):
+def _find_aiff(file, at):
     common = None
-    for name, size, start in _chunks(file, 12, AIFF_CHUNK):
+    for name, size, start in _chunks(file, at + 12, AIFF_CHUNK):
         if name == b"COMM":
             common = start
         elif name == b"SSND":
-            if common is None or start > MAX_HEADER:
+            if common is None or start - at > MAX_HEADER:
                 return None
             n_channels, n_frames, n_bits = struct.unpack(">hIh", _read_at(file, common, 8))
-            compression = _read_at(file, common + 18, 4) if _read_at(file, 8, 4) == b"AIFC" else b"NONE"
+            compression = _read_at(file, common + 18, 4) if _read_at(file, at + 8, 4) == b"AIFC" else b"NONE"
             if compression not in AIFC_SAMPLES or n_channels < 1 or n_bits < 1:
                 return None
             (offset,) = struct.unpack(">I", _read_at(file, start, 4))
             block_align = n_channels * -(-n_bits // 8)
             begin, size = start + 8 + offset, max(0, size - 8 - offset)
-
-            def make_header(n_bytes, common=common, begin=begin, start=start, block_align=block_align):
-                header = bytearray(_read_at(file, 0, begin))
-                header[4:8] = struct.pack(">I", min(begin + n_bytes - 8, 2**32 - 1))
-                header[common + 2 : common + 6] = struct.pack(">I", n_bytes // block_align)
-                header[start - 4 : start] = struct.pack(">I", min(begin - start + n_bytes, 2**32 - 1))
-                return bytes(header)
-
+            make_header = functools.partial(
+                _aiff_header, _read_at(file, at, begin - at), common - at, start - at, block_align
+            )
             return _Samples(begin, size, block_align, AIFF_CHUNK, make_header, n_frames == size // block_align)
     return None
+
+
+def _aiff_header(content, common, start, block_align, n_bytes):
+    """Return the header ``content`` for ``n_bytes`` of samples, with the chunks COMM and SSND from these places on."""
+    header = bytearray(content)
+    header[4:8] = struct.pack(">I", min(len(content) + n_bytes - 8, 2**32 - 1))
+    header[common + 2 : common + 6] = struct.pack(">I", n_bytes // block_align)
+    header[start - 4 : start] = struct.pack(">I", min(len(content) - start + n_bytes, 2**32 - 1))
+    return bytes(header)
 
 
 def _find_au(file):
@@ -288,7 +308,7 @@ def _end_of_samples(file, samples, n_bytes):
         return n_bytes
     for at in (end, end + size % 2):
         rest = _read_at(file, at, PADDING)
-        if len(rest) < max(8, block_align) or rest.startswith(TAGS) or WAV_MAGIC.match(rest):
+        if len(rest) < max(8, block_align) or rest.startswith(TAGS) or _is_start(rest):
             return end
         if chunk is not None and (rest[:4] in KNOWN_CHUNKS or _are_chunks(file, at, chunk, n_bytes)):
             return end
@@ -297,11 +317,16 @@ def _end_of_samples(file, samples, n_bytes):
     return n_bytes
 
 
+def _is_name(name):
+    """Tell whether four bytes can be the name of a chunk."""
+    return all(32 <= byte < 127 for byte in name)
+
+
 def _are_chunks(file, at, chunk, n_bytes):
     """Tell whether chunks follow from a place on, up to the end of the file."""
     try:
         for name, size, start in _chunks(file, at, chunk):
-            if not all(32 <= byte < 127 for byte in name):
+            if not _is_name(name):
                 return False
             if n_bytes <= start + size + size % 2 <= n_bytes + 1:
                 return True
@@ -368,6 +393,34 @@ def _id3_length(head):
     return 10 + (a << 21 | b << 14 | c << 7 | d) + (10 if head[5] & 16 else 0)
 
 
+def _tag_length(head):
+    """Return the length of a tag of MP3 files by its first 24 bytes; 0 if there is none."""
+    if head.startswith(b"ID3") and len(head) >= 10:
+        return _id3_length(head)
+    if head.startswith(b"APETAGEX") and len(head) == 24:
+        size, flags = struct.unpack("<12xI4xI", head)
+        return 32 + (size if flags & 1 << 29 else 0)  # the flag of a header; a footer stands behind its tag
+    return 128 if head.startswith(b"TAG") else 0
+
+
+def _after_tags(file, at):
+    """Return the place after the tags at a place."""
+    while length := _tag_length(_read_at(file, at, 24)):
+        at += length
+    return at
+
+
+def _first_frame(file, at):
+    """Return the place of the first frame after up to 64 KiB of anything else; None if there is none."""
+    content, lengths = _read_at(file, at, PADDING + _N_TO_SYNC * _LONGEST_FRAME), _frame_lengths()
+    if len(content) >= 4 and content[0] == 255 and lengths[content[1] << 8 | content[2]]:
+        return at
+    i = content.find(b"\xff")
+    while 0 <= i < PADDING and not _is_synchronous(content, i, lengths):
+        i = content.find(b"\xff", i + 1)
+    return at + i if 0 <= i < PADDING else None
+
+
 class _Mp3Part(NamedTuple):
     """Frames in a row of one kind; ``n_announced`` by their Xing frame, None without it."""
 
@@ -385,16 +438,13 @@ def mp3_streams(file, n_bytes):
 
     Frames are counted if there is no Xing frame, or if it does not count all bytes of the file.
     """
-    start = 0
-    while (head := _read_at(file, start, 10)).startswith(b"ID3") and len(head) == 10:
-        start += _id3_length(head)
-    frame = _read_at(file, start, _LONGEST_FRAME)
-    if len(frame) < 4 or frame[0] != 255 or not _frame_lengths()[frame[1] << 8 | frame[2]]:
+    start = _first_frame(file, _after_tags(file, 0))
+    if start is None:
         return []
-    counts = _xing_counts(frame)
+    counts = _xing_counts(_read_at(file, start, _LONGEST_FRAME))
     if counts is not None and counts[0] and counts[1]:
-        rest = _read_at(file, start + counts[1], 256)
-        if len(rest) < 256 or rest.startswith(TAGS[0]) or rest.startswith(TAGS[2:]):
+        rest = _read_at(file, _after_tags(file, start + counts[1]), 256)
+        if len(rest) < 256 or rest.startswith(LYRICS):
             return []
     streams = split_mp3(file, n_bytes, start)
     return [] if len(streams) == 1 and not streams[0].header else streams
@@ -468,9 +518,11 @@ def _mp3_parts(file, at, n_bytes):
                 break
         length = lengths[content[i + 1] << 8 | content[i + 2]] if content[i] == 255 else 0
         if not length or (at != end and not _is_synchronous(content, i, lengths)):
-            if content.startswith(b"ID3", i) and i + 10 <= len(content):
-                at += _id3_length(content[i : i + 10])
+            tag = content[i : i + 24]
+            if _tag_length(tag) and (at == end or tag.startswith(b"ID3")):
+                at += _tag_length(tag)
                 end = at
+                kind = kind if tag.startswith(b"ID3") else None  # the others stand at the end of a file
             else:
                 found = content.find(b"\xff", i + 1)
                 at = base + (len(content) if found < 0 else found)
@@ -512,6 +564,11 @@ def ogg_streams(file, n_bytes):
             starts.append(at)
         end_of_start = at + 27 + head[26] + sum(head[27 : 27 + head[26]])
     return [Stream(b"", start, end) for start, end in pairwise([*starts, n_bytes])]
+
+
+def is_tagged_flac(file):
+    """Tell whether FLAC follows the ID3 tags at the start of a file."""
+    return _read_at(file, _after_tags(file, 0), 4) == b"fLaC"
 
 
 def flac_streams(file, n_bytes):

@@ -7,7 +7,7 @@ from pathlib import PureWindowsPath
 import numpy as np
 
 from ..events import END_TOLERANCE, UNKNOWN
-from .columns import is_table
+from .columns import SOUND_FILE, is_table, refuse_milliseconds
 from .text_files import choose, is_number, list_names, read_lines, read_named_table, refuse_lines
 
 BEGIN, END = "Begin Time (s)", "End Time (s)"
@@ -41,7 +41,7 @@ def is_audacity(lines):
 
 
 def read_audacity(path, **_):
-    """Read Audacity's labels: start, end and label, separated by tabs."""
+    """Read Audacity's labels: start, end and label, separated by tabs; BirdNET adds its confidence."""
     rows: dict = {}
     faulty: dict = {}
     for number, line in read_lines(path).items():
@@ -49,8 +49,8 @@ def read_audacity(path, **_):
         # A label with a frequency band has a second line: backslash, low, high.
         if fields[0] == "\\" and len(fields) == 3 and all(map(is_number, fields[1:])) and (rows or faulty):
             continue
-        fields += [""] * (3 - len(fields))
-        if not is_number(fields[0]) or not is_number(fields[1]) or any(fields[3:]):
+        fields += [""] * (4 - len(fields))
+        if not is_number(fields[0]) or not is_number(fields[1]) or any(fields[4:]) or not is_number(fields[3] or 0):
             faulty[number] = repr(line)
         else:
             rows[number] = (float(fields[0]), float(fields[1]), fields[2])
@@ -60,6 +60,8 @@ def read_audacity(path, **_):
         "A line of Audacity's labels holds start and end in seconds, with a decimal point, and a label, separated by "
         "tabs. Correct it.",
     )
+    if rows:
+        refuse_milliseconds(path.name, *np.array([row[:2] for row in rows.values()]).T)
     return _refuse_without_label(path, rows, "line")
 
 
@@ -93,6 +95,7 @@ def _label_column(path, table, tier):
 def _choose_file(path, table, recording):
     """Return the selections of one recording of a table with names of files."""
     columns = [name for name in ("Begin File", "Begin Path") if name in table and table[name].ne("").any()]
+    columns = columns or [name for name in table if len(table) and all(map(SOUND_FILE.fullmatch, table[name]))]
     if not columns:
         return table
     # Folders may hold files with the same name, so paths are used if they distinguish more. They may be of any system.

@@ -84,6 +84,35 @@ def test_mp3_that_does_not_count_its_frames(tmp_path, y, mode, rate):
     assert problems == []
 
 
+ID3V1 = b"TAG" + bytes(125)
+APE = b"APETAGEX" + struct.pack("<IIII8x", 2000, 32 + 8, 0, 1 << 31 | 1 << 29) + bytes(8)
+APE += b"APETAGEX" + struct.pack("<IIII8x", 2000, 32 + 8, 0, 1 << 31)
+
+
+@pytest.mark.parametrize("tag", [ID3V1, APE, APE + ID3V1])
+@pytest.mark.parametrize("xing", [True, False])
+def test_joined_mp3_with_tags_at_their_ends(tmp_path, y, tag, xing):
+    content = encode(y, "MP3")
+    content = content if xing else without_xing(content)
+    (tmp_path / "one").write_bytes(content)
+    (tmp_path / "a").write_bytes(content + tag + content + tag)
+    np.testing.assert_allclose(silently(tmp_path / "a"), np.tile(silently(tmp_path / "one"), 2), atol=1e-4)
+
+
+@pytest.mark.parametrize("before", [bytes(3000), b"junk" * 100, b"ID3\x03\0\0\0\0\0\x08" + bytes(500)])
+def test_mp3_that_starts_late(tmp_path, y, before):
+    content = without_xing(encode(y, "MP3"))
+    (tmp_path / "right.mp3").write_bytes(content)
+    (tmp_path / "a.mp3").write_bytes(before + content)
+    np.testing.assert_array_equal(silently(tmp_path / "a.mp3"), silently(tmp_path / "right.mp3"))
+
+
+@pytest.mark.parametrize("n_files", [1, 2])
+def test_flac_after_a_tag(tmp_path, y, n_files):
+    (tmp_path / "a").write_bytes((b"ID3\x03\0\0\0\0\x01\0" + bytes(128) + encode(y, "FLAC")) * n_files)
+    np.testing.assert_allclose(silently(tmp_path / "a"), np.tile(y, n_files), atol=2**-14)
+
+
 def wav(size, data, tail=b"", magic=b"RIFF"):
     order = ">" if magic == b"RIFX" else "<"
     head = magic + struct.pack(f"{order}I", min(size + 36, 2**32 - 1)) + b"WAVEfmt "
@@ -134,6 +163,16 @@ def test_all_encodings_of_wav(tmp_path, y, subtype):
     np.testing.assert_array_equal(silently(tmp_path / "wrong.wav"), silently(tmp_path / "right.wav"))
 
 
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_mp3_in_wav(tmp_path, y, rate):
+    soundfile.write(tmp_path / "y.wav", y, SR)
+    ffmpeg("-i", tmp_path / "y.wav", "-ar", rate, "-c:a", "libmp3lame", tmp_path / "a.wav")
+    assert abs(len(silently(tmp_path / "a.wav")) / rate - 8) < 0.1
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(content[: len(content) // 2])
+    assert ["breaks off" in problem for problem in read(tmp_path / "a.wav")[1]] == [True]
+
+
 def patch(content, format, size):
     """Write another number of bytes into a header."""
     content = bytearray(content)
@@ -182,7 +221,14 @@ def test_wav_longer_than_its_header_can_say(tmp_path, y, size):
 
 # Files that were joined or damaged
 
-KINDS = [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")]
+KINDS = [
+    ("WAV", "PCM_16"),
+    ("AIFF", "PCM_16"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+]
 
 
 @pytest.mark.parametrize(("format", "subtype"), KINDS)
@@ -202,6 +248,26 @@ def test_joined_files(tmp_path, y, format, subtype):
     start = round(row.onset * SR)
     excerpt = soundfile.read(tmp_path / "out" / row.file, dtype="float32")[0]
     np.testing.assert_allclose(excerpt, expected[start : start + 2 * SR], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("format", "chunk"),
+    [("WAV", b"LIST\x04\0\0\0INFO"), ("WAV", b"abcd\x03\0\0\0xx\0\0"), ("AIFF", b"ANNO\0\0\0\x02xx")],
+)
+def test_joined_files_with_chunks_after_their_sound(tmp_path, y, format, chunk):
+    content = encode(y, format, "PCM_16") + chunk
+    (tmp_path / "a").write_bytes(3 * content)
+    np.testing.assert_allclose(silently(tmp_path / "a"), np.tile(y, 3), atol=2**-14)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_joined_ogg_whose_first_part_breaks_off(tmp_path, y, subtype):
+    content = encode(y, "OGG", subtype)
+    (tmp_path / "a").write_bytes(content[: len(content) // 2] + encode(y, "OGG", subtype))
+    found, problems = read(tmp_path / "a")
+    assert 8 * SR < len(found) < 16 * SR
+    first = (len(found) - len(y)) / SR
+    assert [f"holds a part that breaks off at {first:.1f} s, without an end mark" in one for one in problems] == [True]
 
 
 @pytest.mark.parametrize(("format", "subtype"), KINDS)

@@ -318,6 +318,7 @@ def test_audacity_with_frequencies_and_points(put):
     text = "0.5\t1.5\tcry baby\n\\\t100.0\t2000.0\n2.0\t2.0\tclick\n\n3\t4\tfuss\t\n"
     with pytest.warns(UserWarning, match=r"a.txt: 1 of 3 annotations end when they start, such as 'click' at 2 s"):
         assert rows_of(put(text, "a.txt")) == [[0.5, 1.5, "cry baby"], [3.0, 4.0, "fuss"]]
+    assert rows_of(put("0.0\t3.0\tHuman vocal\t0.9071\n", "a.txt")) == [[0.0, 3.0, "Human vocal"]]  # of BirdNET
     assert rows_of(put("0.5\t1.5\n2\t3\t\n", "a.txt")) == [[0.5, 1.5, "cry"], [2.0, 3.0, "cry"]]
 
 
@@ -362,6 +363,14 @@ def test_raven_selections_of_a_sequence_of_files(put):
     }.items():
         with pytest.raises(ValueError, match=message):
             rows_of(same, recording=recording)
+
+
+def test_raven_selections_of_files_in_another_column(put):
+    text = "Begin Time (s)\tEnd Time (s)\tFile\tAnnotation\n1\t2\ta.wav\tcry\n3\t4\tb.wav\tfuss\n"
+    with pytest.raises(ValueError, match=r"a.txt holds selections of 2 recordings: 'a.wav', 'b.wav'. Their times"):
+        rows_of(put(text, "a.txt"))
+    one = put(text.replace("b.wav", "a.wav"), "a.txt")
+    assert rows_of(one) == rows_of(one, recording="a") == [[1.0, 2.0, "cry"], [3.0, 4.0, "fuss"]]
 
 
 def test_raven_tables_in_which_times_would_shift(put):
@@ -592,6 +601,13 @@ def test_childproject_labels(put):
     assert rows_of(two, recording="b") == [[0.0, 1.0, "cry"]]
     with pytest.raises(ValueError, match="holds 2 recordings: 'a', 'b'"):
         read_annotations(two)
+
+
+def test_childproject_names_recordings_in_other_columns(put):
+    path = put("segment_onset,segment_offset,vcm_type,filename\n1000,2000,Y,a.wav\n3000,4000,Y,b.wav\n", "a.csv")
+    assert rows_of(path, recording="b") == [[3.0, 4.0, "cry"]]
+    with pytest.raises(ValueError, match="holds 2 recordings: 'a.wav', 'b.wav'"):
+        rows_of(path)
 
 
 def test_childproject_from_lena(put):

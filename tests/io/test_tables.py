@@ -256,12 +256,21 @@ def test_the_recording_is_chosen(put):
     assert rows_of(put("".join(line + "\n" for line in DCASE.splitlines()[:3]), "a.tsv")) == ROWS
 
 
-@pytest.mark.parametrize("name", ["file", "filename", "recording", "File", "audio_file", "segment_id", "filepath"])
+@pytest.mark.parametrize(
+    "name", ["file", "filename", "recording", "File", "audio_file", "segment_id", "filepath", "path", "clip"]
+)
 def test_columns_that_name_the_recording(put, name):
     text = f"{name},start,end,label\nx/a.wav,1.5,2.5,cry\nx/b.wav,1,2,cry\nx/a.wav,4,6.25,fuss\n"
     assert rows_of(put(text), recording="a.wav") == ROWS
     with pytest.raises(ValueError, match="holds 2 recordings"):
         rows_of(put(text))
+
+
+def test_a_column_of_files_names_the_recording_unless_another_does(put):
+    text = "recording,video,start,end,label\na,a.mp4,1.5,2.5,cry\na,b.mp4,4,6.25,fuss\n"
+    assert rows_of(put(text)) == ROWS
+    with pytest.raises(ValueError, match="holds 2 recordings: 'a.mp4', 'b.mp4'"):
+        rows_of(put(text.replace("recording", "coder")))
 
 
 def test_a_name_of_two_recordings_is_none(put):
@@ -506,12 +515,16 @@ def test_raven_is_not_read_without_its_offsets(put):
             rows_of(put(text.replace(",", sep), name))
 
 
-@pytest.mark.parametrize("head", ["", "start,end,label\n"])
-def test_milliseconds_are_asked_about(put, head):
-    with pytest.raises(
-        ValueError, match=r"are the times milliseconds\? .* last 850 s. Name the columns start_ms,end_ms"
-    ):
-        rows_of(put(head + "1500,2500,cry\n4000,4850,cry\n"))
+@pytest.mark.parametrize(
+    ("head", "name"), [("", "a.csv"), ("start,end,label\n", "a.csv"), ("", "a.txt"), ("", "a.tsv")]
+)
+def test_milliseconds_are_asked_about(put, head, name):
+    sep = "," if name == "a.csv" else "\t"
+    text = "1500,2500,cry\n4000,4850,cry\n".replace(",", sep)
+    with pytest.raises(ValueError, match=r"milliseconds\? .* last 850 s. Name the columns start_ms, end_ms, label"):
+        rows_of(put(head + text, name))
+    assert rows_of(put(sep.join(("start_ms", "end_ms", "label\n")) + text, name))[0] == [1.5, 2.5, "cry"]
+    assert rows_of(put(sep.join(("start_s", "end_s", "label\n")) + text, name))[0] == [1500.0, 2500.0, "cry"]
 
 
 @pytest.mark.parametrize(
