@@ -106,8 +106,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         neither is an error. See :class:`skcry.events.LabelMap`. Of more than two classes, these are not reported as
         events.
     ignore : str or tuple of str, default=("unknown",)
-        Labels of annotations that mark unknown time, such as "unsure". It counts neither in training, threshold and
-        calibration nor in scores. Time without any annotation is background;
+        Labels of annotations that mark unknown time, such as "unsure"; "unknown" always does. It counts neither in
+        training, threshold and calibration nor in scores. Time without any annotation is background;
         :func:`skcry.events.mark_unknown` marks what lies outside the annotated ranges.
     overlap : {"union", "raise"}, default="union"
         Whether annotations of other labels may overlap those of crying: it is crying then ("union"), or an error. See

@@ -121,8 +121,8 @@ def prepare(detector, X, y, groups, sample_weight):
     if groups is None and detector.threshold == "cv" and groups_of_caller():
         warn(
             "groups reach the outer splits only, so that the splits inside this fit, of threshold and early stopping, "
-            "do not know the infants. Call sklearn.set_config(enable_metadata_routing=True) first, and pass groups in "
-            "params of cross_validate, or to fit of a search."
+            "ignore the infants. Call sklearn.set_config(enable_metadata_routing=True), and pass groups in params of "
+            "cross_validate, or to fit of a search."
         )
     label_map = label_map_of(detector)
     annotated = not holds_labels(y)
@@ -170,7 +170,8 @@ def prepare(detector, X, y, groups, sample_weight):
         known = [np.ones(len(one), dtype=bool) for one in truth]
     true_events = None
     if annotated and roles.positive is not None:
-        about = {"positive": crying_labels(label_map, classes, roles), "ignore": label_map.ignore}
+        negative = None if label_map.positive is None else label_map.negative
+        about = {"positive": crying_labels(label_map, classes, roles), "negative": negative, "ignore": label_map.ignore}
         true_events = [event_truth([one], **about) for one in y]
     return TrainingData(
         windower,
