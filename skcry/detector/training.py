@@ -2,6 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from .._base import library_versions
 from .._compat import check_sample_weight, groups_of_caller
 from .._warnings import warn
 from ..events import LabelMap, as_annotations
-from ..io.audio import as_recordings
+from ..io.audio import as_recordings, in_order
 from ..io.text_files import shorten
 from ..metrics import event_truth
 from ..signal.gate import EnergyGate
@@ -115,6 +116,7 @@ def prepare(detector, X, y, groups, sample_weight):
     X = as_recordings(X)
     if y is None:
         raise ValueError(f"{type(detector).__name__} requires y to be passed, but the target y is None.")
+    y, groups = in_order(y, X, "y"), in_order(groups, X, "groups")
     check_consistent_length(X, y, groups, sample_weight)
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
@@ -227,6 +229,20 @@ def _check_settings(detector, annotated):
             f"max_false_alarms={rate} per hour counts events, but y holds one label per recording. Pass annotations "
             "(onset, offset, label), or max_false_alarms=None."
         )
+    _check_smoothing(detector)
+
+
+def check_rules(detector):
+    """Refuse settings that act at once if they were set to a value out of their bounds after ``fit``."""
+    for name, highest in (("threshold", 1), ("merge_gap", np.inf), ("min_duration", np.inf)):
+        value = getattr(detector, name)
+        if isinstance(value, Real) and not 0 <= float(value) <= highest:
+            bounds = "at least 0" if highest == np.inf else f"from 0 to {highest}"
+            raise ValueError(f"{name}={value} must be {bounds}. Correct it by set_params.")
+    _check_smoothing(detector)
+
+
+def _check_smoothing(detector):
     if detector.smooth_duration % 2 == 0:
         raise ValueError(
             f"smooth_duration={detector.smooth_duration} s must be odd, so that a second has as many neighbours before "
