@@ -232,7 +232,8 @@ class LabelMap:
         without annotation ("background" with None).
     ignore : str or tuple of str, default=("unknown",)
         Labels of unknown time, such as "unsure": it is in no class, and counts neither in training nor in scores. Where
-        annotations of crying overlap it, they count.
+        annotations of crying overlap it, they count. "unknown" is always among them, unless ``positive`` or
+        ``negative`` names it.
     overlap : {"union", "raise"}, default="union"
         What annotations of crying mean where other labels overlap them by more than 0.05 s. "union": crying, since
         other sounds do not exclude it; only labels that deny it ("notcry", "no crying") are an error. "raise": always
@@ -260,6 +261,9 @@ class LabelMap:
         for side in ("positive", "negative", "ignore"):
             if getattr(self, side) is not None:
                 object.__setattr__(self, side, _as_names(getattr(self, side)))
+        if UNKNOWN not in (*(self.positive or ()), *(self.negative or ()), *self.ignore):
+            # So that ignore=("unsure",) does not turn what mark_unknown marks into background.
+            object.__setattr__(self, "ignore", (*self.ignore, UNKNOWN))
         if self.overlap not in ("union", "raise"):
             raise ValueError(f"overlap={self.overlap!r} must be 'union' or 'raise'.")
         if self.positive is not None and not self.positive:
@@ -324,7 +328,7 @@ def mark_unknown(annotations: Annotations, ranges: Iterable) -> pd.DataFrame:
     ----------
     annotations : DataFrame or sequence of tuples
         See :func:`as_annotations`.
-    ranges : array-like of shape (n_ranges, 2)
+    ranges : array-like of shape (n_ranges, 2), or DataFrame with columns onset, offset
         Onsets and offsets in seconds of what was listened to, in any order.
 
     Returns
@@ -347,13 +351,7 @@ def mark_unknown(annotations: Annotations, ranges: Iterable) -> pd.DataFrame:
     1   90.0   200.0  unknown
     2  290.0     inf  unknown
     """
-    table, ranges = as_annotations(annotations), np.array(sorted(map(tuple, ranges)), dtype=float).reshape(-1, 2)
-    if len(ranges) == 0 or not (ranges[:, 0] < ranges[:, 1]).all() or ranges[0, 0] < 0:
-        raise ValueError(
-            f"ranges={ranges.tolist()!s:.100} must hold at least one pair (onset, offset) in seconds, with 0 <= onset "
-            "< offset. Leave a recording out of which nothing was listened to."
-        )
-    ranges = merge(ranges)
+    table, ranges = as_annotations(annotations), merge(_as_ranges(ranges))
     outside = table[coverage(ranges, table["onset"], table["offset"]) == 0]
     outside = outside[outside["label"] != UNKNOWN]
     if len(outside):
@@ -364,6 +362,29 @@ def mark_unknown(annotations: Annotations, ranges: Iterable) -> pd.DataFrame:
         )
     gaps = pd.DataFrame(unknown_rows(ranges.tolist()), columns=["onset", "offset", "label"])
     return as_annotations(pd.concat([table, gaps], ignore_index=True))
+
+
+def _as_ranges(ranges):
+    """Check ranges of time, and return their onsets and offsets in seconds (n_ranges, 2), sorted."""
+    ranges = as_pandas(ranges, "ranges")
+    if isinstance(ranges, pd.DataFrame) and {"onset", "offset"} <= set(ranges.columns):
+        ranges = ranges[["onset", "offset"]]
+    try:
+        pairs = np.array(ranges if hasattr(ranges, "__array__") else list(ranges), dtype=float)
+    except (TypeError, ValueError):
+        pairs = np.empty(0)
+    if (
+        pairs.ndim != 2
+        or pairs.shape[1] != 2
+        or not len(pairs)
+        or not ((pairs[:, 0] >= 0) & (pairs[:, 0] < pairs[:, 1])).all()
+    ):
+        given = ranges.tolist() if isinstance(ranges, np.ndarray) else ranges
+        raise ValueError(
+            f"ranges={given!s:.60} must hold at least one pair (onset, offset) in seconds, with 0 <= onset < offset, "
+            "such as [(0, 90)]. Leave a recording out of which nothing was listened to."
+        )
+    return pairs[np.lexsort(pairs.T[::-1])]
 
 
 def unknown_rows(ranges):

@@ -67,6 +67,8 @@ def _check_groups(groups, recordings):
         groups = pd.Series(groups)
     if isinstance(groups, pd.Series) and any(isinstance(key, str) for key in groups.index):
         missing = [name for name in names if name not in groups.index]
+        if missing and set(short := file_names(recordings)) <= set(groups.index):
+            names, missing = short, []
         if missing:
             raise ValueError(f"groups names no group for {list_names(missing)}. Use the paths as in recordings.")
         groups = [groups[name] for name in names]
@@ -213,7 +215,7 @@ def draw_excerpts(
     out : str or path-like
         Folder to write to; created if it does not exist.
     groups : array-like of shape (n_recordings,), dict or None, default=None
-        Infant in each recording; a dict, or a Series indexed by paths, is looked up by path.
+        Infant in each recording; a dict, or a Series indexed by paths or names, is looked up by these.
         :func:`skcry.datasets.load_annotated` returns it as the group of the excerpts, so that excerpts of one infant
         stay together in cross-validation. None means one group per recording.
     duration : float, default=600.0

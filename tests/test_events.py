@@ -227,6 +227,11 @@ def test_unknown_time_has_no_class():
     assert None not in class_intervals(table[:3], LabelMap(ignore=()))
 
 
+def test_the_label_unknown_keeps_its_meaning_beside_others():
+    assert LabelMap(ignore="unsure")(["unsure", "unknown", "speech"]) == [None, None, 0]
+    assert LabelMap(negative="unknown", ignore="unsure")(["unsure", "unknown"]) == [None, 0]
+
+
 def test_time_outside_the_annotated_ranges_is_unknown():
     table = mark_unknown([(20, 25, "cry")], ranges=[(200, 290), (10, 90), (90, 100)])
     assert table[table["label"] == "unknown"][["onset", "offset"]].to_numpy().tolist() == [
@@ -234,9 +239,17 @@ def test_time_outside_the_annotated_ranges_is_unknown():
         [100, 200],
         [290, np.inf],
     ]
-    for ranges, message in (([], "at least one pair"), ([(5, 5)], "onset < offset"), ([(0, 10)], "outside all ranges")):
+    faulty = [
+        ([], "at least one pair"),
+        (np.empty((0, 2)), "at least one pair"),
+        ([(5, 5)], "onset < offset"),
+        ([(0, 10)], "outside all ranges"),
+    ]
+    for ranges, message in (*faulty, ((0, 90), r"such as \[\(0, 90\)\]"), ([(0, np.nan)], "onset < offset")):
         with pytest.raises(ValueError, match=message):
             mark_unknown([(20, 25, "cry")], ranges)
+    ranges = pd.DataFrame({"file": "a.wav", "onset": [10, 60], "offset": [90, 100]})
+    assert mark_unknown([(20, 25, "cry")], ranges)["onset"].tolist() == [0, 20, 100]
 
 
 @pytest.mark.parametrize("label", ["Cry", "cry ", "crý", "C r y"])

@@ -219,7 +219,7 @@ def test_groups_come_along(write_sound, out, suffix):
     assert [len(found) for found in data.annotations] == table["n_events"].tolist()
     groups = ["Ada", "Ben", "Ada"]
     by_name = dict(zip(reversed(days), reversed(groups), strict=True))
-    for given in (groups, by_name, pd.Series(by_name)):
+    for given in (groups, by_name, pd.Series(by_name), {"b.wav": "Ben", "a.wav": "Ada", "c.flac": "Ada"}):
         draw_excerpts(days, events, out, groups=given, overwrite=True, **options)
         assert load_annotated(out, sr=SR).groups.tolist() == ["Ada"] * 2 + ["Ben"] * 2 + ["Ada"] * 2
     # An older index has no groups.

@@ -35,7 +35,7 @@ from .._progress import Progress
 from .._typing import Annotations, Labels, RandomState, Recordings, Targets
 from .._warnings import warn
 from ..events import UNKNOWN, LabelMap
-from ..io.audio import as_recordings, keys_of
+from ..io.audio import as_recordings, in_order, keys_of, warn_of_rate
 from ..pipeline import make_cry_pipeline
 from ..signal.gate import EnergyGate
 from ..windows import Windower
@@ -45,7 +45,7 @@ from .detection import Detection
 from .pooling import EPSILON, SecondScorer, response_method
 from .targets import holds_labels, second_classes, warn_of_labels
 from .threshold import OperatingPoint
-from .training import label_map_of, prepare, target_duration
+from .training import check_rules, label_map_of, prepare, target_duration
 
 LOG = logging.getLogger("skcry")
 LEARNED = ("calibrator_", "threshold_", "level_", "background_level_", "left_out_")
@@ -106,8 +106,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         neither is an error. See :class:`skcry.events.LabelMap`. Of more than two classes, these are not reported as
         events.
     ignore : str or tuple of str, default=("unknown",)
-        Labels of annotations that mark unknown time, such as "unsure". It counts neither in training, threshold and
-        calibration nor in scores. Time without any annotation is background;
+        Labels of annotations that mark unknown time, such as "unsure"; "unknown" always does. It counts neither in
+        training, threshold and calibration nor in scores. Time without any annotation is background;
         :func:`skcry.events.mark_unknown` marks what lies outside the annotated ranges.
     overlap : {"union", "raise"}, default="union"
         Whether annotations of other labels may overlap those of crying: it is crying then ("union"), or an error. See
@@ -190,7 +190,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
     Notes
     -----
     Parameters act at the next ``fit``, except those that turn scores into events: ``smooth_duration``, ``merge_gap``,
-    ``min_duration`` and a number as ``threshold`` act at once.
+    ``min_duration`` and a number as ``threshold`` act at once. ``score`` and ``calibrate`` read annotations by the
+    present ``positive``, ``negative``, ``ignore``, ``overlap`` and ``min_overlap``.
 
     With one class of crying, the score of a recording is the highest threshold at which :meth:`detect` still finds an
     event in it, so ``predict`` and ``detect`` always agree.
@@ -311,10 +312,11 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
             Recordings, see :class:`Windower`.
         y : list of DataFrame or of list of tuples, or array-like of shape (n_recordings,)
             Annotations of each recording (onset, offset, label; see :func:`skcry.events.as_annotations`), or one label
-            per recording, for all of its windows.
-        groups : array-like of shape (n_recordings,) or None, default=None
+            per recording, for all of its windows. A dict, or a Series indexed by names of files, is looked up by name.
+        groups : array-like of shape (n_recordings,), dict or None, default=None
             Infant or home of each recording. No group is on both sides of any split: of the threshold, of early
-            stopping, or of a search inside the estimator. None means that every recording is a group of its own.
+            stopping, or of a search inside the estimator. A dict, or a Series indexed by names of files, is looked up
+            by name. None means that every recording is a group of its own.
         sample_weight : array-like of shape (n_recordings,) or None, default=None
             Weight of each recording: of its windows in training, if the estimator takes weights (a pipeline needs
             metadata routing for that; samplers such as SMOTE ignore them), and of its seconds in calibration and
@@ -606,7 +608,11 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         check_is_fitted(self, "estimator_")
         if on_error not in ("raise", "warn", "keep"):
             raise ValueError(f"on_error={on_error!r} must be 'raise', 'warn' or 'keep'.")
-        return self._iter_detections(as_recordings(X), on_error, progress)
+        check_rules(self)
+        X = as_recordings(X)
+        if on_error != "keep":
+            warn_of_rate(X, self.windower_.sr)
+        return self._iter_detections(X, on_error, progress)
 
     def _iter_detections(self, X, on_error, progress):
         with Progress(progress is True, X, self.windower_.sr) as bar:
@@ -772,6 +778,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
             search can rank its settings although one split holds no crying.
         """
         check_is_fitted(self, "estimator_")
+        X = as_recordings(X)
+        y = in_order(y, X, "y")
         check_consistent_length(X, y, sample_weight)
         weight = check_sample_weight(sample_weight, y, ensure_non_negative=True)
         if holds_labels(y):

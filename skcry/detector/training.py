@@ -2,6 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from .._base import library_versions
 from .._compat import check_sample_weight, groups_of_caller
 from .._warnings import warn
 from ..events import LabelMap, as_annotations
-from ..io.audio import as_recordings
+from ..io.audio import as_recordings, in_order
 from ..io.text_files import shorten
 from ..metrics import event_truth
 from ..signal.gate import EnergyGate
@@ -115,14 +116,15 @@ def prepare(detector, X, y, groups, sample_weight):
     X = as_recordings(X)
     if y is None:
         raise ValueError(f"{type(detector).__name__} requires y to be passed, but the target y is None.")
+    y, groups = in_order(y, X, "y"), in_order(groups, X, "groups")
     check_consistent_length(X, y, groups, sample_weight)
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
     if groups is None and detector.threshold == "cv" and groups_of_caller():
         warn(
             "groups reach the outer splits only, so that the splits inside this fit, of threshold and early stopping, "
-            "do not know the infants. Call sklearn.set_config(enable_metadata_routing=True) first, and pass groups in "
-            "params of cross_validate, or to fit of a search."
+            "ignore the infants. Call sklearn.set_config(enable_metadata_routing=True), and pass groups in params of "
+            "cross_validate, or to fit of a search."
         )
     label_map = label_map_of(detector)
     annotated = not holds_labels(y)
@@ -170,7 +172,8 @@ def prepare(detector, X, y, groups, sample_weight):
         known = [np.ones(len(one), dtype=bool) for one in truth]
     true_events = None
     if annotated and roles.positive is not None:
-        about = {"positive": crying_labels(label_map, classes, roles), "ignore": label_map.ignore}
+        negative = None if label_map.positive is None else label_map.negative
+        about = {"positive": crying_labels(label_map, classes, roles), "negative": negative, "ignore": label_map.ignore}
         true_events = [event_truth([one], **about) for one in y]
     return TrainingData(
         windower,
@@ -226,6 +229,20 @@ def _check_settings(detector, annotated):
             f"max_false_alarms={rate} per hour counts events, but y holds one label per recording. Pass annotations "
             "(onset, offset, label), or max_false_alarms=None."
         )
+    _check_smoothing(detector)
+
+
+def check_rules(detector):
+    """Refuse settings that act at once if they were set to a value out of their bounds after ``fit``."""
+    for name, highest in (("threshold", 1), ("merge_gap", np.inf), ("min_duration", np.inf)):
+        value = getattr(detector, name)
+        if isinstance(value, Real) and not 0 <= float(value) <= highest:
+            bounds = "at least 0" if highest == np.inf else f"from 0 to {highest}"
+            raise ValueError(f"{name}={value} must be {bounds}. Correct it by set_params.")
+    _check_smoothing(detector)
+
+
+def _check_smoothing(detector):
     if detector.smooth_duration % 2 == 0:
         raise ValueError(
             f"smooth_duration={detector.smooth_duration} s must be odd, so that a second has as many neighbours before "

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from .._typing import PathLike
 from .._warnings import warn
@@ -254,6 +255,8 @@ def load_recording(item, sr, name, channel=None):
         y = read_audio(item, sr, channel)[0]
     elif hasattr(item, "read"):
         y = _read_open_file(item, sr, name, channel)
+    elif isinstance(item, (bytes, bytearray)):
+        raise TypeError(f"{name} is {type(item).__name__}. Pass an open binary file, io.BytesIO(content), or the path.")
     elif has_rate(item):
         rate, y = item if isinstance(item[0], numbers.Number) else item[::-1]
         return _resample(_check_values(as_floating(np.asarray(y)), rate, name), rate, sr, name)
@@ -335,7 +338,7 @@ def open_source(item, sr, name, channel=None):
     """Open a recording (path or array) as a context manager with ``read`` and ``problems``."""
     if isinstance(item, (str, os.PathLike)):
         return AudioFile(item, sr, channel)
-    return contextlib.nullcontext(ArraySource(load_recording(item, sr, name)))
+    return contextlib.nullcontext(ArraySource(load_recording(item, sr, name, channel)))
 
 
 def as_floating(x):
@@ -397,6 +400,33 @@ def keys_of(X):
     if len(X) and not hasattr(X, "shape") and all(isinstance(one, (str, os.PathLike)) for one in X):
         return file_names(X)
     return list(range(len(X)))
+
+
+def in_order(values, X, name):
+    """Return ``values``, one per recording of ``X``; a dict, or a Series indexed by files, is looked up by name.
+
+    Files are called by their names, see :func:`keys_of`, or by their paths as given. Other Series are in the order of
+    ``X``, as everywhere in scikit-learn.
+    """
+    if not isinstance(values, (Mapping, pd.Series)):
+        return values
+    entries = dict(values.items())
+    if len(entries) < len(values):  # drawn with replacement
+        return values
+    if isinstance(values, pd.Series) and not any(isinstance(one, str) for one in entries):
+        return values
+    named = keys_of(X)
+    paths = named if isinstance(named[0], int) else [os.fspath(path) for path in X]
+    for keys in (named, paths):
+        if all(key in entries for key in keys):
+            return [entries[key] for key in keys]
+    if isinstance(values, pd.Series):
+        return values
+    missing = next(key for key in named if key not in entries)
+    raise ValueError(
+        f"{name} is a dict, in which there is nothing for recording {missing!r:.80}. Its keys are "
+        f"{[*entries][:3]!s:.80}. Name all recordings, or pass a list in their order."
+    )
 
 
 def as_recordings(X):

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._base import BaseEstimator
 from .._compat import Interval, StrOptions, fit_context
 from .._typing import Recordings
-from ..io.audio import DEFAULT_SR, as_recordings, load_recording, name_of, warn_of_rate
+from ..io.audio import DEFAULT_SR, as_recordings, in_order, load_recording, name_of, warn_of_rate
 from .windows import Windows
 
 
@@ -160,9 +160,9 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
             Recordings: 1-D arrays of any lengths at the rate ``sr``, audio files (resampled to ``sr``, mixed down to
             mono), or the rows of a 2-D array. Integer PCM is scaled to [-1, 1]. Also pairs ``(rate, y)`` of a rate in
             Hz and a 1-D array, dictionaries of Hugging Face's ``Audio``, and open binary files, such as ``BytesIO``.
-        groups : array-like of shape (n_recordings,) or None, default=None
-            Infant in each recording, so that cross-validation can keep windows of one infant together. None means a
-            group per recording.
+        groups : array-like of shape (n_recordings,), dict or None, default=None
+            Infant in each recording, so that cross-validation can keep windows of one infant together. A dict, or a
+            Series indexed by names of files, is looked up by name. None means a group per recording.
 
         Returns
         -------
@@ -178,6 +178,7 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
         """
         check_is_fitted(self, "window_length_")
         X = self._validate(X, reset=False)
+        groups = in_order(groups, X, "groups")
         names = [name_of(item, i) for i, item in enumerate(X)]
         tracks = [load_recording(item, self.sr, name, self.channel) for item, name in zip(X, names, strict=True)]
         starts = [self._starts(len(track)) for track in tracks]

@@ -23,6 +23,8 @@ from ..events import UNKNOWN, Classes, LabelMap, classify_known
 from ..io.audio import DEFAULT_SR
 from .display import windows_html
 
+N_SHOWN = 5  # recordings with faulty annotations that one message lists
+
 
 class Windows:
     """Windows of recordings: an array-like of shape (n_windows, n_timepoints).
@@ -446,14 +448,22 @@ class Windows:
         annotations = list(annotations)
         if len(self) == 0:
             return Classes(np.empty(0, dtype=int), np.empty(0, dtype=bool), np.empty(0, dtype=bool))
-        parts = []
+        parts, faults = [], []
         for number in np.unique(self.recording):
             rows = np.flatnonzero(self.recording == number)
             length, name = int(self.lengths[number]), f"annotations of {self.names[number]}"
             start, n_timepoints = middle_of(self.start[rows], self.n_timepoints, length, self.sr, target_duration)
             onset, offset, duration = start / self.sr, (start + n_timepoints) / self.sr, length / self.sr
             about = {"min_overlap": min_overlap, "duration": duration, "name": name}
-            parts.append(classify_known(annotations[number], label_map, onset, offset, **about))
+            try:
+                parts.append(classify_known(annotations[number], label_map, onset, offset, **about))
+            except ValueError as error:
+                faults.append(error)
+        if len(faults) == 1:
+            raise faults[0]
+        if faults:
+            more = [f"and {len(faults) - N_SHOWN} more recordings."] if len(faults) > N_SHOWN else []
+            raise ValueError("\n- ".join(["Faults in annotations:", *map(str, faults[:N_SHOWN]), *more]))
         row_order = np.argsort(np.argsort(self.recording, kind="stable"))
         return Classes(*(np.concatenate(values)[row_order] for values in zip(*parts, strict=True)))
 

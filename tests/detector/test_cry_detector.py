@@ -281,6 +281,35 @@ def test_parameters_of_decisions_act_at_once(quick_detector, recordings):
     assert detector.threshold_ == 0.5
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"threshold": 1.5}, "threshold=1.5 must be from 0 to 1"),
+        ({"merge_gap": -1}, "merge_gap=-1 must be at least 0"),
+        ({"min_duration": np.nan}, "min_duration=nan must be at least 0"),
+        ({"smooth_duration": 4}, "smooth_duration=4 s must be odd"),
+    ],
+)
+def test_parameters_of_decisions_are_checked_after_fit(quick_detector, recordings, changes, message):
+    with pytest.raises(ValueError, match=message):
+        copy.deepcopy(quick_detector).set_params(**changes).detect(recordings)
+
+
+def test_targets_and_groups_by_name(plain, recordings, annotations, infants, tmp_path, sr):
+    paths = [tmp_path / f"day{number}.wav" for number in range(len(recordings))]
+    for path, y in zip(paths, recordings, strict=True):
+        soundfile.write(path, y, sr, subtype="FLOAT")
+    names = [path.name for path in paths]
+    by_name = dict(zip(names[::-1], annotations[::-1], strict=True))
+    groups = pd.Series(infants, index=names)[::-1]
+    detector = CryDetector(fast(), threshold=0.5).fit(paths, by_name, groups=groups)
+    np.testing.assert_array_equal(detector.timeline(paths)["score"], plain.timeline(paths)["score"])
+    assert detector.training_["n_groups"] == 3
+    assert detector.score(paths, pd.Series(by_name)) == plain.score(paths, annotations)
+    with pytest.raises(ValueError, match=r"y is a dict, in which there is nothing for recording 'day1.wav'"):
+        detector.score(paths, {"day0.wav": []})
+
+
 @pytest.mark.real
 def test_real_soundscapes(shared):
     from skcry.datasets import load_annotated

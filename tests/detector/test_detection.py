@@ -87,6 +87,22 @@ def test_a_timeline_knows_the_rules_of_its_detector(quick_detector, cry_data):
     assert found["found"].tolist() == pytest.approx(summarize(timeline)["cry_minutes_per_hour"].tolist())
 
 
+def test_arrays_at_another_rate_are_told(quick_detector):
+    with pytest.warns(UserWarning, match="whole seconds at 44100 Hz"):
+        quick_detector.timeline([np.zeros(44100 * 10)])
+
+
+def test_the_channel_of_open_files_is_that_of_files(quick_detector, cry_data, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.column_stack([np.zeros_like(cry_data[0][0]), cry_data[0][0]]), 16000)
+    detector = copy.deepcopy(quick_detector)
+    detector.windower_.set_params(channel=1)
+    with path.open("rb") as file:
+        pd.testing.assert_series_equal(
+            detector.timeline([file])["score"], detector.timeline([path])["score"], check_index=False
+        )
+
+
 def test_tables_call_files_by_their_names(quick_detector, cry_data, tmp_path):
     (tmp_path / "two").mkdir()
     for name, y in zip(("a.wav", "two/a.wav"), cry_data[0], strict=False):

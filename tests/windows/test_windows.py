@@ -235,6 +235,7 @@ def test_recordings_with_their_own_rate(tmp_path, rng, rate):
         ([(16, np.zeros(9))], "has a rate of 16 Hz"),
         ([(16000, np.array([0, np.nan]))], "NaN"),
         ([io.StringIO("no sound")], "file of text"),
+        ([b"RIFF"], r"recordings\[0\] is bytes. Pass an open binary file"),
         ([io.BytesIO(b"no sound at all")], r"recordings\[0\] cannot be read as audio: it is text"),
     ],
 )
@@ -257,6 +258,9 @@ def test_faulty_kinds_of_input(tmp_path, X):
     for groups, message in (([1], "groups has shape"), (["a", None], "groups has missing values")):
         with pytest.raises(ValueError, match=message):
             Windower().fit_transform([np.zeros(10)] * 2, groups=groups)
+    by_place = pd.Series(["a", "b"], index=[1, 0])  # as everywhere in scikit-learn
+    assert Windower().fit_transform([np.zeros(10)] * 2, groups=by_place).groups.tolist() == ["a", "b"]
+    assert Windower().fit_transform([np.zeros(10)] * 2, groups={1: "b", 0: "a"}).groups.tolist() == ["a", "b"]
     with pytest.raises(ValueError, match="hop_duration=1e-09 s is 0 timepoints at sr=16000 Hz"):
         Windower(hop_duration=1e-9).fit([np.zeros(10)])
 
@@ -316,6 +320,14 @@ def test_faulty_annotations(annotations, message):
     X = Windower(1, 1, sr=10).fit_transform([np.zeros(50)])
     with pytest.raises(ValueError, match=message):
         X.label(annotations)
+
+
+def test_faulty_annotations_of_all_recordings_are_listed():
+    X = Windower(1, 1, sr=10).fit_transform([np.zeros(50)] * 8)
+    faulty = [[], *[[(0, 2, "cry"), (1, 3, "notcry")]] * 7]
+    listed = r"(?s)Faults.*\n- annotations of recordings\[1\]: 'notcry' from .*\n- .*\[5\].*\n- and 2 more"
+    with pytest.raises(ValueError, match=listed):
+        X.label(faulty)
 
 
 def test_label_in_neither_list_is_shown():
