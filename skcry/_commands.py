@@ -194,25 +194,13 @@ def score_detector(detector, data, label=None):
     import pandas as pd
 
     from . import metrics
-    from .metrics.scorers import meaning_of_labels
+    from .metrics.scorers import Evaluation
 
-    found = list(detector.iter_detections(data.recordings))
-    durations = [one.duration for one in found]
-    timeline = pd.concat({one.recording: one.timeline for one in found}, names=["recording", "second"])
-    events = pd.concat([one.events for one in found], ignore_index=True)
-    if label is None:
-        labels = meaning_of_labels(detector)
-    else:
-        timeline = timeline.assign(cry=timeline["label"].astype(str) == label, score=timeline[label])
-        events = events[events["label"].astype(str) == label]
-        labels = {"positive": label, "ignore": detector.ignore, "overlap": detector.overlap}
     rules = {"merge_gap": detector.merge_gap, "min_duration": detector.min_duration}
-    truth = metrics.second_truth(data.annotations, timeline, **labels, durations=durations)
-    true_events = metrics.event_truth(data.annotations, **labels, merge_gap=detector.merge_gap)
-    counts = metrics.event_counts(true_events, events, durations)
-    minutes = metrics.cry_minutes(truth, timeline, **rules)
-    known = truth.notna()
-    truth, timeline = truth[known].astype(bool), timeline[known]
+    found = Evaluation(detector, data.recordings, data.annotations, label=label, **rules)
+    counts, minutes = found.counts, found.minutes
+    known = found.truth.notna()
+    truth, timeline = found.truth[known].astype(bool), found.timeline[known]
     seconds = pd.DataFrame({"true": truth, "found": timeline["cry"], "both": truth & timeline["cry"]})
     seconds = seconds.groupby(level="recording").sum()
 

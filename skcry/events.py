@@ -5,8 +5,8 @@ An *annotation* has onset and offset in seconds and a label. :func:`as_annotatio
 and :func:`find_events` joins decisions per second to events.
 
 Time has three states: crying, not crying, and *unknown* (nobody listened, or the annotator was unsure). Unknown time is
-annotated as such, with the label "unknown" or another that ``ignore`` names; :func:`mark_unknown` makes these rows from
-the ranges that were listened to. All other time without annotation is background.
+annotated as such, with the label "unknown" or another that ``ignore`` names; :func:`skcry.events.mark_unknown` makes
+these rows from the ranges that were listened to. All other time without annotation is background.
 """
 
 from __future__ import annotations

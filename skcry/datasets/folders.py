@@ -177,7 +177,7 @@ def load_annotated(
         see :func:`skcry.io.read_annotations`, such as CSV with ``start,end,label``, in seconds. An empty CSV file means
         that nothing was heard. An optional file ``groups.csv`` with columns ``file,group`` names the infant in each
         recording, by the name of its file, or its path in the folder, as in ``home1/day1.wav``. Without it, excerpts
-        that :func:`skcry.excerpts.draw_excerpts` wrote get the groups in its index ``excerpts.csv``. An optional file
+        that :func:`skcry.draw_excerpts` wrote get the groups in its index ``excerpts.csv``. An optional file
         ``ranges.csv`` with columns ``file,onset,offset`` (seconds) lists the annotated ranges of recordings that were
         annotated in part; the rest of these gets the label "unknown", see :func:`skcry.events.mark_unknown`.
     sr : int, default=16000

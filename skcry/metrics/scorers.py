@@ -23,7 +23,7 @@ from .truth import event_truth, second_truth
 
 _SECONDS = [Interval(Real, 0, None, closed="left")]
 
-# Name -> part of _Evaluation, entry in it, sign.
+# Name -> part of Evaluation, entry in it, sign.
 _SCORERS = {
     "second_f1": ("seconds", "f1", 1),
     "second_precision": ("seconds", "precision", 1),
@@ -37,16 +37,19 @@ _SCORERS = {
     "event_recall": ("events", "recall", 1),
     "neg_false_alarms_per_hour": ("events", "false_alarms_per_hour", -1),
     "recall_at_false_alarms": ("curve", "recall", 1),
-    "neg_cry_minutes_error": ("minutes", "mean_absolute_error", -1),
-    "cry_minutes_correlation": ("minutes", "correlation", 1),
+    "neg_cry_minutes_error": ("minutes_metrics", "mean_absolute_error", -1),
+    "cry_minutes_correlation": ("minutes_metrics", "correlation", 1),
 }
 # Value of a metric where it is undefined, if not 0.0: as in scikit-learn, a number, since NaN in one split would make
 # the mean score of every setting of a search NaN.
 CHANCE = {"roc_auc": 0.5, "balanced_accuracy": 0.5}
 
 
-def the_detector(estimator):
-    """Return a fitted detector with a single class of crying; of a search, its best one."""
+def the_detector(estimator, label=None):
+    """Return a fitted detector with a single class of crying, or with several if ``label`` chooses one of them.
+
+    Of a search, return the best one.
+    """
     while hasattr(estimator, "best_estimator_"):
         estimator = estimator.best_estimator_
     if not hasattr(estimator, "iter_detections"):
@@ -55,35 +58,40 @@ def the_detector(estimator):
             "recordings; for estimators of windows, scikit-learn has scorers, such as scoring='f1'."
         )
     check_is_fitted(estimator, "estimator_")
-    if estimator.positive_index_ is None:
+    names = list(map(str, estimator.classes_))
+    if estimator.positive_index_ is None and label is None:
         raise ValueError(
-            f"The detector has the classes {estimator.classes_.tolist()}, none of which alone is crying. Pass "
-            "positive=('cry', ...) to CryDetector; displays also draw tables, by from_predictions."
+            f"The detector has the classes {names}, none of which alone is crying. Pass positive=('cry', ...) to "
+            "CryDetector, or label= to get_scorer; displays also draw tables, by from_predictions."
+        )
+    if label is not None and (estimator.positive_index_ is not None or label not in names):
+        raise ValueError(
+            f"label={label!r} must be one of several classes, but the detector has the classes {names}"
+            f"{'' if estimator.positive_index_ is None else ', of crying and the rest'}. Correct it, or leave it out."
         )
     return estimator
 
 
-def meaning_of_labels(detector):
-    """Return what the labels of annotations mean to a detector with a single class of crying, for `second_truth`."""
-    return {
-        "positive": detector.crying_labels_,
-        # A detector of named labels counts all others as background.
-        "negative": None if detector.positive is None else detector.negative,
-        "ignore": detector.ignore,
-        "overlap": detector.overlap,
-    }
+def meaning_of_labels(detector, label=None):
+    """Return what the labels of annotations mean to a detector, for `second_truth`; of several classes, to one."""
+    meaning = {"ignore": detector.ignore, "overlap": detector.overlap}
+    if label is not None:
+        return {"positive": label, **meaning}
+    # A detector of named labels counts all others as background.
+    negative = None if detector.positive is None else detector.negative
+    return {"positive": detector.crying_labels_, "negative": negative, **meaning}
 
 
-class _Evaluation:
+class Evaluation:
     """One pass of a detector over recordings; each part is computed when it is first needed."""
 
-    def __init__(self, estimator, X, y, *, merge_gap, min_duration, rate, **matching):
-        self.detector = the_detector(estimator)
+    def __init__(self, estimator, X, y, *, merge_gap, min_duration, label=None, rate=1.0, **matching):
+        self.detector = the_detector(estimator, label)
         self.true_rules = {"merge_gap": merge_gap, "min_duration": min_duration}
         self.rate, self.matching = rate, matching
         check_consistent_length(X, y)
         self.annotations = list(y)
-        self.labels = meaning_of_labels(self.detector)
+        self.labels = meaning_of_labels(self.detector, label)
         try:
             self.true_events = event_truth(self.annotations, **self.labels, merge_gap=merge_gap)
         except TypeError as error:
@@ -96,28 +104,46 @@ class _Evaluation:
         self.durations = {one.recording: one.duration for one in found}
         self.timeline = pd.concat({one.recording: one.timeline for one in found}, names=["recording", "second"])
         self.found_events = pd.concat([one.events for one in found], ignore_index=True)
+        if label is not None:
+            winner = self.timeline["label"].astype(str)
+            self.timeline = self.timeline.assign(cry=winner == label, score=self.timeline[label])
+            self.found_events = self.found_events[self.found_events["label"].astype(str) == label]
         self.rules = {"merge_gap": self.detector.merge_gap, "min_duration": self.detector.min_duration}
         options = {"min_overlap": self.detector.min_overlap, "durations": self.durations}
         self.truth = second_truth(self.annotations, self.timeline, **self.labels, **options)
 
     @cached_property
     def seconds(self):
+        """Metrics of the seconds."""
         return second_metrics(self.truth, self.timeline)
 
     @cached_property
+    def counts(self):
+        """Counts of events by recording."""
+        return event_counts(self.true_events, self.found_events, self.durations, **self.matching)
+
+    @cached_property
     def events(self):
-        return event_metrics(event_counts(self.true_events, self.found_events, self.durations, **self.matching))
+        """Metrics of the events."""
+        return event_metrics(self.counts)
 
     @cached_property
     def curve(self):
+        """Metrics over all thresholds."""
         counts = threshold_counts(self.true_events, self.timeline, **self.rules, **self.matching)
         return {"recall": recall_at_false_alarms(counts, self.rate)}
 
     @cached_property
+    def minutes_metrics(self):
+        """Errors of cry minutes per hour."""
+        return cry_minutes_metrics(self.minutes)
+
+    @cached_property
     def minutes(self):
+        """True and found cry minutes per hour, by recording."""
         # The rules of the truth are fixed: a search would otherwise choose those that drop all events on both sides.
         rules = {"true_rules": self.true_rules, "found_rules": self.rules}
-        return cry_minutes_metrics(compare_minutes(self.truth, self.timeline, by="recording", start=None, **rules))
+        return compare_minutes(self.truth, self.timeline, by="recording", start=None, **rules)
 
     def __getitem__(self, name):
         part, entry, sign = _SCORERS[name]
@@ -143,7 +169,7 @@ class _Scorer:
 
     def __call__(self, estimator, X, y):
         """Evaluate ``estimator`` on recordings ``X`` with annotations ``y``."""
-        evaluation = _Evaluation(estimator, X, y, **self.options)
+        evaluation = Evaluation(estimator, X, y, **self.options)
         if isinstance(self.name, str):
             return evaluation[self.name]
         return {name: evaluation[name] for name in self.name}
@@ -169,6 +195,7 @@ def get_scorer_names() -> list[str]:
 @validate_params(
     {
         "name": [str, list, tuple],
+        "label": [str, None],
         "merge_gap": _SECONDS,
         "min_duration": _SECONDS,
         "rate": _SECONDS,
@@ -179,6 +206,7 @@ def get_scorer_names() -> list[str]:
 def get_scorer(
     name: Labels,
     *,
+    label: str | None = None,
     merge_gap: float = 5.0,
     min_duration: float = 5.0,
     rate: float = 1.0,
@@ -204,6 +232,8 @@ def get_scorer(
           :func:`cry_minutes_metrics`.
 
         With several, recordings are scored once, and ``refit`` of a search must name one of them.
+    label : str or None, default=None
+        Class to score, for a detector of several classes. None means crying.
     merge_gap : float, default=5.0
         Gaps of at most so many seconds between annotations are closed for events and cry minutes, not for seconds. The
         truth does not depend on the ``merge_gap`` and ``min_duration`` of the detector, which a search may vary.
@@ -228,7 +258,8 @@ def get_scorer(
         ``scorer(estimator, X, y)``, which gives a float, or a dict where ``name`` is a list. Can be pickled. What is
         undefined is 0.0 (0.5 for ROC AUC and balanced accuracy), with an ``UndefinedMetricWarning``, so that a search
         can rank its settings although one split holds no crying. Raises TypeError where ``y`` holds labels rather than
-        annotations, or the estimator is no detector, and ValueError where the detector has several classes.
+        annotations, or the estimator is no detector, and ValueError where the detector has several classes and
+        ``label`` names none of them.
 
     Raises
     ------
@@ -262,6 +293,7 @@ def get_scorer(
     if unknown or not names:
         raise ValueError(f"{name!r} is not the name of a scorer, or a list of names. Known: {get_scorer_names()}.")
     options = {
+        "label": label,
         "merge_gap": merge_gap,
         "min_duration": min_duration,
         "rate": rate,

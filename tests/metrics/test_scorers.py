@@ -7,6 +7,7 @@ from helpers import make_quick_detector
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, f1_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 
 from skcry import StatFeatures, summarize
@@ -140,6 +141,17 @@ def test_labels_that_the_detector_keeps_apart(cry_data):
     several = make_quick_detector(positive=None).fit(recordings, named)
     with pytest.raises(ValueError, match=r"has the classes \['background', 'fuss', 'scream'\]"):
         get_scorer("second_f1")(several, recordings, named)
+    timeline = several.timeline(recordings)
+    truth = second_truth(named, timeline, positive="scream")
+    expected = average_precision_score(truth, timeline["scream"])
+    scorer = get_scorer(["second_average_precision", "second_f1", "event_f1"], label="scream")
+    found = scorer(several, recordings, named)
+    assert found["second_average_precision"] == pytest.approx(expected)
+    assert found["second_f1"] == pytest.approx(f1_score(truth, timeline["label"] == "scream"))
+    assert 0 < found["event_f1"] <= 1
+    for other in (several, detector):
+        with pytest.raises(ValueError, match="label='whine' must be one of several classes"):
+            get_scorer("second_f1", label="whine")(other, recordings, named)
 
 
 def test_misuse_is_told(quick_detector, cry_data):
