@@ -1,6 +1,7 @@
 """Train, detect and report from the command line: ``skcry --help`` or ``python -m skcry --help``."""
 
 import argparse
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -159,11 +160,16 @@ def main(arguments=None):
         warnings.simplefilter("default", UserWarning)
         warnings.showwarning = show
         try:
-            return options.run(options) or 0
+            status = options.run(options) or 0
+            sys.stdout.flush()
+            return status
         except KeyboardInterrupt:
             kept = " What is finished is kept; the same command goes on with the rest."
             print(f"Interrupted.{kept if options.command == 'detect' else ''}", file=sys.stderr)
             return 130
+        except BrokenPipeError:  # the reader of the output, such as head, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except (OSError, ValueError) as error:
             print(f"Error: {_commands.in_terms(str(error))}", file=sys.stderr)
             for note in getattr(error, "__notes__", ()):

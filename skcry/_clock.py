@@ -15,13 +15,13 @@ NANOSECONDS = 10**9  # in a second
 TOLERANCE = 60  # seconds that a clock may go back at a pause, or end before its recording
 PAUSE = 1  # seconds between two stretches from which the recorder was paused
 BY_NAME = "name"
-# Most recorders: 20240501_080000, also without seconds and with other separators.
+# Most recorders: 20240501_080000, also without seconds and with other separators. A time zone needs a pattern with %z.
 USUAL = (
     r"(?<!\d)(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)[-_ T]+"
-    r"(\d\d)[-_.:h]?(\d\d)(?:[-_.:m]?(\d\d))?(?!\d)"
+    r"(\d\d)[-_.:h]?(\d\d)(?:[-_.:m]?(\d\d))?(?!\d|Z|[+]\d\d)"
 )
 DIRECTIVES = {"Y": r"\d{4}", "f": r"\d{1,6}", "j": r"\d{3}", "b": r"[^\W\d]+", "B": r"[^\W\d]+", "p": r"[^\W\d]+"}
-DIRECTIVES |= {"z": r"[+-]\d\d:?\d\d", "%": "%", **dict.fromkeys("ymdHIMS", r"\d\d")}
+DIRECTIVES |= {"z": r"(?:Z|[+-]\d\d:?\d\d)", "%": "%", **dict.fromkeys("ymdHIMS", r"\d\d")}
 
 
 class Clock(NamedTuple):

@@ -224,6 +224,13 @@ def test_empty_names_are_refused(here, command, capsys):
     assert sorted(Path().iterdir()) == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pipe of a shell")
+def test_a_closed_pipe_is_no_error(here):
+    command = f"'{sys.executable}' -m skcry card '{here['cry.skcry']}' | head -c 1 > /dev/null"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_version_and_defaults(capsys):
     for command, shown in [
         (["--version"], f"skcry {skcry.__version__}\n"),

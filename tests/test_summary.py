@@ -314,6 +314,9 @@ def test_faulty_clocks(clock, message):
     ("name", "pattern", "hour"),
     [
         ("20240501_080000.WAV", "name", "2024-05-01 08:00"),
+        ("20240501T080000Z.wav", "name", None),  # a zone is not dropped
+        ("20240501T080000+0200.wav", "name", None),
+        ("20240501T080000Z.wav", "%Y%m%dT%H%M%S%z", "2024-05-01 08:00+00:00"),
         ("ada/REC-2024-05-01T23-59-58.flac", "name", "2024-05-01 23:00"),
         ("20240501/ada 2024.05.02 07h30.wav", "name", "2024-05-02 07:00"),
         ("2024-05-01 0815/day.wav", "name", "2024-05-01 08:00"),

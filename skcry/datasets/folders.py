@@ -105,7 +105,7 @@ def _load_ranges(path, faults):
         table = read_columns(path, ["file", "onset", "offset"])
         times = table[["onset", "offset"]].astype(float)
     except ValueError as error:
-        faults.append(f"{path.name}: {error}")
+        faults.append(f"{path.name}: {error} Columns are file, onset and offset, in seconds.")
         return {}
     if table["file"].isna().any() or times.isna().any(axis=None):
         faults.append(f"{path.name} has rows without file, onset or offset. Fill them in or drop them.")

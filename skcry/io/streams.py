@@ -273,7 +273,7 @@ def _aiff_header(content, common, start, block_align, n_bytes):
 
 def _find_au(file):
     start, size, encoding, _, n_channels = struct.unpack(">4x5I", _read_at(file, 0, 24))
-    if start > MAX_HEADER or encoding not in AU_BYTES:
+    if not 24 <= start <= MAX_HEADER or encoding not in AU_BYTES:
         return None
 
     def make_header(n_bytes):
