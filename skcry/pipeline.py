@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import imblearn.pipeline
@@ -25,14 +26,14 @@ from .nn.wav2vec2 import Wav2Vec2Embedding
 from .signal import Denoise, HighPassFilter
 
 
+@dataclass(frozen=True)
 class FeatureMemory:
     """Cache of the steps that are slow and whose results are small: all but those that return sound.
 
     joblib's Memory would also store the filtered sound of each training set.
     """
 
-    def __init__(self, memory):
-        self.memory = memory
+    memory: str | Memory
 
     @property
     def location(self):
