@@ -155,7 +155,8 @@ def main():
     timeline = pd.read_csv(options.out / "timeline.csv", index_col=["recording", "second"])
     events = pd.read_csv(options.out / "events.csv")
     here = detector.timeline([recordings[i] for i in apart])
-    difference = np.abs(timeline["score"] - here["score"]).max()
+    # Tables call files by their names, arrays by their places.
+    difference = np.abs(timeline["score"].to_numpy() - here["score"].to_numpy()).max()
     print(f"Reloaded   in a new process: scores differ by {difference:.0e} at most")
 
     known = truth_per_second([annotations[i] for i in apart], [recordings[i] for i in apart])
@@ -166,12 +167,12 @@ def main():
     )
     print(f"Events     {len(events)} in {len(apart)} recordings, the first of them:")
     print(events.head().round(2).to_string(index=False))
-    first = events[events["recording"] == 0]
+    first = paths[0].name
     draw(
         recordings[apart[0]],
         annotations[apart[0]],
-        timeline.loc[0],
-        first,
+        timeline.loc[first],
+        events[events["recording"] == first],
         detector.threshold_,
         options.out / "detection.png",
     )
