@@ -38,6 +38,7 @@ def spy(monkeypatch, method, seen):
     monkeypatch.setattr(CryDetector, method, spied)
 
 
+@pytest.mark.slow
 def test_seconds(bench, folder, monkeypatch, capsys, tmp_path):
     seen = []
     for method in ("fit", "timeline"):
@@ -79,6 +80,7 @@ def test_seconds(bench, folder, monkeypatch, capsys, tmp_path):
     assert "stats+svc, average precision of windows: " in text
 
 
+@pytest.mark.slow
 def test_clips(bench, folder, tmp_path):
     recordings, annotations, _ = make_cry_recordings(30, 5, random_state=0)
     lines = ["file,label,source"]

@@ -14,6 +14,7 @@ def run(*arguments):
     return subprocess.run([sys.executable, "-m", "benchmarks", *arguments], capture_output=True, text=True, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_quick_rows(tmp_path):
     out = run("--quick", "--out", tmp_path / "found.json", "denoise", "mel")
     assert out.returncode == 0, out.stderr
@@ -25,6 +26,7 @@ def test_quick_rows(tmp_path):
     assert found["versions"]["numpy"]
 
 
+@pytest.mark.slow
 def test_unknown_row():
     out = run("quick")
     assert out.returncode == 2

@@ -168,6 +168,7 @@ def test_several_classes_pass_by_name(recordings, annotations, infants):
     assert 0 < detector.score(recordings, named) <= 1
 
 
+@pytest.mark.slow
 def test_grid_search_over_recordings_with_nested_parameters(recordings, annotations, infants, tmp_path):
     pipeline = make_cry_pipeline(features=("embedding", "stats"), random_state=0).set_params(
         features__embedding__mel__n_mels=24,

@@ -67,7 +67,7 @@ def test_options_reach_the_matching(quick_detector, cry_data):
     assert lax > 0
 
 
-@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("routing", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_search_over_recordings_in_two_processes(cry_data, routing):
     recordings, annotations, infants = cry_data
     with config_context(enable_metadata_routing=routing):

@@ -124,6 +124,7 @@ def test_window_is_the_same_alone_in_a_batch_and_in_its_recording(windows, toy_m
     assert_array_equal(embedding.transform(windows[::-1]), embedding.transform(windows)[::-1])
 
 
+@pytest.mark.slow
 def test_pickle_needs_neither_folder_nor_network(clips, tmp_path):
     embedding = Wav2Vec2Embedding(save_toy_model(tmp_path / "model")).fit(clips)
     expected = embedding.transform(clips)
