@@ -136,7 +136,7 @@ def start_entries(start, recordings):
         if missing:
             raise ValueError(
                 f"start: no time for recording {quote(missing[0])} ({len(missing)} of {len(recordings)} recordings); "
-                f"it has times for {list(start.keys())[:3]}... Add it, or leave the recording out of the timeline."
+                f"it has times for {list(start.keys())[:3]!s:.80}... Add it, or leave the recording out."
             )
         return [start[recording] for recording in recordings]
     single = isinstance(start, (str, datetime, np.datetime64, pd.DataFrame)) or not hasattr(start, "__len__")

@@ -36,7 +36,9 @@ TIME_ROLES = {word: role for role, words in TIMES.items() for word in words}
 SOUND_FILE = re.compile(
     r".+\.(?:wav|wave|flac|ogg|oga|opus|mp3|m4a|mp4|aac|3gp|amr|aiff?|caf|w64|wma|webm)", re.IGNORECASE
 )
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?|nan", re.IGNORECASE | re.ASCII)
+NUMBER = re.compile(  # possessive, since 65,000 digits would take minutes otherwise
+    r"[+-]?(?:\d++\.?\d*+|\.\d++)(?:e[+-]?\d++)?|[+-]?inf(?:inity)?|nan", re.IGNORECASE | re.ASCII
+)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 CLOCK = re.compile(r"(\d{1,5}):([0-5]?\d):([0-5]?\d(?:[.,]\d*)?)", re.ASCII)
 # What ELAN exports, in its order: hours, minutes and seconds; seconds; milliseconds.

@@ -255,6 +255,8 @@ def _find_aiff(file, at):
             (offset,) = struct.unpack(">I", _read_at(file, start, 4))
             block_align = n_channels * -(-n_bits // 8)
             begin, size = start + 8 + offset, max(0, size - 8 - offset)
+            if begin - at > MAX_HEADER:
+                return None
             make_header = functools.partial(
                 _aiff_header, _read_at(file, at, begin - at), common - at, start - at, block_align
             )

@@ -21,6 +21,7 @@ QUOTE_LENGTH = 200  # characters of each
 MAX_BYTES = 2**26
 MAX_LINES = 2**19
 MAX_LINE_LENGTH = 2**16
+HEAD_LENGTH = 4 * MAX_LINE_LENGTH  # characters in which the first two rows are looked for
 MAX_CELLS = 2**24
 MAX_COLUMNS = 2**10
 # Bounds on XML that defusedxml does not check.
@@ -129,7 +130,7 @@ def read_table(path, kind="CSV", *, sep=",", n_columns=None, errors="strict", ma
 def _refuse_longer_row(path, text, sep):
     """Raise ValueError if the first row below the names of columns has more fields: pandas drops the last ones then."""
     with contextlib.suppress(csv.Error):  # a field that is too long; pandas reads it
-        rows = [row for row in itertools.islice(csv.reader(io.StringIO(text), delimiter=sep), 2) if row]
+        rows = [row for row in itertools.islice(csv.reader(io.StringIO(text[:HEAD_LENGTH]), delimiter=sep), 2) if row]
         if len(rows) == 2 and any(rows[1][len(rows[0]) :]):
             raise ValueError(
                 f"{path.name} has {len(rows[0])} columns, but its first row {len(rows[1])} fields. Correct the row."

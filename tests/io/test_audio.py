@@ -1,5 +1,6 @@
 """Sound is read to its end, whatever headers say; what cannot be read is named."""
 
+import contextlib
 import io
 import re
 import shutil
@@ -533,3 +534,12 @@ def test_detection_in_files_of_phones_and_joined_files(make, quick_detector, y, 
     assert manifest["usable"].tolist() == [1, 1]
     assert manifest.loc["joined.mp3", "duration"] == 16
     assert manifest.loc["phone.m4a", "duration"] == pytest.approx(8, abs=0.1)
+
+
+@pytest.mark.parametrize(("format", "place", "value"), [("AU", 4, 0), ("AIFF", None, 2**31 - 1)])
+def test_headers_that_point_outside_of_the_file(tmp_path, y, format, place, value):
+    content = encode(y, format, "PCM_16")
+    place = content.index(b"SSND") + 8 if place is None else place  # the offset of the samples
+    (tmp_path / "a").write_bytes(content[:place] + value.to_bytes(4, "big") + content[place + 4 :])
+    with contextlib.suppress(OSError):  # libsndfile may read it all the same
+        read_audio(tmp_path / "a")

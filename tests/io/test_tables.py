@@ -578,3 +578,9 @@ def test_unknown_time_to_the_end_is_written_and_read(tmp_path, suffix):
     assert read_annotations(tmp_path / f"a{suffix}").equals(table)
     with pytest.raises(ValueError, match="unknown to the end of the recording. Pass its duration"):
         write_annotations(table, tmp_path / "a.txt")
+
+
+def test_a_time_of_many_digits_is_refused_at_once(tmp_path):
+    (tmp_path / "a.csv").write_text(f"start,end,label\n{'0' * 60000}x,2,cry\n")
+    with pytest.raises(ValueError, match="a.csv, line 2"):
+        read_annotations(tmp_path / "a.csv")
