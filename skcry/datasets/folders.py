@@ -19,7 +19,7 @@ from ..io import read_annotations
 from ..io.annotations import FORMATS, SUFFIXES
 from ..io.audio import load_recording
 from ..io.columns import find_separator
-from ..io.text_files import SeveralError, list_names, read_lines, read_named_table, shorten
+from ..io.text_files import SeveralError, list_names, read_lines, read_named_table, shorten, walk
 
 # Formats of recorders, phones and video that are read by libsndfile or, with PyAV or ffmpeg, by skcry.io.read_audio.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
@@ -238,9 +238,7 @@ def load_annotated(
         raise FileNotFoundError(f"{folder}: no such folder. Check the path.")
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file, not a folder. Pass the folder that it is in.")
-    from ..files.recordings import _walk
-
-    found = {path.relative_to(folder).as_posix(): path for path in _walk(folder, None)}
+    found = {path.relative_to(folder).as_posix(): path for path in walk(folder)}
     files = [name for name, path in found.items() if path.is_file()]
     links = sorted(name for name, path in found.items() if path.is_symlink() and path.is_dir())
     if links:
@@ -256,7 +254,7 @@ def load_annotated(
         and name not in of_folder
         and (_suffix(name) != NOTES_SUFFIX or os.path.splitext(name)[0] in audio)
     )
-    others = [name for name in files if _suffix(name) in set(OTHER_RECORDINGS) - set(AUDIO_SUFFIXES)]
+    others = [name for name in files if _suffix(name) in OTHER_RECORDINGS]
     others = [name for name in others if os.path.splitext(name)[0] not in audio]
     if not audio and not tables and not others:
         raise ValueError(f"{folder} holds no audio file. Looked for {', '.join(AUDIO_SUFFIXES)}.")

@@ -8,7 +8,7 @@ from ..datasets.folders import AUDIO_SUFFIXES
 from ..io.annotations import SUFFIXES
 from ..io.audio import file_names
 from ..io.file_kinds import HEAD_LENGTH, is_text, no_sound, sound_kind
-from ..io.text_files import list_names
+from ..io.text_files import list_names, walk
 
 # Of annotations, documents, pictures and models, which lie beside recordings; text and most pictures need none.
 OTHER_SUFFIXES = (*SUFFIXES, ".pdf", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".ods", ".tif", ".tiff", ".bmp")
@@ -33,7 +33,7 @@ def list_recordings(recordings, out=None):
         paths: list = []
         others: list = []
         links: list = []
-        for path in sorted(_walk(root, out)):
+        for path in sorted(walk(root, out)):
             if path.suffix.lower() in AUDIO_SUFFIXES:
                 paths.append(path)
             elif path.is_dir():
@@ -53,18 +53,6 @@ def list_recordings(recordings, out=None):
     names = file_names(paths, root)
     _warn_of_stems(names)
     return paths, names
-
-
-def _walk(root, out):
-    """Yield files and folders below ``root``, except hidden ones and ``out``."""
-
-    def report(error):
-        warn(f"{error.filename} cannot be searched ({error.strerror}) and is left out.")
-
-    results = None if out is None else os.path.realpath(out)
-    for folder, folders, files in os.walk(root, onerror=report):
-        folders[:] = [name for name in folders if name[0] != "." and os.path.realpath(Path(folder, name)) != results]
-        yield from (Path(folder, name) for name in (*folders, *files) if name[0] != ".")
 
 
 def _is_sound(path):

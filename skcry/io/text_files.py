@@ -1,4 +1,4 @@
-"""What the text formats share: bounded reading of text, tables and XML, messages about lines, and whole files out."""
+"""What files share: bounded reading of text, tables and XML, messages about lines, whole files out, folders."""
 
 import codecs
 import contextlib
@@ -14,6 +14,8 @@ from xml.etree.ElementTree import TreeBuilder
 import pandas as pd
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, XMLParser, iterparse
+
+from .._warnings import warn
 
 N_SHOWN = 5  # faulty lines that one message quotes
 QUOTE_LENGTH = 200  # characters of each
@@ -301,3 +303,15 @@ def atomic_path(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def walk(root, out=None):
+    """Yield files and folders below ``root``, except hidden ones and ``out``."""
+
+    def report(error):
+        warn(f"{error.filename} cannot be searched ({error.strerror}) and is left out.")
+
+    results = None if out is None else os.path.realpath(out)
+    for folder, folders, files in os.walk(root, onerror=report):
+        folders[:] = [name for name in folders if name[0] != "." and os.path.realpath(Path(folder, name)) != results]
+        yield from (Path(folder, name) for name in (*folders, *files) if name[0] != ".")

@@ -44,7 +44,7 @@ class EventTable(NamedTuple):
 
     events: dict
     unknown: dict  # stretches of unknown time
-    recordings: list | None  # all recordings that were annotated, where that is known
+    recordings: set | None  # all recordings that were annotated, where that is known
 
 
 def as_events(events, name):
@@ -66,7 +66,7 @@ def as_events(events, name):
             for recording, part in rows.groupby("recording", sort=False)
         }
 
-    annotated = events.attrs.get("recordings")
+    annotated = set(events.attrs["recordings"]) if "recordings" in events.attrs else None
     return EventTable(by_recording(events[known], "cry"), by_recording(events[~known], UNKNOWN), annotated)
 
 
