@@ -27,7 +27,7 @@ def _write(cast, teacher, path, rng):
     teacher, mel = Teacher(teacher), spectrogram()
     found: dict = {name: [] for name in ("mel", "label", "score", "embedding")}
     for _ in range(SCENES_PER_FILE):
-        y, crying = make_scene(cast, rng)
+        y, crying, _ = make_scene(cast, rng)
         scores, embeddings = teacher(y[TEACHER_START:], TEACHER_HOP)
         n = -(-N_OUTPUTS // 2)
         found["mel"].append(mel.fit_transform(y[None])[0].astype(np.float16))

@@ -49,15 +49,20 @@ class Cast:
 
 
 def make_scene(cast, rng):
-    """Mix a scene: sound (n_timepoints,) with a peak of 0.7, and its crying in steps of 0.1 s (1, 0 or -1)."""
+    """Mix a scene: sound (n_timepoints,) with a peak of 0.7, its crying in steps of 0.1 s (1, 0 or -1), and the infant.
+
+    The infant is the family of the cries, or None.
+    """
     n_steps = N_TIMEPOINTS // STEP
-    crying = np.zeros(n_steps, int)
+    crying, infant = np.zeros(n_steps, int), None
     y = _ambience(cast, rng)
     floor = np.sqrt(np.mean(y**2)) + 1e-9
     for _ in range(rng.poisson(3)):
         _add(y, _in_room(_event(cast, rng), rng), floor, rng.uniform(-5, 25), rng.integers(N_TIMEPOINTS))
     if rng.random() < CRY_SHARE:
-        for sound, truth, place, snr in _bout(cast, rng):
+        families = list(cast.cries)
+        infant = families[rng.integers(len(families))]
+        for sound, truth, place, snr in _bout(cast.cries[infant], rng):
             _add(y, _in_room(sound, rng), floor, snr, place)
             step = place // STEP
             truth = truth[: n_steps - step]
@@ -69,7 +74,7 @@ def make_scene(cast, rng):
         first, n = rng.integers(n_steps), rng.integers(5, 60)
         y[first * STEP : (first + n) * STEP] = 0
         crying[first : first + n] = 0
-    return (0.7 / max(1e-6, np.abs(y).max()) * y).astype(np.float32), crying
+    return (0.7 / max(1e-6, np.abs(y).max()) * y).astype(np.float32), crying, infant
 
 
 def labels_of(crying):
@@ -172,10 +177,8 @@ def _speed(y, rng, truth=None):
     return fast, truth[steps]
 
 
-def _bout(cast, rng):
+def _bout(uploads, rng):
     """Yield the cries of a bout of one infant: sound, crying per 0.1 s, place in timepoints and SNR in dB."""
-    families = list(cast.cries)
-    uploads = cast.cries[families[rng.integers(len(families))]]
     snr, place = rng.uniform(-2, 30), int(rng.uniform(-0.3, 0.7) * N_TIMEPOINTS)
     end = place + int(SR * rng.uniform(8, 35))
     gap = rng.exponential(rng.choice([0.3, 2.0, 5.0]))
