@@ -5,6 +5,7 @@ from .alexnet_classifier import AlexNetClassifier
 from .augment import SpectrogramMask, SpectrogramMix
 from .cry_cnn import CryCNN
 from .frame_cnn import FrameCNN, FrameCNNClassifier
+from .pretrained_embedding import PretrainedEmbedding
 from .wav2vec2 import Wav2Vec2Embedding
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "CryCNN",
     "FrameCNN",
     "FrameCNNClassifier",
+    "PretrainedEmbedding",
     "SpectrogramMask",
     "SpectrogramMix",
     "Wav2Vec2Embedding",

@@ -13,6 +13,16 @@ def as_images(X, dtype=np.float32):
     return torch.as_tensor(X.reshape(len(X), 1, X.shape[1], -1))
 
 
+def step_of(X):
+    """Return the step in columns between windows of a recording, their length where recordings have one window."""
+    n_columns = X.shape[-1]
+    if not isinstance(X, Windows):
+        return n_columns
+    order = np.lexsort([X._column, X._track])
+    steps = np.diff(X._column[order])[np.diff(X._track[order]) == 0]
+    return int(min([*steps[steps > 0], n_columns]))
+
+
 class SpectrogramDataset(torch.utils.data.Dataset):
     """Mini-batches of spectrograms ``X`` (n_windows, ...), read on demand and standardised, with class numbers ``y``.
 
@@ -50,9 +60,7 @@ class FrameDataset(torch.utils.data.Dataset):
             track, column = X._track, X._column
         else:
             track, column = np.arange(n_rows), np.zeros(n_rows, dtype=int)
-        order = np.lexsort([column, track])
-        steps = np.diff(column[order])[np.diff(track[order]) == 0]
-        step = int(min([*steps[steps > 0], self.n_frames]))
+        step = min(step_of(X), self.n_frames)
         self.middle, self.step = step / self.n_frames, step
         # `labels` has one label per frame, of all recordings in turn; -1 if unknown.
         numbers, recording = np.unique(track, return_inverse=True)
