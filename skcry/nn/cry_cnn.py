@@ -17,7 +17,15 @@ from .weights import SavedModule
 
 # The spectrogram that the network takes, at 16 kHz: settings of MelSpectrogram.
 SR = 16000
-SPECTROGRAM = {"n_fft": 1024, "hop_length": 500, "n_mels": 64, "fmin": 100.0, "fmax": 3800.0, "top_db": None, "ref": 1.0}
+SPECTROGRAM = {
+    "n_fft": 1024,
+    "hop_length": 500,
+    "n_mels": 64,
+    "fmin": 100.0,
+    "fmax": 3800.0,
+    "top_db": None,
+    "ref": 1.0,
+}
 CHANNELS = (16, 32, 64, 64, 128, 128, 192)
 N_HIDDEN = 96
 LEVEL_FRAMES = 31  # over which the level is averaged: a second at 32 frames per second

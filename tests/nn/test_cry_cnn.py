@@ -61,7 +61,9 @@ def test_gain_changes_nothing_above_the_floor(net):
     assert_close(net.embed(torch.full((1, 1, 64, 158), -120.0)), silence)
 
 
-@pytest.mark.parametrize(("n_frames", "middle", "count"), [(158, 0.2, 3), (158, 1.0, 11), (158, 0.01, 1), (20, 1.0, 1), (90, 1.0, 2)])
+@pytest.mark.parametrize(
+    ("n_frames", "middle", "count"), [(158, 0.2, 3), (158, 1.0, 11), (158, 0.01, 1), (20, 1.0, 1), (90, 1.0, 2)]
+)
 @torch.inference_mode()
 def test_embedding_is_the_mean_over_the_middle(net, n_frames, middle, count):
     net.middle = middle
