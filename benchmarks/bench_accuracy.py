@@ -17,7 +17,7 @@ are pooled; intervals cover 90 % by bootstrap over groups.
 
 ``--quick`` trains once per fold instead of four times: the threshold is 0.5, and scores are not calibrated. "energy" is
 a baseline: the logistic function of the energy above 350 Hz in each second. Below the first table, the fast pipeline
-(without ``--quick`` also the default one) is scored on windows with splits that ignore groups and with splits by group:
+(without ``--quick`` also "frames+svc") is scored on windows with splits that ignore groups and with splits by group:
 the difference is the leak. The script asserts that trained pipelines rank better than chance.
 """
 

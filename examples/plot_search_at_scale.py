@@ -10,8 +10,8 @@ steps (``memory``), drop bad candidates early (successive halving), and use seve
 # %%
 # Data and pipeline
 # -----------------
-# ``features="frames"`` trains a network on the recordings. Here it has an eighth of the default width and is trained for
-# a few steps, so that this page builds quickly.
+# ``features="frames"`` trains a network on the recordings. Here it has an eighth of the default width and is trained
+# for a few steps, so that this page builds quickly.
 
 import tempfile
 import time

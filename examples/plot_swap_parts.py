@@ -67,8 +67,8 @@ pipelines["own features, SVC"] = make_cry_pipeline(features="stats", random_stat
 # %%
 # Embeddings of a network
 # -----------------------
-# ``features="pretrained"``, the default, uses the embeddings of the network that ships with skcry. ``"frames"`` trains a
-# small network and uses its embeddings, ``"embedding"`` does so with the published AlexNet, ``"wav2vec2"`` is a large
+# ``features="pretrained"``, the default, uses the embeddings of the network that ships with skcry. ``"frames"`` trains
+# a small network and uses its embeddings, ``"embedding"`` does so with the published AlexNet, ``"wav2vec2"`` is a large
 # model of speech, and ``("pretrained", "stats")`` combines two families. Here the trained network has a quarter of the
 # default width, and is trained for a few steps.
 

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from .._compat import copy_module
 from ..pretrained import read_weights
-from .frame_cnn import _folded
-from .weights import SavedModule
+from .weights import SavedModule, fold_batch_norms
 
 # The spectrogram that the network takes, at 16 kHz: settings of MelSpectrogram.
 SR = 16000
-SPECTROGRAM = {
+SPECTROGRAM: dict = {
     "n_fft": 1024,
     "hop_length": 500,
     "n_mels": 64,
@@ -137,7 +136,7 @@ class CryCNN(SavedModule):
         """
         net = copy_module(self)
         net._settings = None
-        net.trunk, net.near, net.far = (_folded(part) for part in (self.trunk, self.near, self.far))
+        net.trunk, net.near, net.far = (fold_batch_norms(part) for part in (self.trunk, self.near, self.far))
         return net.eval()
 
     def share(self, x: Tensor) -> Tensor:
