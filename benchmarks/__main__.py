@@ -271,7 +271,7 @@ def search(quick):
     y, splits = X.label(annotations, target_duration=1.0), GroupKFold(2 if quick else 5)
     small = {"features__frames__net__min_steps": 20, "features__frames__net__max_epochs": 1} if quick else {}
     settings = np.logspace(-5, -2, n_settings)
-    pipeline = make_cry_pipeline(random_state=0).set_params(**small)
+    pipeline = make_cry_pipeline(features="frames", random_state=0).set_params(**small)
 
     def one(C):
         return cross_val_score(

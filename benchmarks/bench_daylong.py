@@ -40,8 +40,7 @@ def train(gate):
     from skcry import make_cry_pipeline
 
     recordings, annotations, infants = make_cry_recordings(8, duration=60, random_state=0)
-    pipeline = make_cry_pipeline(random_state=0).set_params(features__frames__net__max_epochs=4)
-    detector = CryDetector(pipeline, gate=EnergyGate() if gate else None, cv=2, random_state=0)
+    detector = CryDetector(make_cry_pipeline(random_state=0), gate=EnergyGate() if gate else None, cv=2, random_state=0)
     return detector.fit(recordings, annotations, groups=infants)
 
 

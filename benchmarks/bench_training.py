@@ -1,11 +1,11 @@
-"""Effect of each choice in training the default pipeline, changed one at a time, on left-out infants.
+"""Effect of each choice in training a network of one's own, changed one at a time, on left-out infants.
 
     python benchmarks/bench_training.py --data FOLDER [--variants NAME ...] [--seeds 0 1]
 
-FOLDER contains annotated recordings (``load_annotated``). Each variant of ``make_cry_pipeline`` is scored on whole
-groups that are left out of training, two at a time, as in ``bench_accuracy.py``. The script prints a markdown table:
-the average precision of the middle seconds of windows, mean over the seeds, and its difference from the default with a
-90 % interval by bootstrap over groups. If the interval contains zero, the difference may be noise.
+FOLDER contains annotated recordings (``load_annotated``). Each variant of ``make_cry_pipeline(features="frames")`` is
+scored on whole groups that are left out of training, two at a time, as in ``bench_accuracy.py``. The script prints a
+markdown table: the average precision of the middle seconds of windows, mean over the seeds, and its difference from the
+default with a 90 % interval by bootstrap over groups. If the interval contains zero, the difference may be noise.
 """
 
 import argparse
@@ -70,7 +70,8 @@ def main(arguments=None):
         for name in names:
             gains, values = [], []
             for seed in options.seeds:
-                pipeline = make_cry_pipeline(memory=cache, random_state=seed).set_params(**VARIANTS[name])
+                pipeline = make_cry_pipeline(features="frames", memory=cache, random_state=seed)
+                pipeline.set_params(**VARIANTS[name])
                 scores = held_out_scores(pipeline, X, y, splits)
                 reference.setdefault(seed, scores)
                 values.append(average_precision(y, scores))

@@ -10,7 +10,8 @@ steps (``memory``), drop bad candidates early (successive halving), and use seve
 # %%
 # Data and pipeline
 # -----------------
-# The network has an eighth of the default width and is trained for a few steps, so that this page builds quickly.
+# ``features="frames"`` trains a network on the recordings. Here it has an eighth of the default width and is trained
+# for a few steps, so that this page builds quickly.
 
 import tempfile
 import time
@@ -24,7 +25,7 @@ y = X.label(annotations)
 
 
 def build(memory=None):
-    return make_cry_pipeline(memory=memory, random_state=0).set_params(
+    return make_cry_pipeline(features="frames", memory=memory, random_state=0).set_params(
         features__frames__net__width=0.125,
         features__frames__net__batch_size=16,
         features__frames__net__max_epochs=1,  # so that only min_steps determines the length of training

@@ -67,11 +67,13 @@ pipelines["own features, SVC"] = make_cry_pipeline(features="stats", random_stat
 # %%
 # Embeddings of a network
 # -----------------------
-# ``features="frames"``, the default, trains a small network and uses its embeddings. ``"embedding"`` is the published
-# AlexNet, ``"wav2vec2"`` a large model of speech, and ``("frames", "stats")`` combines two families. Here the network
-# has a quarter of the default width, and is trained for a few steps.
+# ``features="pretrained"``, the default, uses the embeddings of the network that ships with skcry. ``"frames"`` trains
+# a small network and uses its embeddings, ``"embedding"`` does so with the published AlexNet, ``"wav2vec2"`` is a large
+# model of speech, and ``("pretrained", "stats")`` combines two families. Here the trained network has a quarter of the
+# default width, and is trained for a few steps.
 
-pipelines["network, SVC"] = make_cry_pipeline(random_state=0).set_params(
+pipelines["pretrained network, SVC"] = make_cry_pipeline(random_state=0)
+pipelines["trained network, SVC"] = make_cry_pipeline(features="frames", random_state=0).set_params(
     features__frames__net__width=0.25, features__frames__net__max_epochs=1, features__frames__net__min_steps=30
 )
 

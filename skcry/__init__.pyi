@@ -18,8 +18,10 @@ from .files import detect_files as detect_files
 from .files import read_timelines as read_timelines
 from .nn.alexnet import AlexNet as AlexNet
 from .nn.alexnet_classifier import AlexNetClassifier as AlexNetClassifier
+from .nn.cry_cnn import CryCNN as CryCNN
 from .nn.frame_cnn import FrameCNN as FrameCNN
 from .nn.frame_cnn import FrameCNNClassifier as FrameCNNClassifier
+from .nn.pretrained_embedding import PretrainedEmbedding as PretrainedEmbedding
 from .nn.wav2vec2 import Wav2Vec2Embedding as Wav2Vec2Embedding
 from .pipeline import make_cry_pipeline as make_cry_pipeline
 from .sharing import load as load

@@ -61,10 +61,10 @@ def _parser():
     )
     train.add_argument(
         "--features",
-        choices=["frames", "embedding", "stats"],
-        default="frames",
-        help="frames: a small network; embedding: the published network; stats: statistics without a network, which "
-        "train fastest (default: %(default)s)",
+        choices=["pretrained", "frames", "embedding", "stats"],
+        default="pretrained",
+        help="pretrained: the network that ships with skcry; frames: a small network that is trained on FOLDER; "
+        "embedding: the published network, trained on it; stats: statistics without a network (default: %(default)s)",
     )
     train.add_argument("--gate", action="store_true", help="leave seconds without energy above 350 Hz out")
     train.add_argument("--seed", type=int, default=0, help="seed of the training (default: %(default)s)")

@@ -76,8 +76,9 @@ def train(options):
     data, size = _annotated(options)
     print(f"Training on {size}")
     about: dict = {}
-    if options.features != "frames":
+    if options.features != "pretrained":
         about["estimator"] = make_cry_pipeline(features=options.features, random_state=options.seed)
+    if options.features in ("embedding", "stats"):
         about["target_duration"] = None  # features of whole windows need labels of whole windows
     detector = CryDetector(
         windower=Windower(channel=options.channel),

@@ -22,8 +22,15 @@ from ._typing import Labels, RandomState
 from .features import MelSpectrogram, StatFeatures
 from .nn.alexnet_classifier import AlexNetClassifier
 from .nn.frame_cnn import FrameCNNClassifier
+from .nn.pretrained_embedding import PretrainedEmbedding
 from .nn.wav2vec2 import Wav2Vec2Embedding
 from .signal import Denoise, HighPassFilter
+
+UNFILTERED = {"pretrained", "frames", "wav2vec2"}  # families for which the high-pass filter is off
+REGULARISED: dict = {  # settings of the SVC by families
+    ("pretrained",): {"kernel": "linear", "C": 0.01},
+    ("frames",): {"kernel": "linear", "C": 3e-4},
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class NotedSMOTE(SMOTE):
 def make_cry_pipeline(
     classifier: BaseEstimator | None = None,
     *,
-    features: Labels = "frames",
+    features: Labels = "pretrained",
     select: BaseEstimator | None = None,
     resample: Literal["smote", "under", "weight"] | None = "smote",
     memory: str | Memory | None = None,
@@ -92,8 +99,8 @@ def make_cry_pipeline(
     Its steps can be reached by ``set_params``, and replaced by other estimators or by ``"passthrough"``:
 
     ``highpass``
-        :class:`HighPassFilter`. ``"passthrough"`` with the features "frames", whose network learns to use low
-        frequencies, and "wav2vec2", whose model was trained on unfiltered sound.
+        :class:`HighPassFilter`. ``"passthrough"`` with the features "pretrained" and "wav2vec2", whose models were
+        trained on unfiltered sound, and with "frames", whose network learns to use low frequencies.
     ``denoise``
         ``"passthrough"``. Use :class:`Denoise` here for recordings with steady noise. It is off by default because
         with it a window depends on the sound around it.
@@ -111,13 +118,16 @@ def make_cry_pipeline(
     Parameters
     ----------
     classifier : classifier or None, default=None
-        Last step. None means ``SVC()``, and for "frames" alone ``SVC(kernel="linear", C=3e-4)``. Strong regularisation,
-        because the SVC sees embeddings of the network's own training windows (average precision per second on held-out
-        soundscapes, two seeds: 0.71 with ``SVC()``, 0.77 and 0.78 with a linear kernel at ``C=0.01``, 0.82 and 0.81 at
-        ``C=3e-4``, 0.80 and 0.80 with the network alone).
-    features : str or tuple of str, default="frames"
+        Last step. None means ``SVC()``, for "pretrained" alone ``SVC(kernel="linear", C=0.01)``, and for "frames" alone
+        ``SVC(kernel="linear", C=3e-4)``. Stronger regularisation for "frames", because the SVC sees embeddings of the
+        network's own training windows (average precision per second on held-out soundscapes, two seeds: 0.71 with
+        ``SVC()``, 0.77 and 0.78 with a linear kernel at ``C=0.01``, 0.82 and 0.81 at ``C=3e-4``, 0.80 and 0.80 with the
+        network alone).
+    features : str or tuple of str, default="pretrained"
         One or more families of features:
 
+        - "pretrained": :class:`PretrainedEmbedding`, the network that ships with skcry. It is not trained further, so
+          fitting takes seconds.
         - "frames": :class:`MelSpectrogram` as ``mel`` (64 bands from 200 to 4000 Hz, the range of cries that all
           recorders cover, within 50 dB), and embeddings of a :class:`FrameCNNClassifier` as ``net``.
         - "embedding": the published network, :class:`MelSpectrogram` with 195 bands as ``mel``, and embeddings of an
@@ -133,8 +143,8 @@ def make_cry_pipeline(
     memory : str, joblib.Memory or None, default=None
         Cache of the fitted features. With it, a search over parameters of the classifier fits the network once per
         split. Set ``random_state`` as well, because the cache keeps the result of the first training. A split takes
-        the size of the fitted network and of the features (some 3 MB for 10 minutes of sound and the default);
-        filtered sound is not stored. Delete the folder after changes to code of your own, which the cache cannot see.
+        the size of the fitted network and of the features (some 3 MB for 10 minutes of sound and "frames"); filtered
+        sound is not stored. Delete the folder after changes to code of your own, which the cache cannot see.
     random_state : int, RandomState instance or None, default=None
         Seed of network, sampler and SVC.
     verbose : bool, default=False
@@ -152,17 +162,22 @@ def make_cry_pipeline(
 
     Examples
     --------
+    >>> from sklearn.feature_selection import SelectKBest
     >>> from skcry import make_cry_pipeline
     >>> pipeline = make_cry_pipeline(resample="under", random_state=0)
     >>> list(pipeline.named_steps)
     ['highpass', 'denoise', 'features', 'scale', 'select', 'resample', 'classify']
-    >>> pipeline.set_params(features__frames__net__width=0.5, classify__C=10).get_params()["classify__C"]
-    10
+    >>> pipeline.set_params(select=SelectKBest(k=40), classify__C=0.1).get_params()["classify__C"]
+    0.1
+
+    With a network that is trained on the recordings:
+
+    >>> pipeline = make_cry_pipeline(features=("frames", "stats"), random_state=0)
+    >>> pipeline = pipeline.set_params(features__frames__net__width=0.5)
 
     Boosted trees on the best 40 statistics of cepstrum, chroma and spectral contrast:
 
     >>> from sklearn.ensemble import GradientBoostingClassifier
-    >>> from sklearn.feature_selection import SelectKBest
     >>> from skcry import Windower
     >>> from skcry.datasets import make_cry_recordings
     >>> recordings, annotations, infants = make_cry_recordings(4, duration=30, random_state=0)
@@ -178,6 +193,7 @@ def make_cry_pipeline(
     frames = [("mel", MelSpectrogram(n_mels=64, **band)), ("net", FrameCNNClassifier(**nets))]
     images = [("mel", MelSpectrogram(n_mels=195, **band)), ("net", AlexNetClassifier(width=0.25, **nets))]
     known = {  # with pipelines of scikit-learn, which report to callbacks
+        "pretrained": PretrainedEmbedding(),
         "frames": Pipeline(frames),
         "embedding": Pipeline(images),
         "stats": StatFeatures(),
@@ -189,9 +205,7 @@ def make_cry_pipeline(
         problem = f"has unknown names {unknown}" if unknown else "names a family twice" if families else "is empty"
         raise ValueError(f"features={features!r} {problem}. Use one or more of {list(known)}.")
     if classifier is None:
-        # Strong regularisation, because the SVC sees embeddings of the network's own training windows.
-        regularised = {"kernel": "linear", "C": 3e-4} if families == ("frames",) else {}
-        classifier = SVC(random_state=random_state, **regularised)
+        classifier = SVC(random_state=random_state, **REGULARISED.get(families, {}))
     if resample == "weight":
         if "class_weight" not in classifier.get_params():
             raise ValueError(
@@ -205,7 +219,7 @@ def make_cry_pipeline(
     }
     return imblearn.pipeline.Pipeline(
         [
-            ("highpass", "passthrough" if {"frames", "wav2vec2"} & set(families) else HighPassFilter()),
+            ("highpass", "passthrough" if UNFILTERED & set(families) else HighPassFilter()),
             ("denoise", "passthrough"),
             ("features", FeatureUnion([(name, known[name]) for name in families])),
             ("scale", StandardScaler()),

@@ -45,8 +45,8 @@ DIGEST_LENGTH = 64
 # calls nothing that a file chooses. Plain data, numpy and the estimators of scikit-learn are trusted by skops.
 REVIEWED = {
     "skcry": (
-        "AlexNet AlexNetClassifier CryDetector Denoise EnergyGate FrameCNN FrameCNNClassifier HighPassFilter "
-        "MelSpectrogram StatFeatures Wav2Vec2Embedding Windower"
+        "AlexNet AlexNetClassifier CryCNN CryDetector Denoise EnergyGate FrameCNN FrameCNNClassifier HighPassFilter "
+        "MelSpectrogram PretrainedEmbedding StatFeatures Wav2Vec2Embedding Windower"
     ),
     "skcry.detector": "OperatingPoint Roles",
     "skcry.pipeline": "FeatureMemory NotedSMOTE",

@@ -141,7 +141,7 @@ def test_names_of_variants_are_parameters(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
     study = importlib.import_module("bench_training")
     for changes in study.VARIANTS.values():
-        study.make_cry_pipeline().set_params(**changes)
+        study.make_cry_pipeline(features="frames").set_params(**changes)
 
 
 def test_too_little_is_said_at_once(bench, folder):

@@ -16,6 +16,7 @@ from skcry import (
     FrameCNNClassifier,
     HighPassFilter,
     MelSpectrogram,
+    PretrainedEmbedding,
     StatFeatures,
     Wav2Vec2Embedding,
     Windower,
@@ -61,6 +62,7 @@ INSTANCES = [
     (EnergyGate(), 40),
     (ALEXNET, 61),
     (FRAME_CNN, 61),
+    (PretrainedEmbedding(), 46),
     (Wav2Vec2Embedding(device="cpu"), 46),
     (DETECTOR, 61),
 ]

@@ -108,7 +108,7 @@ def fitted():
     fast = make_pipeline(skcry.StatFeatures("zcr"), LogisticRegression())
     of_sound = [skcry.HighPassFilter(), skcry.Denoise(), skcry.EnergyGate(), skcry.Windower(), skcry.MelSpectrogram()]
     return [
-        *(estimator.fit(sound) for estimator in [*of_sound, skcry.StatFeatures()]),
+        *(estimator.fit(sound) for estimator in [*of_sound, skcry.StatFeatures(), skcry.PretrainedEmbedding()]),
         skcry.AlexNetClassifier(early_stopping=False, **short).fit(images, y),
         skcry.FrameCNNClassifier(min_steps=1, **short).fit(images, y),
         skcry.CryDetector(fast, threshold=0.5).fit(sound, y),

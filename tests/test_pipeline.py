@@ -13,6 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from skcry import AlexNetClassifier, CryDetector, Denoise, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
+from skcry.pipeline import NotedSMOTE
 
 SMALL = {
     "features__embedding__mel__n_mels": 24,
@@ -166,15 +167,15 @@ def trees(classifier=None, k=20):
 
 
 @pytest.mark.parametrize(
-    "features", ["embedding", "stats", ["stats", "embedding"], ("wav2vec2",), ("stats", "wav2vec2")]
+    "features", ["embedding", "stats", ["stats", "embedding"], ("wav2vec2",), ("stats", "wav2vec2"), "pretrained"]
 )
 def test_families_of_features(features):
     pipeline = make_cry_pipeline(features=features)
     families = [features] if isinstance(features, str) else list(features)
     assert [name for name, _ in pipeline["features"].transformer_list] == families
     assert list(pipeline.named_steps) == list(make_cry_pipeline().named_steps)
-    # A pretrained model wants sound as it was recorded.
-    assert (pipeline["highpass"] == "passthrough") == ("wav2vec2" in families)
+    # Pretrained models want sound as it was recorded.
+    assert (pipeline["highpass"] == "passthrough") == bool({"wav2vec2", "pretrained"} & set(families))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_families_of_features(features):
     [
         (
             {"features": "mfcc"},
-            r"features='mfcc' has unknown names \['mfcc'\]. Use one or more of \['frames', 'embedding'",
+            r"features='mfcc' has unknown names \['mfcc'\]. Use one or more of \['pretrained', 'frames', 'embedding'",
         ),
         ({"features": ("stats", "net")}, r"unknown names \['net'\]"),
         ({"features": [StatFeatures()]}, "unknown names"),
@@ -275,18 +276,36 @@ def test_search_over_a_pretrained_model(windows, toy_model, tmp_path):
     assert table.columns.tolist() == names.tolist()
 
 
-def test_default_is_a_regularised_linear_svc_on_frames():
+def test_default_is_a_regularised_linear_svc_on_a_pretrained_network():
     pipeline = make_cry_pipeline()
     assert pipeline.named_steps["highpass"] == "passthrough"
-    assert [name for name, _ in pipeline.named_steps["features"].transformer_list] == ["frames"]
-    assert pipeline[-1].kernel == "linear"
-    assert make_cry_pipeline(features=("frames", "stats"))[-1].kernel == "rbf"
+    assert [name for name, _ in pipeline.named_steps["features"].transformer_list] == ["pretrained"]
+    assert (pipeline[-1].kernel, pipeline[-1].C) == ("linear", 0.01)
+    assert (make_cry_pipeline(features="frames")[-1].kernel, make_cry_pipeline(features=["frames"])[-1].C) == (
+        "linear",
+        3e-4,
+    )
+    assert make_cry_pipeline(features=("pretrained", "stats"))[-1].kernel == "rbf"
     assert isinstance(make_cry_pipeline(features="stats").named_steps["highpass"], HighPassFilter)
 
 
-def test_default_pipeline_learns_chirps(windows):
+def test_default_pipeline_learns_chirps_and_predicts_clips_alike(windows, tmp_path):
+    X, y = windows
+    pipeline = make_cry_pipeline(random_state=0).fit(X, y)
+    assert pipeline.score(X, y) > 0.9
+    assert pipeline[:-2].get_feature_names_out()[0] == "pretrained__pretrainedembedding0"
+    np.testing.assert_allclose(pipeline.decision_function(np.asarray(X)), pipeline.decision_function(X), atol=1e-3)
+    grid = {"classify__C": [1e-3, 1e-2], "resample": ["passthrough", NotedSMOTE()]}
+    search = GridSearchCV(
+        make_cry_pipeline(memory=str(tmp_path), random_state=0), grid, cv=StratifiedGroupKFold(2), error_score="raise"
+    )
+    assert search.fit(X, y, groups=X.groups).best_score_ > 0.8
+
+
+def test_pipeline_of_a_trained_network_learns_chirps(windows):
     X, y = windows
     settings = {"features__frames__net__width": 0.25, "features__frames__net__min_steps": 60}
-    pipeline = make_cry_pipeline(random_state=0).set_params(**settings, features__frames__net__batch_size=16)
+    pipeline = make_cry_pipeline(features="frames", random_state=0)
+    pipeline.set_params(**settings, features__frames__net__batch_size=16)
     assert pipeline.fit(X, y).score(X, y) > 0.8
     assert pipeline[:-2].get_feature_names_out()[0] == "frames__framecnnclassifier0"

@@ -49,7 +49,7 @@ def stats(classifier=None, **params):
 
 
 def frames():
-    pipeline = make_cry_pipeline(resample="under", random_state=0)
+    pipeline = make_cry_pipeline(features="frames", resample="under", random_state=0)
     return pipeline.set_params(**{f"features__frames__net__{name}": value for name, value in FRAME_CNN.items()})
 
 

@@ -176,7 +176,8 @@ class AlexNetClassifier(SpectrogramClassifier):
             valid_set = SpectrogramDataset(X[valid], y[valid], self.mean_, self.scale_)
             stopping = EarlyStopping(patience=self.patience, load_best=True, sink=print if self.verbose else _silent)
             callbacks.append(("early_stopping", stopping))
-        return self._net(train_set, valid_set, callbacks, WeightedLoss, weight), train_set
+        net = self._net(train_set, valid_set, callbacks, WeightedLoss, weight, module__width=self.width)
+        return net, train_set
 
 
 def _silent(*args, **kwargs):

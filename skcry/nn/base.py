@@ -234,7 +234,6 @@ class SpectrogramClassifier(
             module__n_mels=n_mels,
             module__n_frames=n_frames,
             module__n_classes=len(self.classes_),
-            module__width=self.width,
             module__dropout=self.dropout,
             criterion=criterion,
             criterion__weight=weight,

@@ -11,15 +11,16 @@ import torch
 import torch.nn.functional as F
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.optim.swa_utils import AveragedModel
 
-from .._compat import Interval, copy_module
+from .._compat import Interval, StrOptions, copy_module
 from .._typing import RandomState
+from ..pretrained import read_weights
 from .augment import SpectrogramMask, SpectrogramMix
 from .base import SpectrogramClassifier
+from .cry_cnn import SPECTROGRAM, CryCNN, stretches
 from .training_data import FrameDataset
-from .weights import SavedModule
+from .weights import SavedModule, fold_batch_norms
 
 CHANNELS = (16, 32, 64, 64)
 TIME_POOLING = (2, 2, 2, 1)  # of the blocks; with the stem, one output per 16 frames
@@ -116,8 +117,8 @@ class FrameCNN(SavedModule):
         """
         net = copy_module(self)
         net._settings = None
-        net.blocks = nn.ModuleList(_folded(block) for block in self.blocks)
-        net.context = _folded(self.context)
+        net.blocks = nn.ModuleList(fold_batch_norms(block) for block in self.blocks)
+        net.context = fold_batch_norms(self.context)
         return net
 
     def frames(self, x: Tensor) -> Tensor:
@@ -197,19 +198,6 @@ def _convolution(before, after):
     return nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
 
 
-def _folded(layers):
-    """Fold each batch norm into the convolution before it."""
-    folded: list = []
-    for layer in layers:
-        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            folded[-1] = fuse_conv_bn_eval(folded[-1], layer)
-        elif isinstance(layer, nn.ReLU):
-            folded.append(nn.ReLU(inplace=True))
-        else:
-            folded.append(layer)
-    return nn.Sequential(*folded).eval()
-
-
 class FrameLoss(nn.CrossEntropyLoss):
     """Cross-entropy of the stretches of frames that have a label."""
 
@@ -247,6 +235,24 @@ class WeightAverage(Callback):
         return average.lerp(value, 1 - decay)
 
 
+class PretrainedWeights(Callback):
+    """Start training from the weights in the package, except those of the last layer, which knows its classes."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Set the weights."""
+        weights = {name: value for name, value in read_weights().items() if not name.startswith("decide.")}
+        net.module_.load_state_dict(weights, strict=False)
+
+
+class DecibelMask(SpectrogramMask):
+    """Mask spectrograms in decibels by the mean of each."""
+
+    def __call__(self, x):
+        """Mask a batch (n_windows, 1, n_mels, n_frames)."""
+        level = x.mean(dim=(1, 2, 3), keepdim=True)
+        return super().__call__(x - level) + level
+
+
 class FrameCNNClassifier(SpectrogramClassifier):
     """Classify the middle of spectrograms with a small network that is trained on labels of frames.
 
@@ -256,10 +262,18 @@ class FrameCNNClassifier(SpectrogramClassifier):
     data, windows are moved in time by up to half a step, shifted in frequency, filtered at random, masked, and mixed
     with background at random levels.
 
+    With ``init="pretrained"`` the network is :class:`CryCNN`, and training continues from the weights that ship with
+    skcry. It needs the spectrogram that these were trained on: ``MelSpectrogram(n_fft=1024, hop_length=500, n_mels=64,
+    fmin=100.0, fmax=3800.0, top_db=None, ref=1.0)`` at 16 kHz.
+
     Parameters
     ----------
     width : float, default=1.0
-        Factor on the number of channels of every layer; 1 has about 180 thousand parameters.
+        Factor on the number of channels of every layer; 1 has about 180 thousand parameters. Must be 1 with
+        ``init="pretrained"``.
+    init : {"random", "pretrained"}, default="random"
+        "random" trains :class:`FrameCNN` from random weights, "pretrained" all of :class:`CryCNN` from the weights that
+        ship with skcry, except those of its last layer.
     dropout : float, default=0.2
         Share of the values dropped in training.
     max_epochs : int, default=4
@@ -269,7 +283,8 @@ class FrameCNNClassifier(SpectrogramClassifier):
     batch_size : int, default=32
         Windows per training step.
     lr : float, default=2e-3
-        Largest learning rate of AdamW.
+        Largest learning rate of AdamW. With ``init="pretrained"`` use less, such as 5e-4, so that the network forgets
+        less of what it learned before.
     weight_decay : float, default=0.02
         Decoupled weight decay of AdamW.
     class_weight : "balanced", dict or None, default="balanced"
@@ -312,7 +327,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
     history_ : list of dict
         Loss per epoch.
     mean_, scale_ : float
-        Mean and standard deviation of the training windows.
+        Mean and standard deviation of the training windows; 0 and 1 with ``init="pretrained"``, which takes decibels.
     input_shape_ : tuple of int
         Shape of a row.
     n_features_in_ : int
@@ -321,6 +336,8 @@ class FrameCNNClassifier(SpectrogramClassifier):
     See Also
     --------
     FrameCNN : The torch module.
+    CryCNN : The torch module with ``init="pretrained"``.
+    PretrainedEmbedding : The same network without further training.
     AlexNetClassifier : The published network, one decision per window.
 
     Examples
@@ -338,6 +355,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
     __module__ = "skcry"
     _parameter_constraints = {
         **SpectrogramClassifier._shared_constraints,
+        "init": [StrOptions({"random", "pretrained"})],
         "min_steps": [Interval(numbers.Integral, 1, None, closed="left")],
         "mix": [Interval(numbers.Real, 0, 1, closed="both")],
         "snr_db": [tuple, list],
@@ -351,6 +369,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
         self,
         width: float = 1.0,
         *,
+        init: Literal["random", "pretrained"] = "random",
         dropout: float = 0.2,
         max_epochs: int = 4,
         min_steps: int = 200,
@@ -373,6 +392,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
         random_state: RandomState = None,
     ) -> None:
         self.width = width
+        self.init = init
         self.dropout = dropout
         self.max_epochs = max_epochs
         self.min_steps = min_steps
@@ -394,9 +414,28 @@ class FrameCNNClassifier(SpectrogramClassifier):
         self.verbose = verbose
         self.random_state = random_state
 
-    _module = FrameCNN
+    _is_pretrained = False  # of the fitted network; `init` may have changed since
+
+    @property
+    def _module(self):
+        return CryCNN if self._is_pretrained else FrameCNN
+
+    def _standardisation(self, X, rows):
+        return (0.0, 1.0) if self.init == "pretrained" else super()._standardisation(X, rows)
 
     def _choose_rows(self, y, groups, seed):
+        if self.init == "pretrained":
+            if self.width != 1:
+                raise ValueError(
+                    f"width={self.width} must be 1 with init='pretrained', because the weights are for this width. "
+                    "Leave width=1.0, or choose init='random'."
+                )
+            if len(self.input_shape_) != 2 or self.input_shape_[0] != SPECTROGRAM["n_mels"]:
+                settings = ", ".join(f"{name}={value}" for name, value in SPECTROGRAM.items())
+                raise ValueError(
+                    f"init='pretrained' takes spectrograms of {SPECTROGRAM['n_mels']} bands, but got rows of shape "
+                    f"{self.input_shape_}. Use MelSpectrogram({settings})."
+                )
         levels = [level for level in self.snr_db if isinstance(level, numbers.Real)]
         if len(self.snr_db) != 2 or len(levels) != 2 or levels[0] > levels[1]:
             raise ValueError(f"snr_db={self.snr_db!r} must be two levels in dB, the lower one first.")
@@ -412,8 +451,10 @@ class FrameCNNClassifier(SpectrogramClassifier):
         mix = SpectrogramMix(
             self.mix, self.snr_db, frequency_shift=self.frequency_shift, filter_db=self.filter_db, background=background
         )
-        mask = SpectrogramMask(self.time_mask, self.freq_mask)
-        train_set = FrameDataset(X, y, self.mean_, self.scale_, mix, mask)
+        self._is_pretrained = self.init == "pretrained"
+        mask = (DecibelMask if self._is_pretrained else SpectrogramMask)(self.time_mask, self.freq_mask)
+        centres = stretches(X.shape[2]) if self._is_pretrained else None
+        train_set = FrameDataset(X, y, self.mean_, self.scale_, mix, mask, centres)
         rest = len(y) % self.batch_size  # a last batch of one is dropped, because batch norm fails on it
         steps_per_epoch = len(y) // self.batch_size + (rest > 1)
         n_epochs = max(self.max_epochs, -(-self.min_steps // steps_per_epoch))
@@ -425,8 +466,10 @@ class FrameCNNClassifier(SpectrogramClassifier):
             pct_start=0.2 if n_steps == 10 else 0.1,  # with 0.1, torch divides by 10 * 0.1 - 1 = 0
             step_every="batch",
         )
-        callbacks = [("schedule", schedule), ("average", WeightAverage(self.average))]
+        start = [("start", PretrainedWeights())] if self._is_pretrained else []
+        callbacks = [*start, ("schedule", schedule), ("average", WeightAverage(self.average))]
         sampler = torch.utils.data.WeightedRandomSampler(weight[torch.as_tensor(y)].double(), len(y))
         settings = {"module__middle": train_set.middle, "iterator_train__sampler": sampler}
+        settings |= {} if self._is_pretrained else {"module__width": self.width}
         net = self._net(train_set, None, callbacks, FrameLoss, None, **settings)
         return net.set_params(max_epochs=n_epochs, iterator_train__shuffle=False), train_set

@@ -13,6 +13,16 @@ def as_images(X, dtype=np.float32):
     return torch.as_tensor(X.reshape(len(X), 1, X.shape[1], -1))
 
 
+def step_of(X):
+    """Return the step in columns between windows of a recording, their length where recordings have one window."""
+    n_columns = X.shape[-1]
+    if not isinstance(X, Windows):
+        return n_columns
+    order = np.lexsort([X._column, X._track])
+    steps = np.diff(X._column[order])[np.diff(X._track[order]) == 0]
+    return int(min([*steps[steps > 0], n_columns]))
+
+
 class SpectrogramDataset(torch.utils.data.Dataset):
     """Mini-batches of spectrograms ``X`` (n_windows, ...), read on demand and standardised, with class numbers ``y``.
 
@@ -39,20 +49,22 @@ class FrameDataset(torch.utils.data.Dataset):
 
     Spectrograms ``X`` (n_windows, ...) in decibels with class numbers ``y`` (n_windows,) are mixed, standardised and
     masked. The label of a window belongs to its middle, the frames from one window to the next: ``step`` frames, the
-    share ``middle`` of a window.
+    share ``middle`` of a window. A stretch has the label of its middle frame, ``centres``; None means stretches of 16
+    frames.
     """
 
-    def __init__(self, X, y, mean, scale, mix, mask):
+    def __init__(self, X, y, mean, scale, mix, mask, centres=None):
         self.X, self.y, self.mean, self.scale, self.mix, self.mask = X, y, mean, scale, mix, mask
         n_rows, self.n_frames = len(y), as_images(X[:1]).shape[3]
-        self.n_stretches = max(self.n_frames, 16) // 16
+        if centres is None:
+            n_stretches = max(self.n_frames, 16) // 16
+            centres = ((np.arange(n_stretches) + 0.5) * self.n_frames / n_stretches).astype(int)
+        self.centres = centres
         if isinstance(X, Windows):
             track, column = X._track, X._column
         else:
             track, column = np.arange(n_rows), np.zeros(n_rows, dtype=int)
-        order = np.lexsort([column, track])
-        steps = np.diff(column[order])[np.diff(track[order]) == 0]
-        step = int(min([*steps[steps > 0], self.n_frames]))
+        step = min(step_of(X), self.n_frames)
         self.middle, self.step = step / self.n_frames, step
         # `labels` has one label per frame, of all recordings in turn; -1 if unknown.
         numbers, recording = np.unique(track, return_inverse=True)
@@ -68,8 +80,7 @@ class FrameDataset(torch.utils.data.Dataset):
 
     def _stretches(self, first):
         """Return the class of each stretch, (n_windows, n_stretches), of windows that start at these labels."""
-        centre = ((np.arange(self.n_stretches) + 0.5) * self.n_frames / self.n_stretches).astype(int)
-        return self.labels[first[:, None] + centre]
+        return self.labels[first[:, None] + self.centres]
 
     def _read(self, rows):
         """Return images and labels of windows, each moved by up to half a step within its recording."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .._compat import about_weights
 
@@ -75,6 +76,19 @@ def fetch(kept):
     # torch needs writable arrays, and joblib may have mapped them read-only.
     tensors = {name: torch.from_numpy(np.require(value, requirements="W")) for name, value in kept.items()}
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
+
+
+def fold_batch_norms(layers):
+    """Return a sequence of layers for prediction, with each batch norm folded into the convolution before it."""
+    folded: list = []
+    for layer in layers:
+        if isinstance(layer, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
+            folded[-1] = fuse_conv_bn_eval(folded[-1], layer)
+        elif isinstance(layer, torch.nn.ReLU):
+            folded.append(torch.nn.ReLU(inplace=True))
+        else:
+            folded.append(layer)
+    return torch.nn.Sequential(*folded).eval()
 
 
 class SavedModule(torch.nn.Module):

@@ -277,6 +277,16 @@ class Windows:
         n_columns = max(1, 1 + (self._n_columns - frame_length) // hop_length)
         return self._replace(_tracks=tracks, _column=self._column // hop_length, _n_columns=n_columns)
 
+    def _spanned(self):
+        """Return the same windows of tracks cut to what these windows span. Copies no sound."""
+        column, tracks = self._column.copy(), [None] * len(self._tracks)
+        for number in self._used_tracks():
+            rows = self._track == number
+            first, last = (column[rows].min(), column[rows].max()) if rows.any() else (0, 0)
+            tracks[number] = self._tracks[number][..., first : last + self._n_columns]
+            column[rows] -= first
+        return self._replace(_tracks=tuple(tracks), _column=column)
+
     def each(self, function: Callable[[np.ndarray], np.ndarray]) -> Windows:
         """Apply a function to batches of windows whenever they are converted to an array.
 

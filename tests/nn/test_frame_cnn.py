@@ -7,10 +7,12 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from skcry import FrameCNNClassifier, MelSpectrogram, Windower
-from skcry.nn import FrameCNN, SpectrogramMask, SpectrogramMix
-from skcry.nn.frame_cnn import FrameLoss, WeightAverage
+from skcry import FrameCNNClassifier, MelSpectrogram, Windower, load, save
+from skcry.nn import CryCNN, FrameCNN, SpectrogramMask, SpectrogramMix
+from skcry.nn.cry_cnn import SPECTROGRAM, stretches
+from skcry.nn.frame_cnn import DecibelMask, FrameLoss, WeightAverage
 from skcry.nn.training_data import FrameDataset
+from skcry.pretrained import read_weights
 
 
 def small(**settings):
@@ -223,3 +225,85 @@ def test_weights_for_another_number_of_bands_are_refused():
     assert FrameCNN(64, 400, width=0.25).load_state_dict(weights).missing_keys == []
     with pytest.raises(ValueError, match="for images of 64 bands and 198 frames, but the network is for 48 and 198"):
         FrameCNN(48, 198, width=0.25).load_state_dict(weights)
+
+
+# Training that continues from the weights in the package
+
+
+def fine(**settings):
+    return FrameCNNClassifier(**{"init": "pretrained", "max_epochs": 1, "min_steps": 1, "random_state": 0, **settings})
+
+
+@pytest.fixture(scope="module")
+def decibels():
+    """Windows of 3 s from two recordings of 8 s, a tone in the second half of each, as the shipped network takes them."""
+    rng = np.random.default_rng(0)
+    t = np.arange(8 * 16000) / 16000
+    recordings = [
+        (0.01 * rng.normal(size=t.size) + 0.2 * np.sin(2 * np.pi * tone * t) * (t > 4)).astype(np.float32)
+        for tone in (500, 600)
+    ]
+    X = Windower(window_duration=3).fit_transform(recordings)
+    return MelSpectrogram(**SPECTROGRAM).fit_transform(X), X.label([[(4.0, 8.0)]] * 2, target_duration=1)
+
+
+def test_without_a_step_the_shipped_network_describes_windows(decibels):
+    X, y = decibels
+    net = fine(lr=1e-12, weight_decay=0.0, average=0.0).fit(X, y)
+    assert (net.mean_, net.scale_) == (0, 1)
+    expected = CryCNN(64, X.shape[2], middle=net.net_.module_.middle)
+    weights = read_weights()
+    expected.load_state_dict(weights)
+    # Training changes what batch norms have seen, by a tenth in each step.
+    state = net.net_.module_.state_dict()
+    changed = {name for name, value in weights.items() if not torch.allclose(state[name], value, atol=1e-6)}
+    assert all("running" in name or "tracked" in name or name.startswith("decide.") for name in changed)
+    assert net.transform(X).shape == (len(X), expected.n_embedding)
+
+
+def test_labels_belong_to_the_middle_frame_of_outputs(decibels):
+    X, y = decibels
+    centres = stretches(X.shape[2])
+    data = FrameDataset(X, y, 0.0, 1.0, mixing(), SpectrogramMask(0, 0), centres)
+    images, labels = data.__getitems__([0, 3])
+    assert CryCNN().eval()(images).shape[2] == labels.shape[1] == len(centres) == 1 + (X.shape[2] - 77) // 8
+    # Window 3 of recording 0 spans 3 to 6 s, and the tone begins at 4 s; the middles of windows tell 1 to 7 s.
+    second = 3 + centres / 32
+    assert_array_equal(data._stretches(data.first[[3]])[0], (second >= 3.99).astype(int))
+
+
+def test_pretrained_training_repeats_itself_and_is_stored(decibels, tmp_path):
+    X, y = decibels
+    before = {name: value.clone() for name, value in read_weights().items()}
+    net = fine(max_epochs=6, batch_size=4, lr=2e-3, average=0.5).fit(X, y)
+    assert np.mean(net.predict(X) == y) > 0.8
+    assert all(torch.equal(value, before[name]) for name, value in read_weights().items())
+    p = net.predict_proba(X)
+    assert_array_equal(clone(net).fit(X, y).predict_proba(X), p)
+    save(net.set_params(init="random"), tmp_path / "net.skcry")
+    for again in (pickle.loads(pickle.dumps(net)), load(tmp_path / "net.skcry")):
+        assert_allclose(again.predict_proba(X), p, atol=1e-6)
+        assert isinstance(again.net_.module_, CryCNN)
+    assert isinstance(net.set_params(width=0.25).fit(X, y).net_.module_, FrameCNN)
+
+
+def test_masks_of_decibels_are_at_their_mean():
+    torch.manual_seed(0)
+    x = 5 * torch.randn(4, 1, 64, 20) - 60
+    masked = DecibelMask(0.0, 0.5)(x)
+    changed = (masked != x).any(dim=-1)
+    assert 0 < changed.float().mean() < 0.5
+    assert_allclose(
+        masked[changed], x.mean(dim=(1, 2, 3))[torch.nonzero(changed)[:, 0], None].expand(-1, 20), rtol=1e-4
+    )
+
+
+def test_pretrained_weights_do_not_fit_everything(decibels, spectrograms):
+    with pytest.raises(ValueError, match=r"width=0.5 must be 1 with init='pretrained'"):
+        fine(width=0.5).fit(*decibels)
+    with pytest.raises(
+        ValueError, match=r"64 bands, but got rows of shape \(32, 198\). Use MelSpectrogram\(n_fft=1024"
+    ):
+        fine().fit(*spectrograms)
+    with pytest.raises(ValueError, match="init"):
+        fine(init="imagenet").fit(*decibels)

@@ -1,0 +1,43 @@
+"""What ships with skcry and is no code: the weights of its network."""
+
+import functools
+import hashlib
+from pathlib import Path
+
+import safetensors.torch
+
+FOLDER = Path(__file__).parent
+WEIGHTS = "cry_cnn.safetensors"
+SHA256 = "377e1779caa9612d45b75dd1ca0177d0a041034a1558c20419d141fecea69650"  # of this file; `write_weights` tells it
+
+
+def write_weights(module, folder=FOLDER):
+    """Write the weights of a :class:`skcry.CryCNN` to a folder, and return the checksum for ``SHA256``, a str.
+
+    The weights of layers, most of a network, are rounded to float16; biases and batch norms stay as they are.
+    """
+    weights = {name: value.half() if value.ndim > 1 else value for name, value in module.state_dict().items()}
+    content = safetensors.torch.save({name: value.cpu().contiguous() for name, value in weights.items()})
+    (Path(folder) / WEIGHTS).write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+@functools.cache
+def read_weights():
+    """Return the weights as tensors by name, in float32. They are read once and must not be changed.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or is not the one that belongs to this version.
+    """
+    path = FOLDER / WEIGHTS
+    remedy = "Install skcry again: pip install --force-reinstall --no-deps skcry"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise OSError(f"{path}: cannot be read ({error.strerror}). {remedy}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise OSError(f"{path}: its checksum is {found[:12]}..., not {SHA256[:12]}..., so it is damaged. {remedy}")
+    return {name: value.float() if value.ndim > 1 else value for name, value in safetensors.torch.load(content).items()}
