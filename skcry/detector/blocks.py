@@ -4,6 +4,8 @@ Arrays and files are read the same way, so that both give the same numbers.
 """
 
 import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -170,14 +172,28 @@ def _block(windower, stretches, finished=True):
     return Block(windows, numbers, np.concatenate(starts), finished)
 
 
-def score_recordings(scorer, windower, X, **options):
+def _ahead(items):
+    """Yield the items of an iterator; a thread computes the next one meanwhile."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = reader.submit(next, items, None)
+            yield item
+
+
+def score_recordings(scorer, windower, X, progress=None, **options):
     """Score recordings block by block: yield each Recording with the scores of its seconds.
 
-    Scores are those of :meth:`SecondScorer.pool`, none if the recording could not be read. For the options see
-    :func:`stream`.
+    The next block is read while one is scored. Scores are those of :meth:`SecondScorer.pool`, none if the recording
+    could not be read. For the options see :func:`stream`.
     """
     waiting: dict = {}  # number of a recording -> starts and scores of its windows so far
-    for block in stream(windower, X, **options):
+    heard: deque = deque()  # seconds that were read, of which `progress` is told in this thread
+    for block in _ahead(stream(windower, X, progress=heard.append, **options)):
+        while heard:
+            seconds = heard.popleft()
+            if progress is not None:
+                progress(seconds)
         if block.windows is not None:
             scores = scorer.score_windows(block.windows)
             for number in np.unique(block.recording):

@@ -105,17 +105,21 @@ class AudioFile(contextlib.AbstractContextManager):
             raise OSError(unreadable(self.name, error)) from None
         self._at_end = len(y) == 0
         level = np.abs(y)
-        fine = level <= LOUDEST
-        if not fine.all():
-            first = (self._n_read + int(np.argmin(fine.all(axis=1)))) / self._file.samplerate
+        peak = level.max(axis=0, initial=0)
+        if not (peak <= LOUDEST).all():  # or NaN
+            first = (self._n_read + int(np.argmin((level <= LOUDEST).all(axis=1)))) / self._file.samplerate
             what = f"values above {LOUDEST:g}, where full scale is 1" if np.isfinite(y).all() else "NaN or infinity"
             raise ValueError(
                 f"{self.name} contains {what}, the first at {first:g} s. Repair the file, or leave it out."
             )
         self._n_read += len(y)
-        self._peak = np.maximum(self._peak, level.max(axis=0, initial=0))
-        self._n_clipped += int(np.count_nonzero(level >= FULL_SCALE))
-        mixed = y.mean(axis=1) if self.channel is None else np.ascontiguousarray(y[:, self.channel])
+        self._peak = np.maximum(self._peak, peak)
+        if peak.max() >= FULL_SCALE:
+            self._n_clipped += int(np.count_nonzero(level >= FULL_SCALE))
+        if self.channel is None and self._file.channels > 1:
+            mixed = y.mean(axis=1)
+        else:
+            mixed = np.ascontiguousarray(y[:, self.channel or 0])
         if self.channel is None and self._file.channels > 1:
             self._energy += float(np.sum(y**2, dtype=np.float64)) / self._file.channels
             self._mixed_energy += float(np.sum(mixed**2, dtype=np.float64))
