@@ -255,8 +255,7 @@ class SpectrogramClassifier(
             **settings,
         )
 
-    @staticmethod
-    def _standardisation(X, rows):
+    def _standardisation(self, X, rows):
         """Return mean and standard deviation of these rows of ``X``, read batch by batch."""
         total = square = count = 0.0
         for batch in gen_batches(len(rows), PREDICT_BATCH):

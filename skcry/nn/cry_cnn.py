@@ -255,4 +255,6 @@ def pretrained_net():
         net = CryCNN()
     net.load_state_dict(read_weights(), assign=True)
     net.eval().requires_grad_(False)
-    return net.folded().to(memory_format=torch.channels_last)  # twice as fast as contiguous weights on a CPU
+    net = net.folded()
+    # Nearly twice as fast as contiguous weights on a CPU. The argument is missing in torch's types.
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
