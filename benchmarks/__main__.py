@@ -167,6 +167,26 @@ def network(quick, precision="float32", allowed=1e-3):
     )
 
 
+def overlapping(quick):
+    """Windows of 5 s, one per second, whose spectrogram has a fixed reference: the network shares convolutions."""
+    recordings, annotations, _ = make_cry_recordings(4, duration=6 if quick else 36, random_state=1)
+    absolute = MelSpectrogram(ref=1.0, top_db=None)
+    X = Windower().fit_transform(recordings)
+    net = AlexNetClassifier(max_epochs=2, early_stopping=False, random_state=0)
+    net.fit(absolute.fit_transform(X), X.label(annotations))
+    X = absolute.transform(Windower(last="drop").fit_transform([recording(20 if quick else 196)]))
+    images, module = np.asarray(X), plain_module(net)
+    return compare(
+        lambda: conventional.predict(module, images, net.mean_, net.scale_),
+        lambda: net.predict_proba(X)[:, 1],
+        largest,
+        1e-3,
+        repetitions=1 if quick else 7,
+        per=len(images) / 1000,
+        unit="ms per window",
+    )
+
+
 def network_bfloat16(quick):
     return network(quick, "bfloat16", 0.02)
 
@@ -372,6 +392,7 @@ ROWS = {
     "denoise": ("noise reduction, 600 s", denoise, 2.5, 2),
     "mel": ("mel spectrograms of 64 clips of 5 s", mel, 3, 3),
     "network": ("AlexNet, full width", network, 6, 1.2),
+    "overlapping": ("AlexNet, full width, a window of overlapping ones", overlapping, 4, 2.5),
     "network_bfloat16": ("AlexNet, full width, in bfloat16", network_bfloat16, 6, 3 if BFLOAT16 else 0),
     "frames": ("FrameCNN", frames, 1, 1.2),
     "end_to_end": ("recording to probabilities and features of AlexNet, with denoising, 600 s", end_to_end, 10, 2.5),

@@ -22,8 +22,11 @@ BLOCK_FRAMES = 256  # frames transformed at a time: 3 MiB by default, which fit 
 AMIN = 1e-18  # smallest power; the 1e-10 of librosa would clip quiet parts of quiet recordings
 
 
-def mel_decibels(y, *, mel_basis, n_fft, hop_length):
-    """Return mel power in dB re 1 of whole frames, shape (..., n_mels, n_frames); short sound is padded with zeros."""
+def mel_decibels(y, *, mel_basis, n_fft, hop_length, ref_db=0.0):
+    """Return mel power in dB of whole frames, (..., n_mels, n_frames), 0 at ``ref_db`` dB re 1.
+
+    Short sound is padded with zeros.
+    """
     missing = max(0, n_fft - y.shape[-1])
     if missing:
         y = np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, missing)])
@@ -40,16 +43,19 @@ def mel_decibels(y, *, mel_basis, n_fft, hop_length):
             np.maximum(power, AMIN, out=power)
             np.log10(power, out=power)
             np.multiply(power, 10, out=out[(*place, slice(None), block)])
+    if ref_db:
+        out -= y.dtype.type(ref_db)
     return out
 
 
-def scale_decibels(X, *, ref_db, top_db):
-    """Set 0 dB of windows (n_windows, n_mels, n_frames) to ``ref_db`` or their maximum, and clip them, in place."""
+def scale_decibels(X, *, relative, top_db):
+    """Set 0 dB of windows (n_windows, n_mels, n_frames) to their maximum, if relative, and clip them, in place."""
     flat = X.reshape(len(X), -1)  # numpy is faster on long rows
-    flat -= flat.max(axis=1, keepdims=True) if ref_db is None else X.dtype.type(ref_db)
+    if relative:
+        flat -= flat.max(axis=1, keepdims=True)
     if top_db is not None:
         least = -X.dtype.type(top_db)
-        np.maximum(flat, least if ref_db is None else flat.max(axis=1, keepdims=True) + least, out=flat)
+        np.maximum(flat, least if relative else flat.max(axis=1, keepdims=True) + least, out=flat)
     return X
 
 
@@ -75,7 +81,8 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         Values further than this below the maximum of their window are clipped. None clips nothing.
     ref : "window" or float, default="window"
         Power of 0 dB. "window" is the maximum of each window, so that values do not depend on the gain of the recorder
-        or on other windows.
+        or on other windows. With a number and ``top_db=None``, values do not depend on the window, and overlapping
+        windows also share the convolutions of :class:`AlexNetClassifier`.
     sr : int or None, default=None
         Sampling rate in Hz. None takes the rate of the windows, and 16000 for bare arrays.
 
@@ -174,10 +181,16 @@ class MelSpectrogram(ClassNamePrefixFeaturesOutMixin, SoundTransformer):
         """
         check_is_fitted(self)
         X = self._validate_sound(X, reset=False)
+        relative = self.ref == "window"
         function = partial(
-            mel_decibels, mel_basis=self.mel_basis_.astype(X.dtype), n_fft=self.n_fft, hop_length=self.hop_length
+            mel_decibels,
+            mel_basis=self.mel_basis_.astype(X.dtype),
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            ref_db=0.0 if relative else 10 * np.log10(self.ref),
         )
         spectrogram = apply(X, function, frame_length=self.n_fft, hop_length=self.hop_length)
-        ref_db = None if self.ref == "window" else 10 * np.log10(self.ref)
-        scale = partial(scale_decibels, ref_db=ref_db, top_db=self.top_db)
+        if not relative and self.top_db is None:
+            return spectrogram  # without a function for each window, so that networks can share convolutions
+        scale = partial(scale_decibels, relative=relative, top_db=self.top_db)
         return spectrogram.each(scale) if isinstance(X, Windows) else scale(spectrogram)

@@ -95,6 +95,14 @@ class AlexNetClassifier(SpectrogramClassifier):
     --------
     AlexNet : The torch module.
 
+    Notes
+    -----
+    Overlapping :class:`Windows` of 195 frames or more share convolutions if their spectrogram does not depend on the
+    window, as from ``MelSpectrogram(ref=1.0, top_db=None)``. Each stretch of a recording is then computed once, in
+    blocks of bounded size, with the results of each window alone up to rounding. With 5 s every second and AVX2, a
+    window takes less than half the time. With the published setting, decibels relative to the maximum of the window,
+    each window is computed separately. With a fixed reference, embeddings depend on the gain of the recorder.
+
     Examples
     --------
     >>> import numpy as np

@@ -28,6 +28,7 @@ from .._base import BaseEstimator
 from .._compat import CallbackSupportMixin, Interval, StrOptions, fit_callbacks, fit_context
 from .._transformer import check_some
 from ..windows import Windows
+from .overlap import embed_overlapping
 from .training_data import as_images
 from .weights import fetch, keep
 
@@ -289,18 +290,26 @@ class SpectrogramClassifier(
         module, device = self.net_.module_, resolve_device(self.device)
         wanted = torch.float64 if X.dtype == np.float64 else torch.float32
         computed = torch.bfloat16 if self.precision == "bfloat16" else wanted
-        embeddings, logits = [], []
+        order, embeddings, logits = [], [], []
         with torch.inference_mode():
             module = module.folded()  # takes less time than a batch, so it is not kept
             if device.type != "cpu" or computed != torch.float32:
                 # A copy, because other threads may predict with the fitted network.
                 module = copy.deepcopy(module).to(device, computed)
-            for rows in gen_batches(len(X), PREDICT_BATCH):
-                images = as_images(X[rows], X.dtype).sub(self.mean_).div_(self.scale_).to(device, computed)
-                embedding = module.embed(images)
+
+            def prepare(images):
+                return images.sub(self.mean_).div_(self.scale_).to(device, computed)
+
+            batches = embed_overlapping(module, X, prepare) or (
+                (np.arange(len(X))[rows], module.embed(prepare(as_images(X[rows], X.dtype))))
+                for rows in gen_batches(len(X), PREDICT_BATCH)
+            )
+            for rows, embedding in batches:
+                order.append(rows)
                 embeddings.append(embedding.to("cpu", wanted).numpy())
                 logits.append(module.classify(embedding).to("cpu", wanted).numpy())
-        return np.concatenate(embeddings), np.concatenate(logits)
+        back = np.argsort(np.concatenate(order))
+        return np.concatenate(embeddings)[back], np.concatenate(logits)[back]
 
     def transform(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute embeddings: the output of the last hidden layer.

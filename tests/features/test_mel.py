@@ -41,6 +41,15 @@ def test_level_is_relative_to_the_window_or_absolute(rng, sr):
     np.testing.assert_allclose(referred(y) - absolute(y), 20, atol=1e-3)
 
 
+def test_windows_of_absolute_level_have_no_function_of_their_own(rng, sr):
+    X = Windower().fit_transform([rng.normal(size=8 * sr)])
+    absolute = MelSpectrogram(n_mels=20, ref=0.01, top_db=None).fit(X)
+    np.testing.assert_allclose(np.asarray(absolute.transform(X)), absolute.transform(np.asarray(X)), atol=1e-9)
+    lower = absolute.transform(X).map(lambda track: track - 3)
+    assert len(lower._tracks) == 1  # frames are still shared
+    np.testing.assert_allclose(np.asarray(lower), np.asarray(absolute.transform(X)) - 3)
+
+
 def test_range_is_clipped(rng, sr):
     y = rng.normal(size=(1, sr)) * np.repeat([1, 1e-6], sr // 2)
     assert MelSpectrogram(top_db=30).fit_transform(y).min() == -30

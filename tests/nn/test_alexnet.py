@@ -70,7 +70,7 @@ def test_folded_batch_norms_change_nothing():
     before = {name: value.clone() for name, value in net.state_dict().items()}
     x = 5 + 3 * torch.randn(3, 1, 225, 225)
     folded = net.folded()
-    assert not any("bn" in name for name in folded.state_dict())
+    assert not any(name.startswith("bn") for name in folded.state_dict())
     torch.testing.assert_close(folded(x), net(x), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(folded.embed(x), net.embed(x), atol=1e-5, rtol=1e-5)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
@@ -99,3 +99,37 @@ def test_weights_that_do_not_tell_their_size_are_the_published_ones():
     with pytest.raises(ValueError, match=r"\(as published, since they do not tell\), .*Build AlexNet\(225, 225\)"):
         net.load_state_dict(published)
     assert net.load_state_dict(dict(published)).missing_keys == []
+
+
+def test_bands_and_frames_that_no_output_depends_on_are_left_out():
+    torch.manual_seed(0)
+    net = AlexNet(225, 230, width=1 / 32).eval()
+    x = torch.randn(2, 1, 225, 230)
+    other = x.clone()
+    other[:, :, 195:] = other[..., 227:] = torch.nan
+    assert torch.equal(net(other), net(x))
+    assert AlexNet(225, 230).fc1.in_features == 256 * 2
+
+
+@pytest.mark.parametrize("frames", [195, 198, 230])
+@pytest.mark.parametrize("step", [1, 4, 6, 8, 20, 25, 32, 40, 64, 120])
+def test_windows_of_a_stretch_are_described_as_each_alone(step, frames):
+    torch.manual_seed(0)
+    net = AlexNet(40, frames, width=1 / 16).eval().double()
+    first = step * torch.tensor([0, 1, 2, 4])
+    x = torch.randn(1, 1, 40, int(first[-1]) + frames, dtype=torch.float64)
+    alone = net.embed(torch.cat([x[..., f : f + frames] for f in first]))
+    assert alone.std(dim=0).max() > 1e-6
+    for load in (1, step, 60.0):  # the more windows, the more layers they share
+        split = net.split(step, load)
+        if split is not None:
+            columns = first[:, None] // split.stride + torch.as_tensor(split.columns)
+            found = split.finish(split.share(x)[0][..., columns].movedim(-2, 0))
+            torch.testing.assert_close(found, alone, rtol=1e-12, atol=1e-12)
+    assert net.split(step, 1) is not None
+    assert net.split(step, frames) is None or step > 4
+
+
+def test_padded_windows_share_nothing():
+    assert AlexNet(225, 194, width=1 / 32).split(40, 40) is None
+    assert AlexNet(225, 195, width=1 / 32).split(40, 40) is not None
