@@ -13,7 +13,7 @@ conditions below; the script prints a markdown table of them. The detector is th
 - The signal-to-noise ratio is the level of the crying seconds of a recording, with all that sounds in them, over the
   level of the noise: pink (from 50 Hz) or white. Without crying, it is over the whole recording.
 - Recordings as they are may reach up to 8 kHz, since all are resampled to 16 kHz; the line above the table says how far
-  they do. A band limit above that changes nothing. The telephone passes 300 to 3400 Hz.
+  they do. A band limit above that takes away the recorder's faint noise alone. The telephone passes 300 to 3400 Hz.
 - MP3 has a constant rate of 48 kbit/s, which the size of the file confirms, and is read by ``read_audio``.
 - The room has a reverberation time (RT60) of 0.8 s, and as much energy in its tail as in the direct sound.
 
@@ -50,7 +50,7 @@ from skcry.metrics.scorers import Evaluation, the_detector
 
 from .bench_accuracy import SR, average_precision, gain
 from .conditions import AS_IS, CONDITIONS, through_mp3, why_no_mp3
-from .pretraining.sources import groups_of, is_held
+from .pretraining.sources import CRIES, groups_of, is_held
 
 GAP = 0.5  # seconds between clips
 KINDS = {
@@ -68,7 +68,6 @@ KINDS = {
     "other sounds": None,  # all kinds that are named nowhere else
 }
 COLUMNS = ["average precision", "change", "F1", "false alarms/h"]
-CRIES = ("cry", "cry upload")
 
 
 # Scores
@@ -139,7 +138,7 @@ def score_conditions(detector, data, options, write):
         found[name] = {part: scores(evaluation, as_is, data.groups, which) for part, which in kept.items()}
         cells = [cell(column, *part[column]) for part in found[name].values() for column in COLUMNS]
         clipped = np.mean([np.mean(np.abs(y) >= 1 - 2.0**-15) for y in sounds])
-        write(f"| {' | '.join([name, *cells, f'{clipped:.1%}'])} |")
+        write(f"| {' | '.join([name, *cells, f'{clipped:.2%}'])} |")
     return found
 
 
