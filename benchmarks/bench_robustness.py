@@ -196,7 +196,9 @@ def score_sounds(detector, options, write):
     write(f"\n| {' | '.join(heading)} |\n{'|---' * len(heading)}|")
     found = {}
     for (name, was_heard), rows in sorted(table.groupby(["name", "heard"]), key=lambda one: [*KINDS].index(one[0][0])):
-        data = load_clips(rows, SR, file="path", label="kind")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # clips that are clipped
+            data = load_clips(rows, SR, file="path", label="kind")
         y, groups = join(data.recordings, data.groups)
         evaluation = evaluate(detector, [y], [[]])
         cry = evaluation.timeline["cry"].to_numpy()
