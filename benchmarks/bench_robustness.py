@@ -20,11 +20,12 @@ conditions below; the script prints a markdown table of them. The detector is th
 All noise and the room are made by code, from fixed seeds. Where noise or room would clip, the recording is made softer.
 ``--without NAME`` adds the same without these recordings, such as one whose annotations are in doubt.
 
-Each table of ``--sound`` lists files without crying: columns ``file``, ``kind`` or ``category``, and ``group`` or
-``source`` (the voice or the original recording). Cries are left out, and files that an earlier table lists. Sounds of a
-kind are joined, in an order from a fixed seed, with gaps of half a second of faint noise; nothing is repeated, and
-the second table says how many minutes there are. False alarms are events per hour; the share of seconds above the
-threshold has an interval over groups. Events last five seconds or more, as clips do, so for clips the share says more.
+Each table of ``--sound`` lists files of one sound each: columns ``file``, ``kind`` or ``category``, and ``group`` or
+``source`` (the voice or the original recording). Files that an earlier table lists are left out. Sounds of a kind are
+joined, in an order from a fixed seed, with gaps of half a second of faint noise; nothing is repeated, and the second
+table says how many minutes there are. False alarms are events per hour; the share of seconds above the threshold has an
+interval over groups. Events last five seconds or more, as clips do, so for clips the share says more. Cries (kind cry
+or ``label`` 1) come first: a detector that hears nothing in such files has no false alarms in them either.
 
 A detector does better on sound that its network was trained on. ``--heard`` names the table of that sound, as
 ``benchmarks.pretraining`` takes it: sounds of its groups get a row of their own ("heard"), except the groups that
@@ -50,10 +51,13 @@ from skcry.metrics.scorers import Evaluation, the_detector
 
 from .bench_accuracy import SR, average_precision, gain
 from .conditions import AS_IS, CONDITIONS, through_mp3, why_no_mp3
-from .pretraining.sources import CRIES, groups_of, is_held
+from .pretraining.sources import groups_of, is_held
 
 GAP = 0.5  # seconds between clips
+UNCHECKED = "cry upload"  # kind of files that hold crying, or not
+CRYING = "crying, for comparison"
 KINDS = {
+    CRYING: ["cry"],
     "adult speech": ["speech"],
     "laughter": ["laugh", "laughing"],
     "cats and dogs": ["cat", "dog"],
@@ -143,15 +147,17 @@ def score_conditions(detector, data, options, write):
 
 
 def cell(column, value, low, high):
+    if np.isnan(value):
+        return "-"
     form = {"change": "+.3f", "share": ".1%", "false alarms/h": ".1f"}.get(column, ".3f")
     return f"{value:{form}}" + (f" [{low:{form}}, {high:{form}}]" if np.isfinite(low) else "")
 
 
-# Sounds that are no crying
+# Sounds by kind
 
 
 def read_tables(paths):
-    """Return the files of all tables, without cries: DataFrame with ``path``, ``kind`` and ``group``."""
+    """Return the checked files of all tables: DataFrame with ``path``, ``kind`` and ``group``."""
     tables = []
     for path in map(Path, paths):
         table = pd.read_csv(path).rename(columns={"category": "kind", "source": "group"})
@@ -159,11 +165,11 @@ def read_tables(paths):
         if missing:
             raise SystemExit(f"{path}: no columns {sorted(missing)}. It needs file, kind or category, group or source.")
         if "label" in table:
-            table = table[table["label"].astype(str) != "1"]
+            table.loc[table["label"].astype(str) == "1", "kind"] = "cry"
         table["path"] = [str((path.parent / file).resolve()) for file in table["file"]]
         tables.append(table[["path", "kind", "group"]])
     table = pd.concat(tables, ignore_index=True).drop_duplicates("path")
-    return table[~table["kind"].isin(CRIES)].astype({"group": str})
+    return table[table["kind"] != UNCHECKED].astype({"group": str})
 
 
 def heard_groups(table, left_out):
@@ -202,11 +208,12 @@ def score_sounds(detector, options, write):
         y, groups = join(data.recordings, data.groups)
         evaluation = evaluate(detector, [y], [[]])
         cry = evaluation.timeline["cry"].to_numpy()
+        rate = np.nan if name == CRYING else evaluation.events["false_alarms_per_hour"]
         title = name + (", heard" if was_heard else "")
         found[title] = {
             "minutes": len(y) / SR / 60,
             "groups": len(np.unique(groups)),
-            "false alarms/h": (evaluation.events["false_alarms_per_hour"], np.nan, np.nan),
+            "false alarms/h": (rate, np.nan, np.nan),
             "share": with_interval(np.mean, cry, groups=groups[: len(cry)]),
         }
         minutes, n_groups, rate, share = found[title].values()
@@ -220,7 +227,7 @@ def parse(arguments):
     parser.add_argument("--detector", type=Path, help="file of a fitted detector; the pre-trained one if left out")
     parser.add_argument("--data", help="folder of annotated recordings")
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="recordings to leave out as well")
-    parser.add_argument("--sound", nargs="+", metavar="TABLE", help="tables of sound without crying")
+    parser.add_argument("--sound", nargs="+", metavar="TABLE", help="tables of files of one sound each")
     parser.add_argument("--heard", help="table of the sound that the network was trained on")
     parser.add_argument("--left-out", help="folder whose groups it was not trained on all the same")
     names = ", ".join(CONDITIONS)
