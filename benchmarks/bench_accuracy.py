@@ -85,6 +85,10 @@ def average_precision(truth, score):
     return average_precision_score(truth, score) if truth.any() else np.nan
 
 
+def gain(truth, score, reference):
+    return average_precision(truth, score) - average_precision(truth, reference)
+
+
 def best_f1(truth, score):
     precision, recall, _ = precision_recall_curve(truth, score) if truth.any() else (np.nan, np.nan, None)
     return np.max(2 * precision * recall / np.maximum(precision + recall, 1e-12))

@@ -12,7 +12,7 @@ import argparse
 import tempfile
 
 import numpy as np
-from bench_accuracy import average_precision, group_splits
+from bench_accuracy import average_precision, gain, group_splits
 from sklearn.base import clone
 from sklearn.svm import SVC
 
@@ -45,10 +45,6 @@ def held_out_scores(pipeline, X, y, splits):
     for train, test in splits:
         scores[test] = clone(pipeline).fit(X[train], y[train]).decision_function(X[test])
     return scores
-
-
-def gain(truth, score, reference):
-    return average_precision(truth, score) - average_precision(truth, reference)
 
 
 def main(arguments=None):
