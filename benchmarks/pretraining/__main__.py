@@ -1,4 +1,15 @@
-"""Train the network that ships: ``python -m benchmarks.pretraining SOUND TEACHER --measure DATA --out OUT``."""
+"""Train the network that ships, and the detector around it.
+
+    python -m benchmarks.pretraining SOUND/files.csv yamnet.tflite --measure DATA --out OUT [--step NAME ...]
+
+The steps, each of which goes on where it was stopped:
+
+- "scenes": mix scenes from the free sound, with the judgement of the teacher;
+- "apart": train a network without the groups of DATA (see ``groups_of``), to measure on DATA;
+- "shipped": train the network that ships in the same way on all groups;
+- "measure": fit the detector that ships around "apart", and score it and the default pipeline on DATA;
+- "package": fit the detector that ships around "shipped", and write both into the package.
+"""
 
 import argparse
 import logging
@@ -7,52 +18,112 @@ import pickle
 import warnings
 from pathlib import Path
 
+import torch
+
+import skcry
+from skcry.nn.cry_cnn import CryCNN
+from skcry.pretrained import FOLDER, write_weights
+
+from .credits import write_credits
+from .detector import fit_detector
+from .measure import measure_clips, measure_fitted, measure_untrained, weights_of, write_table
 from .mix import write_scenes
 from .scenes import Cast
 from .sources import groups_of, is_held, read_sources
 from .teacher import Teacher
+from .train import train
 
 LOG = logging.getLogger("pretraining")
+STEPS = ("scenes", "apart", "shipped", "measure", "package")
 HOURS = {"apart": 24.0, "all": 24.0, "apart_held": 1.5, "all_held": 2.5}
+N_STEPS, SEED = 6500, 0  # of training
+N_FITTED = 300  # scenes that the detector is fitted to
 
 
-def main():
-    """Run the steps; finished ones are kept."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sound", help="table of the free sound, files.csv")
-    parser.add_argument("teacher", help="yamnet.tflite")
-    parser.add_argument("--measure", required=True, help="folder with clips and textgrid, whose groups are set apart")
-    parser.add_argument("--out", required=True, help="folder for scenes, networks and states of training")
-    parser.add_argument("--step", choices=["scenes", "apart", "shipped"], nargs="*", default=["scenes", "apart", "shipped"])
-    parser.add_argument("--scenes", nargs="*", default=list(HOURS))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    args = parser.parse_args()
+def main(arguments=None):
+    """Run the steps."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sound", type=Path, help="table of the free sound, files.csv")
+    parser.add_argument("teacher", type=Path, help="yamnet.tflite")
+    parser.add_argument("--measure", type=Path, required=True, help="folder with soundscapes, clips and textgrid")
+    parser.add_argument("--out", type=Path, required=True, help="folder for scenes, networks and states of training")
+    parser.add_argument("--step", choices=STEPS, nargs="+", default=STEPS)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes that mix scenes")
+    parser.add_argument("--threads", type=int, default=1, help="threads that train")
+    args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
-    if "scenes" in args.step:
-        make_all_scenes(args, out)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for step in STEPS:
+        if step in args.step:
+            globals()[f"run_{step}"](args)
 
 
-def make_all_scenes(args, out):
-    """Write four sets of scenes: with and without the groups of the measuring data, to train on and held out."""
-    kept = out / "sources.pickle"
+def choose(args, name):
+    """Return the sources of a set of scenes: with or without the groups of the measuring data, to train on or held."""
+    kept = args.out / "sources.pickle"
     if not kept.exists():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # clipped clips
+            warnings.simplefilter("ignore")  # clips that are clipped
             kept.write_bytes(pickle.dumps(read_sources(args.sound, Teacher(args.teacher))))
-    sources = pickle.loads(kept.read_bytes())
-    shared = groups_of(args.measure)
-    for seed, name in enumerate(HOURS):
-        if name not in args.scenes:
-            continue
-        chosen = [
-            one
-            for one in sources
-            if is_held(one.group) == name.endswith("held") and ("all" in name or one.group not in shared)
-        ]
-        LOG.info("%s: %d sources, %g hours of scenes", name, len(chosen), HOURS[name])
-        write_scenes(Cast.of(chosen), args.teacher, out / name, HOURS[name], seed, args.jobs)
+    sources, shared = pickle.loads(kept.read_bytes()), groups_of(args.measure)
+    return [
+        one
+        for one in sources
+        if is_held(one.group) == name.endswith("held") and ("all" in name or one.group not in shared)
+    ]
+
+
+def run_scenes(args):
+    """Write the four sets of scenes."""
+    for seed, (name, hours) in enumerate(HOURS.items()):
+        chosen = choose(args, name)
+        LOG.info("%s: %d sources, %g hours of scenes", name, len(chosen), hours)
+        write_scenes(Cast.of(chosen), args.teacher, args.out / name, hours, seed, args.jobs)
+
+
+def run_apart(args):
+    """Train without the groups of the measuring data."""
+    _train(args, "apart", ["apart"])
+
+
+def run_shipped(args):
+    """Train on all groups."""
+    _train(args, "shipped", ["apart", "all"])
+
+
+def _train(args, name, sets):
+    paths = [path for one in sets for path in sorted((args.out / one).glob("*.npz"))]
+    held = sorted((args.out / "apart_held").glob("*.npz"))[:6]
+    folder = args.out / f"net_{name}"
+    net = train(paths, held, folder, N_STEPS, SEED, args.threads)
+    LOG.info("%s: checksum %s", name, write_weights(net, folder))
+
+
+def run_measure(args):
+    """Score the network without the groups of the measuring data on it."""
+    with weights_of(args.out / "net_apart"):
+        detector = fit_detector(Cast.of(choose(args, "apart_held")), N_FITTED, SEED)
+        skcry.save(detector, args.out / "apart.skcry")
+        sounds, rows = args.measure / "soundscapes", {}
+        for name, without in {"untrained": (), "untrained, without soundscape_00": ("soundscape_00",)}.items():
+            rows[name] = measure_untrained(detector, sounds, without)
+        rows["fitted to others"] = measure_fitted(sounds)
+        rows["clips"] = measure_clips(args.measure / "clips.csv")
+    for name, numbers in rows.items():
+        LOG.info("%s: %s", name, numbers)
+    write_table(rows, args.out / "measured.csv")
+
+
+def run_package(args):
+    """Write weights, detector and credits into the package."""
+    net = CryCNN()
+    net.load_state_dict(torch.load(args.out / "net_shipped" / "net.pt"))
+    checksum = write_weights(net.eval())
+    with weights_of(FOLDER):
+        detector = fit_detector(Cast.of(choose(args, "all_held")), N_FITTED, SEED)
+        skcry.save(detector, FOLDER / "detector.skcry")
+    write_credits(args.sound, FOLDER)
+    LOG.info('Set SHA256 = "%s" in skcry/pretrained/__init__.py', checksum)
 
 
 if __name__ == "__main__":
