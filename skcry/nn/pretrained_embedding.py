@@ -139,7 +139,7 @@ class PretrainedEmbedding(ClassNamePrefixFeaturesOutMixin, SoundTransformer, aut
     >>> from skcry import PretrainedEmbedding, Windower
     >>> X = Windower().fit_transform([np.random.default_rng(0).normal(size=16000 * 8)])
     >>> PretrainedEmbedding().fit_transform(X).shape
-    (4, 96)
+    (4, 192)
     """
 
     __module__ = "skcry"
