@@ -25,6 +25,7 @@ from .nn.pretrained_embedding import PretrainedEmbedding as PretrainedEmbedding
 from .nn.wav2vec2 import Wav2Vec2Embedding as Wav2Vec2Embedding
 from .pipeline import make_cry_pipeline as make_cry_pipeline
 from .sharing import load as load
+from .sharing import load_pretrained as load_pretrained
 from .sharing import save as save
 from .signal.denoise import Denoise as Denoise
 from .signal.gate import EnergyGate as EnergyGate

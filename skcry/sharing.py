@@ -16,8 +16,9 @@ import io
 import json
 import os
 import re
+import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,21 +26,25 @@ import numpy as np
 import safetensors.numpy
 import skops.io
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
 
 from . import __version__
 from ._base import library_versions
 from ._compat import FIT_ONLY, SKLEARN_PARTS, HasMethods, StrOptions, validate_params
 from ._typing import PathLike
 from ._warnings import warn
+from .detector import CryDetector
 from .detector.card import ModelCard
 from .io.text_files import atomic_path
 from .nn.weights import WeightStore
+from .pretrained import FOLDER
 
-__all__ = ["ModelCard", "load", "read_about", "save"]
+__all__ = ["ModelCard", "load", "load_pretrained", "read_about", "save"]
 
 FORMAT = 2  # format 1 held what skops writes in an archive of its own
 FIRST_LINE = re.compile(rb"skcry model, format ([1-9]\d{0,8})\n")
 DIGEST_LENGTH = 64
+PRETRAINED = FOLDER / "detector.skcry"  # what `load_pretrained` loads
 
 # Types that may be built, by the module that users import them from. Each was reviewed: to build it sets attributes and
 # calls nothing that a file chooses. Plain data, numpy and the estimators of scikit-learn are trusted by skops.
@@ -149,15 +154,34 @@ def _complete(estimator):
                     setattr(part, name, parameter.default)
 
 
+def _paragraphs(notes):
+    """Return notes with a list of paragraphs under each heading, in types that a file holds."""
+    notes = {str(heading): [told] if isinstance(told, (str, dict)) else list(told) for heading, told in notes.items()}
+    wrong = [one for told in notes.values() for one in told if not isinstance(one, (str, dict))]
+    if wrong:
+        raise ValueError(
+            f"notes hold {wrong[0]!r}, a {type(wrong[0]).__name__}. Pass a text (str), a table (dict), or a list of "
+            "these, for each heading."
+        )
+    return notes
+
+
 @validate_params(
     {
         "estimator": [HasMethods(["get_params", "fit"])],
         "path": [str, os.PathLike],
         "weight_dtype": [StrOptions({"float16"}), None],
+        "notes": [Mapping, None],
     },
     prefer_skip_nested_validation=True,
 )
-def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["float16"] | None = None) -> None:
+def save(
+    estimator: BaseEstimator,
+    path: PathLike,
+    *,
+    weight_dtype: Literal["float16"] | None = None,
+    notes: Mapping[str, str | Sequence[str | dict]] | None = None,
+) -> None:
     """Write an estimator to a file that others can open safely.
 
     Loading a pickle can run any code. This file holds data only: :func:`skcry.load` builds the types that it trusts,
@@ -172,11 +196,18 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
         File to write; by convention its name ends in ``.skcry``.
     weight_dtype : {"float16"} or None, default=None
         "float16" rounds the weights of networks, for half the size. None keeps them bit for bit.
+    notes : dict or None, default=None
+        What else the model card tells, such as ``{"Recorder": "Worn, in a pocket of a vest."}``: headings, each with a
+        text or a list of texts and tables (a dict is a table of two columns). Under a heading that the card has, such
+        as "Limits", they come after what is there. A later ``fit`` removes them. None keeps those of a detector that
+        was loaded from a file with notes.
 
     Raises
     ------
     TypeError
         If the estimator holds something that only a pickle can save, such as a function defined in a notebook.
+    ValueError
+        If there are notes of another kind, or there is no card: the estimator is no fitted detector.
     OSError
         If the file cannot be written.
 
@@ -205,9 +236,18 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
     ...     skcry.load(Path(folder, "pipeline.skcry")).named_steps["classify"]
     SVC(random_state=0)
     """
+    if notes is not None and not hasattr(getattr(estimator, "best_estimator_", estimator), "training_"):
+        raise ValueError(
+            f"notes={list(notes)} are for the model card, but this {type(estimator).__name__} has none. Save a fitted "
+            "CryDetector, or leave the notes out."
+        )
+    told = None if notes is None else _paragraphs(notes)
     store = WeightStore(dtype=weight_dtype)
     try:
         estimator_only = _without_fit_only(estimator)  # before the store is open: a copy would keep its weights too
+        detector = getattr(estimator_only, "best_estimator_", estimator_only)
+        if told is not None:
+            detector.training_["notes"] = told
         with store.open():
             parts = _parts(skops.io.dumps(estimator_only))
         parts["schema.json"] = _renamed(parts["schema.json"])
@@ -234,7 +274,6 @@ def save(estimator: BaseEstimator, path: PathLike, *, weight_dtype: Literal["flo
         "weight_dtype": weight_dtype,
         "not trusted": needed,
     }
-    detector = getattr(estimator, "best_estimator_", estimator)
     parts["about.json"] = json.dumps(about, indent=2).encode()
     parts["weights.safetensors"] = safetensors.numpy.save(store.tensors)
     if hasattr(detector, "training_"):
@@ -355,3 +394,59 @@ def load(path: PathLike, *, trusted: Sequence[str] = ()) -> BaseEstimator:
         raise ValueError(f"{path}: holds a {type(estimator).__name__}, no estimator. Do not use it.")
     _complete(estimator)
     return estimator
+
+
+def load_pretrained() -> CryDetector:
+    """Load the detector that comes with skcry: it detects crying without any training.
+
+    Its network was trained once on free sound: uploads of crying from phones, speech, music, and sounds of households,
+    animals and weather, mixed at many levels, in many rooms and for many recorders. Threshold and calibration were
+    learned from sound of other families. ``detector.card()`` tells how much sound there was, how accurate the detector
+    is, with intervals, and its limits.
+
+    Returns
+    -------
+    CryDetector
+        Fitted; a new one at each call. It can go on from there: ``calibrate`` adapts its level to a home, from a few
+        minutes of sound; ``fit`` keeps its settings and learns all but the network from your own annotated recordings.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the installed files are missing or damaged.
+
+    See Also
+    --------
+    make_cry_pipeline : The pipeline in it, for your own annotations.
+    load : Read a detector of your own.
+
+    Notes
+    -----
+    The sound is under licences that allow this (CC0, CC BY, CC BY-SA, ODbL, public domain), and the targets of the
+    training came from YAMNet (Google, Apache License 2.0). Authors, sources and licences are listed in
+    ``skcry/pretrained/CREDITS.md``, a file of the package. No sound is part of the package.
+
+    Infants, homes and recorders differ: listen to some of what it finds, and to some of the rest, before you use its
+    results.
+
+    Examples
+    --------
+    >>> import skcry
+    >>> from skcry.datasets import make_cry_recordings
+    >>> recordings, annotations, _ = make_cry_recordings(2, duration=30, random_state=0)
+    >>> detector = skcry.load_pretrained()
+    >>> list(detector.detect(recordings).columns)
+    ['recording', 'onset', 'offset', 'score']
+    >>> detector.calibrate(recordings[:1], annotations[:1]).timeline(recordings[1:]).shape
+    (30, 3)
+    """
+    if not PRETRAINED.is_file():
+        raise FileNotFoundError(
+            f"{PRETRAINED}: no such file, though skcry comes with it. Install skcry again: pip install "
+            "--force-reinstall --no-deps skcry"
+        )
+    with warnings.catch_warnings():
+        # The file is tested with all versions of the libraries that this version supports.
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        warnings.filterwarnings("ignore", ".* was saved by skcry")
+        return load(PRETRAINED)

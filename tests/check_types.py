@@ -27,6 +27,7 @@ def _check_estimators(days: list[Path]) -> None:
     assert_type(detector.fit(np.zeros((2, 8)), [0, 1]).fit(days, np.array(["cry", "quiet"])), CryDetector)
     assert_type(detector.calibrate(days[:1], [[(0.5, 2.5, "cry")]]), CryDetector)
     assert_type(detector.score(days, annotations), float)
+    assert_type(skcry.load_pretrained(), CryDetector)
     skcry.detect_files(detector, days, "results", on_error="warn", n_jobs=2)
 
 

@@ -2,9 +2,12 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -83,14 +86,35 @@ def test_oldest_constraints_are_the_bounds_of_the_project():
         assert name == "torch" or re.fullmatch(rf"{re.escape(bounds[name])}(\.0)*", version), name
 
 
+def test_wheel_and_source_hold_weights_and_credits(tmp_path):
+    pytest.importorskip("setuptools", minversion="77", reason="needs pip install 'skcry[test]'")
+    shutil.copytree(ROOT / "skcry", tmp_path / "skcry", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    code = "from setuptools import build_meta; build_meta.build_sdist('dist'); build_meta.build_wheel('dist')"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
+    (wheel,), (source,) = (tmp_path.glob(f"dist/*.{suffix}") for suffix in ("whl", "tar.gz"))
+    with zipfile.ZipFile(wheel) as file:
+        sizes = {one.filename: one.file_size for one in file.infolist()}
+    with tarfile.open(source) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    data = {f"skcry/pretrained/{name}" for name in ("cry_cnn.safetensors", "detector.skcry", "CREDITS.md")}
+    assert data | {"skcry/py.typed", "skcry/__init__.pyi"} <= sizes.keys()
+    assert data <= names
+    assert sum(sizes[name] for name in data) < 2.2e6
+    assert not [name for name in sizes if name.endswith((".wav", ".flac", ".tflite"))]
+
+
 @pytest.mark.slow
 def test_readme_code_runs(tmp_path):
-    """Word for word, on recordings of 20 s; only the network trains for a single pass instead of two hundred steps."""
+    """Word for word, on recordings of 20 s."""
+    pytest.importorskip("av", reason="needs pip install 'skcry[test]'")
     recordings, annotations, _ = make_cry_recordings(6, duration=20, cry_fraction=0.4, random_state=0)
     (tmp_path / "recordings").mkdir()
     write_annotated(tmp_path / "recordings", recordings, annotations)
     soundfile.write(tmp_path / "monday.wav", recordings[0], 16000)
     soundfile.write(tmp_path / "tuesday.flac", np.stack([recordings[1]] * 2, axis=1), 16000)
+    write_m4a(tmp_path / "baby.m4a", recordings[0])
     (tmp_path / "days").mkdir()
     soundfile.write(tmp_path / "days" / "monday.wav", recordings[2], 16000)
     soundfile.write(tmp_path / "days" / "tuesday.flac", recordings[3], 16000)
@@ -98,19 +122,32 @@ def test_readme_code_runs(tmp_path):
 
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.+?)```", readme, re.S)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     commands = re.findall(r"^\$ skcry (.+)$", readme, re.M)
-    assert len(commands) == 4
-    quick = "import skcry; skcry.FrameCNNClassifier.__init__.__kwdefaults__.update(max_epochs=1, min_steps=1)\n"
+    assert len(commands) == 5
     last = "\nfrom skcry.__main__ import main\n"
     last += "\n".join(f"assert main({command.split()}) == 0" for command in commands)
     subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning", "-c", quick + "\n".join(blocks) + last],
+        [sys.executable, "-W", "error::DeprecationWarning", "-c", "\n".join(blocks) + last],
         check=True,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
     )
     assert len(pd.read_csv(tmp_path / "hours.csv")) == 2
+    assert list(pd.read_csv(tmp_path / "found" / "baby.m4a.events.csv")) == ["onset", "offset", "label", "score"]
+    assert len(pd.read_csv(tmp_path / "found" / "baby.m4a.timeline.csv")) in (20, 21)  # encoders pad
+
+
+def write_m4a(path, y):
+    """Write a recording as a phone does."""
+    import av
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(y[np.newaxis].astype(np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            file.mux(packet)
 
 
 @pytest.mark.slow
@@ -119,7 +156,7 @@ def test_quickstart_runs_small(tmp_path):
     out = subprocess.run(
         [*command, "--recordings", "10", "--duration", "30"], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    for word in ("Data", "Search", "Model", "Reloaded", "Kept apart", "Events", "Picture", "Done"):
+    for word in ("Data", "Untrained", "Search", "Model", "Reloaded", "Kept apart", "Events", "Picture", "Done"):
         assert re.search(f"^{word} ", out.stdout, re.M), out.stdout
     assert (tmp_path / "detection.png").stat().st_size > 10_000
     assert out.stderr == ""

@@ -114,7 +114,7 @@ def test_reviewed_types_exist_and_every_estimator_is_among_them():
             assert getattr(importlib.import_module(module), name)
     public = [getattr(skcry, name) for name in skcry.__all__]
     estimators = {one.__name__ for one in public if isinstance(one, type) and issubclass(one, BaseEstimator)}
-    assert set(REVIEWED["skcry"].split()) == estimators | {"AlexNet", "FrameCNN"}
+    assert set(REVIEWED["skcry"].split()) == estimators | {"AlexNet", "CryCNN", "FrameCNN"}
     assert all(name in REVIEWED[module].split() for module, name in MOVED.values())
 
 
@@ -428,3 +428,73 @@ def test_a_file_of_skcry_0_1_opens(data):
     # Rounding errors in float32 (1e-7) differ between processors; scaled embeddings and log-odds enlarge them.
     pd.testing.assert_frame_equal(detector.timeline(data[0][:2]), expected, atol=1e-3)
     assert detector.level_ != 0
+
+
+def test_notes_are_told_in_the_card(detector, linear, path):
+    notes = {"Recorder": "Worn on the chest.", "Limits": ["No twins.", {"infants under 3 months": 0}]}
+    loaded = saved(detector, path, notes=notes)
+    assert "notes" not in detector.training_
+    told = dict(loaded.card().sections)
+    assert told["Recorder"] == ["Worn on the chest."]
+    assert told["Limits"] == [*dict(detector.card().sections)["Limits"], *notes["Limits"]]
+    assert read_about(path)["card"] == str(loaded.card())
+    assert list(told)[-2:] == ["Parameters", "Versions"]
+    assert str(saved(loaded, path).card()) == str(loaded.card())
+    assert "Recorder" not in str(saved(loaded, path, notes={}).card())
+    with pytest.raises(ValueError, match=r"notes=\['Recorder', 'Limits'\] are .*, but this Pipeline has none"):
+        skcry.save(linear, path, notes=notes)
+    with pytest.raises(ValueError, match="notes hold 3, a int. Pass a text"):
+        skcry.save(detector, path, notes={"Infants": [3]})
+
+
+def test_notes_of_a_search(data, path):
+    recordings, annotations, infants = data
+    search = GridSearchCV(CryDetector(stats(), threshold=0.5), {"merge_gap": [2.0]}, cv=GroupKFold(2))
+    skcry.save(search.fit(recordings, annotations, groups=infants), path, notes={"Recorder": "A phone."})
+    assert "## Recorder\n\nA phone." in read_about(path)["card"]
+    assert "A phone." in str(skcry.load(path).best_estimator_.card())
+
+
+def test_the_detector_that_comes_with_the_package(data):
+    recordings, annotations, infants = data
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shipped = skcry.load_pretrained()
+    other = skcry.load_pretrained()
+    assert other is not shipped
+    assert_same(shipped, other, recordings)
+    assert shipped.positive_index_ == 1
+    assert shipped.left_out_ is not None
+    assert shipped.training_["notes"]
+
+    before = shipped.timeline(recordings)["score"]
+    shipped.calibrate(recordings[:2], annotations[:2])
+    assert shipped.level_ != 0
+    assert ((shipped.timeline(recordings)["score"] > before) == (shipped.level_ > 0)).mean() > 0.9
+    shipped.calibrate(recordings[:2])  # without annotations
+    assert shipped.training_["notes"]  # it was not trained anew
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # little sound
+        shipped.fit(recordings, annotations, groups=infants)
+    assert shipped.get_params(deep=False).keys() == other.get_params(deep=False).keys()
+    assert str(clone(shipped)) == str(clone(other))
+    assert shipped.level_ == 0
+    assert shipped.training_["seconds"] == 120
+    assert "notes" not in shipped.training_
+    assert shipped.score(recordings, annotations) > 0.5
+    assert_same(skcry.load_pretrained(), other, recordings)  # the file is as it was
+
+
+@pytest.mark.parametrize("changed", ["skcry._base.__version__", "sklearn.base.__version__"])
+def test_the_detector_that_comes_with_the_package_warns_of_no_version(monkeypatch, changed):
+    monkeypatch.setattr(changed, "99.0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        skcry.load_pretrained()
+
+
+def test_a_missing_detector_of_the_package_names_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setattr("skcry.sharing.PRETRAINED", tmp_path / "detector.skcry")
+    with pytest.raises(FileNotFoundError, match="detector.skcry: no such file.*Install skcry again: pip install"):
+        skcry.load_pretrained()

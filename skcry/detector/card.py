@@ -10,6 +10,9 @@ from sklearn.metrics import average_precision_score, f1_score, precision_score, 
 
 from ..events import as_annotations
 from ..metrics import bootstrap_interval
+from ..nn.frame_cnn import FrameCNNClassifier
+from ..nn.pretrained_embedding import PretrainedEmbedding
+from ..pretrained import FOLDER
 
 N_RESAMPLES = 200
 LEVEL = 0.9
@@ -127,16 +130,22 @@ def describe_labels(y, durations, annotated):
 def make_card(detector):
     """Return the ModelCard of a fitted CryDetector."""
     training = detector.training_
-    sections = [
-        ("Purpose", _purpose(detector)),
-        ("Training data", _data(training)),
-        ("Scores on left-out data", _scores(detector)),
-        ("Threshold", _threshold(detector)),
-        ("Limits", [LIMITS]),
-        ("Parameters", _parameters(detector)),
-        ("Versions", [{"trained on": training["date"], **training["versions"]}]),
-    ]
-    return ModelCard("Model card: a detector of infant crying", sections)
+    sections = {
+        "Purpose": _purpose(detector),
+        "Training data": _data(training),
+        "Pre-training": _pretraining(detector.estimator_),
+        "Scores on left-out data": _scores(detector),
+        "Threshold": _threshold(detector),
+        "Limits": [LIMITS],
+    }
+    last = {
+        "Parameters": _parameters(detector),
+        "Versions": [{"trained on": training["date"], **training["versions"]}],
+    }
+    for heading, paragraphs in training.get("notes", {}).items():
+        (last if heading in last else sections).setdefault(heading, []).extend(paragraphs)
+    told = [(heading, paragraphs) for heading, paragraphs in {**sections, **last}.items() if paragraphs]
+    return ModelCard("Model card: a detector of infant crying", told)
 
 
 def _purpose(detector):
@@ -166,6 +175,23 @@ def _data(training):
     for label, (count, seconds) in training["labels"].items():
         facts[f"labelled {label}"] = f"{count} {unit}, {_time(seconds)}"
     return [facts, f"Files: {shown}."]
+
+
+def _pretraining(estimator):
+    """Tell what the network that comes with the package was trained on; empty if the estimator does not use it."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    parts = [estimator, *estimator.get_params().values()]
+    if not any(isinstance(one, PretrainedEmbedding) or _is_fine_tuned(one) for one in parts):
+        return []
+    text = (FOLDER / "CREDITS.md").read_text(encoding="utf-8")
+    about = text.partition("\n## ")[0].split("\n\n")[1:]  # without the title
+    about.append("Authors, sources and licences: skcry/pretrained/CREDITS.md, a file of the package.")
+    return [" ".join(one.split()) for one in about]
+
+
+def _is_fine_tuned(part):
+    # Old pickles have no init.
+    return isinstance(part, FrameCNNClassifier) and getattr(part, "init", None) == "pretrained"
 
 
 def _time(seconds):

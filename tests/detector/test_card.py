@@ -2,14 +2,20 @@
 
 import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import fast, write_annotated
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skcry import CryDetector, EnergyGate
+import skcry
+from skcry import CryDetector, EnergyGate, PretrainedEmbedding
 from skcry.datasets import load_annotated
 from skcry.detector.card import ModelCard
 
@@ -83,6 +89,23 @@ def test_recordings_have_the_names_of_their_files(recordings, annotations, infan
         assert "Files: day0.wav, day1.wav, day2.wav, day3.wav, day4.wav, day5.wav." in str(detector.card())
     subset = CryDetector(fast(), threshold=0.5).fit(data.recordings[2:], data.annotations[2:])
     assert "Files: day2.wav, day3.wav, day4.wav, day5.wav." in str(subset.card())
+
+
+def test_what_the_network_of_the_package_was_trained_on(recordings, annotations):
+    chain = make_pipeline(PretrainedEmbedding(), StandardScaler(), LogisticRegression())
+    search = GridSearchCV(chain, {"logisticregression__C": [1.0]}, cv=2)
+    for estimator in (chain, search):
+        sections = dict(CryDetector(estimator, threshold=0.5).fit(recordings[:4], annotations[:4]).card().sections)
+        assert list(sections)[:3] == ["Purpose", "Training data", "Pre-training"]
+        about = " ".join(sections["Pre-training"])
+        assert re.search(r"mixtures of free sound: \d+ minutes of crying", about)
+        assert "YAMNet" in about
+        assert about.endswith("skcry/pretrained/CREDITS.md, a file of the package.")
+    assert (Path(skcry.__file__).parent / "pretrained" / "CREDITS.md").exists()
+
+
+def test_other_detectors_were_not_pretrained(fitted):
+    assert "Pre-training" not in dict(fitted.card().sections)
 
 
 def test_long_lists_of_files_are_cut(fitted, monkeypatch):
