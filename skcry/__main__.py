@@ -70,8 +70,11 @@ def _parser():
     train.add_argument("--seed", type=int, default=0, help="seed of the training (default: %(default)s)")
 
     evaluate = command("evaluate", "score a detector on annotated recordings that it was not trained on")
-    evaluate.add_argument("detector", type=_path, help="what train wrote")
-    evaluate.add_argument("folder", type=_path, help="audio files, each with an annotation file of the same name")
+    detector = "what train wrote; a .joblib runs code, so trust its author (default: the one that comes with skcry)"
+    evaluate.add_argument("detector", type=_name, nargs="?", help=detector)
+    evaluate.add_argument(
+        "folder", type=_name, nargs=1, help="audio files, each with an annotation file of the same name"
+    )
     evaluate.add_argument("--label", help="class to score, for a detector of several classes")
     evaluate.add_argument("--out", type=_path, help="CSV file for the scores (default: print them)")
     for one in (train, evaluate):
@@ -82,7 +85,7 @@ def _parser():
         )
 
     detect = command("detect", "detect crying in recordings; goes on where it was interrupted")
-    detect.add_argument("detector", type=_path, help="what train wrote; a .joblib runs code, so trust its author")
+    detect.add_argument("detector", type=_name, nargs="?", help=detector)
     detect.add_argument(
         "recordings", type=_name, nargs="+", help="folders, which are searched with all in them, or files"
     )
@@ -130,8 +133,23 @@ def _parser():
         one.add_argument("--overwrite", action="store_true", help=f"replace {replaced}")
 
     card = command("card", "print the model card of a detector: training data, scores, limits")
-    card.add_argument("detector", type=_path, help="what train wrote")
+    card.add_argument("detector", type=_path, nargs="?", help=detector)
     return parser
+
+
+def _parse(arguments):
+    """Parse a command; collect the names that argparse leaves over where options stand between them."""
+    parser = _parser()
+    options, more = parser.parse_known_args(arguments)
+    takes = {"detect": "recordings", "evaluate": "folder"}.get(options.command)
+    if takes is not None:
+        names = [*filter(None, [options.detector]), *getattr(options, takes)]
+        if not any(one.startswith("-") or not one.strip() for one in more):
+            names, more = [*names, *more], []
+        options.names, more = (names, more) if takes == "recordings" else (names[:2], [*names[2:], *more])
+    if more:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    return options
 
 
 def main(arguments=None):
@@ -147,7 +165,7 @@ def main(arguments=None):
     int
         0, or 1 where some recordings could not be read, 2 where nothing could be done, 130 when interrupted.
     """
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     told = set()
 
     def show(message, category, filename, lineno, file=None, line=None):

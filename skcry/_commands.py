@@ -9,6 +9,7 @@ from pathlib import Path
 PICKLES = (".joblib", ".pickle", ".pkl")  # what is not named so holds data only
 SUFFIXES = {"audacity": ".txt", "textgrid": ".TextGrid", "elan": ".eaf", "csv": ".csv"}  # that `export` writes
 N_RESAMPLES = 200
+N_SHOWN = 40  # events of a single recording
 # Options by the names of the parameters that they set.
 OPTIONS = {name: f"--{name}" for name in ("channel", "features", "label", "negative", "overwrite", "positive", "start")}
 OPTIONS |= {name: f"--{name}" for name in ("format", "ignore", "recording")}
@@ -28,16 +29,60 @@ def in_terms(text):
     return re.sub(r"\b([a-z_]+)=(\([^()]*\)|\[[^\[\]]*\]|'[^']*'|\"[^\"]*\"|\w+)?", option, text)
 
 
+def _split(names):
+    """Return the path of the detector, None for the one that comes with skcry, and the other names.
+
+    The first name is a detector if it ends like one or holds one; and as the first of several also if it is a file that
+    is no sound, which is then an error rather than a recording that cannot be read.
+    """
+    from .datasets.folders import AUDIO_SUFFIXES
+    from .io.file_kinds import sound_kind
+
+    first, *others = map(Path, names)
+    for one in others:
+        if _is_detector(one) and not _is_detector(first):
+            raise ValueError(f"The detector comes first: {one} {first}")
+    if not first.exists() and not _is_detector(first):
+        raise FileNotFoundError(
+            f"{first}: no such file or folder. The first name is a detector, such as detector.skcry, or a recording or "
+            "a folder of recordings, for the detector that comes with skcry."
+        )
+    is_sound = first.suffix.lower() in AUDIO_SUFFIXES or (first.is_file() and sound_kind(first) is not None)
+    if _is_detector(first) or (others and first.is_file() and not is_sound):
+        return first, names[1:]
+    return None, names
+
+
+def _is_detector(path):
+    """Tell whether a name is one of a detector, by its ending or the first bytes of its file."""
+    if path.is_dir():
+        return False
+    if path.suffix in (".skcry", *PICKLES):
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(12) == b"skcry model,"
+
+
 def _load(path, trusted=()):
-    """Open a detector."""
+    """Open a detector; None is the one that comes with skcry."""
     import joblib
 
-    from . import load
+    from . import __version__, load, load_pretrained
 
+    if path is None:
+        detector = load_pretrained()
+        date = detector.training_["date"]
+        print(f"The detector is the one that comes with skcry {__version__}, trained on {date}", file=sys.stderr)
+        return detector
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder. The detector comes first: the file that skcry train wrote.")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. Train a detector first: skcry train.")
+        raise FileNotFoundError(
+            f"{path}: no such file. Train a detector first, by skcry train, or leave the name out to use the one that "
+            "comes with skcry."
+        )
     try:
         detector = joblib.load(path) if path.suffix in PICKLES else load(path, trusted=trusted)
     except Exception as error:
@@ -107,18 +152,20 @@ def train(options):
 def detect(options):
     """Detect crying in files, and write the results of each."""
     from . import detect_files
+    from .files.manifest import result_paths
     from .files.recordings import list_recordings
+    from .io import read_annotations
 
-    last = Path(options.recordings[-1])
-    if _is_detector(last) and not _is_detector(options.detector):
-        raise ValueError(f"The detector comes first: skcry detect {last} {options.detector}")
-    detector = _load(options.detector, options.trusted)
+    path, names = _split(options.names)
+    if not names:
+        raise ValueError(f"{path} is a detector. Name recordings, or a folder of recordings, after it.")
+    detector = _load(path, options.trusted)
     if options.channel is not None:
         for part in filter(None, (detector.windower_, detector.gate_)):
             part.set_params(channel=options.channel)
-    recordings = options.recordings[0]
-    if len(options.recordings) > 1:
-        recordings = [path for one in options.recordings for path in list_recordings(one, options.out)[0]]
+    recordings = names[0]
+    if len(names) > 1:
+        recordings = [path for one in names for path in list_recordings(one, options.out)[0]]
     began = time.perf_counter()
     manifest = detect_files(
         detector,
@@ -136,16 +183,11 @@ def detect(options):
     )
     what = "Crying" if detector.positive_index_ is not None else "Events of all classes"
     print(f"{what}: {manifest['cry_duration'].sum() / 60:.1f} min in {manifest['n_bouts'].sum()} bouts")
+    if len(manifest) == 1 and manifest["n_bouts"].sum():
+        events = read_annotations(result_paths(options.out, manifest["file"][0])[1], format="csv")
+        print(events.round(2).to_string(index=False, max_rows=N_SHOWN))
     print(f"Written to {options.out}")
     return 1 if (manifest["status"] == "error").any() else 0
-
-
-def _is_detector(path):
-    """Tell whether a file can be a detector, by its name or its first bytes."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return path.suffix in PICKLES or file.read(12) == b"skcry model,"
 
 
 def report(options):
@@ -169,13 +211,18 @@ def _show(table, out, decimals):
 
 def evaluate(options):
     """Compare a detector with annotated recordings that it was not trained on."""
-    detector = _load(options.detector, options.trusted)
+    *paths, folder = map(Path, options.names)
+    if paths and _is_detector(folder) and not _is_detector(paths[0]):
+        raise ValueError(f"The detector comes first: {folder} {paths[0]}")
+    options.folder = folder
+    detector = _load(paths[0] if paths else None, options.trusted)
     label = options.label
+    name = paths[0] if paths else "The detector"
     if detector.positive_index_ is None and label is None:
         names = ", ".join(map(repr, detector.classes_.tolist()))
-        raise ValueError(f"{options.detector} tells several classes apart, {names}. Choose one with --label.")
+        raise ValueError(f"{name} tells several classes apart, {names}. Choose one with --label.")
     if detector.positive_index_ is not None and label is not None:
-        raise ValueError(f"{options.detector} detects crying alone, so --label {label} has no meaning. Leave it out.")
+        raise ValueError(f"{name} detects crying alone, so --label {label} has no meaning. Leave it out.")
     data, size = _annotated(options)
     print(f"Evaluating on {size}")
     known = set(detector.training_["recordings"]) & set(data.names)
@@ -277,12 +324,13 @@ def export(options):
 
 def card(options):
     """Print the model card of a detector."""
-    from .sharing import read_about
+    from .sharing import PRETRAINED, read_about
 
-    if not options.detector.is_file() or options.detector.suffix in PICKLES:
+    path = PRETRAINED if options.detector is None else options.detector
+    if not path.is_file() or path.suffix in PICKLES:
         print(_load(options.detector).card())
         return
-    about = read_about(options.detector)
+    about = read_about(path)
     if about["card"] is None:
-        raise ValueError(f"{options.detector} holds a {about['type']} without a model card.")
+        raise ValueError(f"{path} holds a {about['type']} without a model card.")
     print(about["card"])

@@ -1,6 +1,5 @@
 """The command line: what it does, and what it says."""
 
-import functools
 import logging
 import re
 import subprocess
@@ -16,7 +15,7 @@ import soundfile
 from helpers import make_quick_detector, write_annotated
 
 import skcry
-from skcry import detect_files, pipeline, read_timelines
+from skcry import detect_files, read_timelines
 from skcry.__main__ import main
 from skcry._commands import SUFFIXES, in_terms
 from skcry._progress import Stages
@@ -52,8 +51,6 @@ def here(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize("suffix", ["skcry", "joblib"])
 def test_command_line(data, tmp_path, monkeypatch, capsys, suffix):
     model = f"model/detector.{suffix}"
-    small = functools.partial(pipeline.FrameCNNClassifier, max_epochs=1, min_steps=1, width=0.25)
-    monkeypatch.setattr(pipeline, "FrameCNNClassifier", small)
     monkeypatch.chdir(tmp_path)
     Path("days").mkdir()
     write_annotated(Path("days"), *data[:2])
@@ -75,13 +72,15 @@ def test_command_line(data, tmp_path, monkeypatch, capsys, suffix):
     assert "1 unreadable" in captured.out
     assert captured.err.startswith("Warning: broken.wav is left out")
     assert main(["card", model]) == 0
-    assert "Files: day0.wav, day1.wav, day2.wav, day3.wav." in capsys.readouterr().out
+    card = capsys.readouterr().out
+    assert "Files: day0.wav, day1.wav, day2.wav, day3.wav." in card
+    assert "mixtures of free sound" in card  # of the network, with the default features
     assert main(["report", "results"]) == 0
     assert "day3.wav" in capsys.readouterr().out
     assert main(["report", "results", "--by", "hour", "--out", "hours.csv"]) == 0
     assert len(pd.read_csv("hours.csv")) == 4
     assert main(["detect", "nothing.joblib", "days"]) == 2
-    assert "no such file. Train a detector first" in capsys.readouterr().err
+    assert "nothing.joblib: no such file. Train a detector first" in capsys.readouterr().err
     joblib.dump({}, "other.joblib")
     assert main(["detect", "other.joblib", "days"]) == 2
     assert main(["detect", "days/day0.csv", "days"]) == 2
@@ -184,11 +183,77 @@ def test_several_folders(here, data, capsys):
 
 
 def test_swapped_arguments_are_recognised(here, capsys):
-    for wrong in (here["days"], f"{here['days']}/day0.wav"):
-        assert main(["detect", wrong, here["cry.skcry"]]) == 2
-        assert f"The detector comes first: skcry detect {here['cry.skcry']} {wrong}" in capsys.readouterr().err
-    assert main(["detect", here["days"], here["days"]]) == 2
+    for command in ("detect", "evaluate"):
+        for wrong in (here["days"], f"{here['days']}/day0.wav"):
+            assert main([command, wrong, here["cry.skcry"]]) == 2
+            assert f"The detector comes first: {here['cry.skcry']} {wrong}" in capsys.readouterr().err
+    assert main(["evaluate", here["days"], here["days"]]) == 2
     assert "days is a folder. The detector comes first" in capsys.readouterr().err
+
+
+def results(folder):
+    return {path.name: path.read_text() for path in Path(folder).glob("*.events.csv")}
+
+
+def test_without_a_model_file_the_detector_of_the_package_is_used(here, capsys):
+    assert main(["detect", here["days"], "--out", "results"]) == 0
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"The detector is the one that comes with skcry {skcry.__version__}, trained on 2")
+    assert captured.out.startswith("4 recordings")
+    detect_files(skcry.load_pretrained(), here["days"], "expected")
+    assert results("results") == results("expected") != results(here["found"])
+
+    assert main(["detect", f"{here['days']}/day0.wav", f"{here['days']}/day1.wav", "--out", "two"]) == 0
+    assert results("two") == {name: text for name, text in results("expected").items() if name[3] in "01"}
+    assert main(["detect", f"{here['days']}/day0.wav", "--out", "one"]) == 0
+    events = read_annotations("one/day0.wav.events.csv")
+    assert events.round(2).to_string(index=False) in capsys.readouterr().out  # of one recording, they are shown
+    assert main(["evaluate", here["days"], "--out", "scores.csv"]) == 0
+    assert len(pd.read_csv("scores.csv")) == 10
+    assert "The detector is the one" in capsys.readouterr().err
+    assert main(["card"]) == 0
+    assert capsys.readouterr().out == f"{skcry.load_pretrained().card()}\n"
+
+    # Its results and those of another detector are not mixed, in either order.
+    for out, command in (("results", [here["cry.skcry"], here["days"]]), (here["found"], [here["days"]])):
+        assert main(["detect", *command, "--out", out]) == 2
+        assert "holds results of another detector" in capsys.readouterr().err
+
+
+def test_which_name_is_a_detector(here, data, capsys):
+    for command, said in [
+        (["cry.skcy", here["days"]], "cry.skcy: no such file or folder. The first name is a detector, such as"),
+        (["cry.skcry", here["days"]], "cry.skcry: no such file. Train a detector first"),
+        ([here["cry.skcry"]], "cry.skcry is a detector. Name recordings, or a folder of recordings, after it"),
+        ([f"{here['days']}/day0.csv", here["days"]], "day0.csv cannot be opened as a detector"),
+        (["nowhere"], "nowhere: no such file or folder"),
+    ]:
+        assert main(["detect", *command, "--out", "none"]) == 2
+        assert said in capsys.readouterr().err
+    assert not Path("none").exists()
+    Path("model").write_bytes(Path(here["cry.skcry"]).read_bytes())  # known by its content
+    Path("sound").write_bytes(Path(here["days"], "day0.wav").read_bytes())
+    Path("folder.skcry").mkdir()
+    soundfile.write("folder.skcry/a.wav", data[0][0], 16000)
+    for names, shipped in [(["model", "sound"], False), (["sound", "folder.skcry"], True), (["folder.skcry"], True)]:
+        assert main(["detect", *names, "--overwrite"]) == 0
+        assert ("The detector is the one that comes with skcry" in capsys.readouterr().err) == shipped
+
+
+def test_options_may_stand_between_the_names(here, capsys):
+    assert main(["detect", here["cry.skcry"], "--out", "one", here["days"]]) == 0
+    assert results("one") == results(here["found"])
+    assert main(["evaluate", here["cry.skcry"], "--out", "scores.csv", here["days"]]) == 0
+    assert "The detector is the one" not in capsys.readouterr().err
+    for wrong in (["detect", here["days"], "--jbos", "2"], ["detect", here["days"], "--out", "two", " "]):
+        with pytest.raises(SystemExit):
+            main(wrong)
+        assert "unrecognized arguments: " in capsys.readouterr().err
+    for wrong in (["evaluate", "a", "b", "c"], ["card", "a", "b"], ["report", "found", "more"]):
+        with pytest.raises(SystemExit):
+            main(wrong)
+        assert f"unrecognized arguments: {wrong[-1]}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("terminal", [True, False])
