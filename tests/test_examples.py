@@ -79,7 +79,8 @@ def test_notebooks_run_one_after_the_other(tmp_path, monkeypatch):
         assert all(cell.outputs == [] and cell.execution_count is None for cell in code), "strip the outputs"
         nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
         outputs = [output for cell in code for output in cell.outputs]
-        assert not [output for output in outputs if output.get("name") == "stderr"]
+        told = [output["text"] for output in outputs if output.get("name") == "stderr"]
+        assert not [text for text in told if "IProgress not found" not in text]  # of tqdm without ipywidgets
         shown[name] = [kind for output in outputs for kind in output.get("data", {})]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["detector.joblib"]
     assert "image/png" in shown["training"]
