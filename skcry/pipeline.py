@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from sklearn.utils.validation import check_memory
+from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
 from ._base import BaseEstimator
 from ._compat import HasMethods, StrOptions, validate_params
@@ -70,6 +70,18 @@ class NotedSMOTE(SMOTE):
                 "resample='weight' in make_cry_pipeline."
             )
             raise
+
+
+class PrimalSVC(SVC):
+    """SVC with a linear kernel that scores by one product per window, not by a sum over all support vectors."""
+
+    def decision_function(self, X):
+        """Compute the distance to the plane between two classes; see :class:`sklearn.svm.SVC`."""
+        check_is_fitted(self)
+        if self.kernel != "linear" or len(self.classes_) > 2:
+            return super().decision_function(X)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return X @ self.coef_[0] + self.intercept_[0]
 
 
 @validate_params(
@@ -202,8 +214,9 @@ def make_cry_pipeline(
         problem = f"has unknown names {unknown}" if unknown else "names a family twice" if families else "is empty"
         raise ValueError(f"features={features!r} {problem}. Use one or more of {list(known)}.")
     if classifier is None:
-        linear: dict = {"kernel": "linear", "C": 3e-4} if families in LINEAR else {}
-        classifier = SVC(random_state=random_state, **linear)
+        linear = families in LINEAR
+        classifier = PrimalSVC(kernel="linear", C=3e-4) if linear else SVC()
+        classifier.set_params(random_state=random_state)
     if resample == "weight":
         if "class_weight" not in classifier.get_params():
             raise ValueError(

@@ -54,7 +54,7 @@ REVIEWED = {
         "MelSpectrogram PretrainedEmbedding StatFeatures Wav2Vec2Embedding Windower"
     ),
     "skcry.detector": "OperatingPoint Roles",
-    "skcry.pipeline": "FeatureMemory NotedSMOTE",
+    "skcry.pipeline": "FeatureMemory NotedSMOTE PrimalSVC",
     "imblearn.combine": "SMOTEENN SMOTETomek",
     "imblearn.ensemble": (
         "BalancedBaggingClassifier BalancedRandomForestClassifier EasyEnsembleClassifier RUSBoostClassifier"

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from skcry import AlexNetClassifier, CryDetector, Denoise, HighPassFilter, StatFeatures, Windower, make_cry_pipeline
-from skcry.pipeline import NotedSMOTE
+from skcry.pipeline import NotedSMOTE, PrimalSVC
 
 SMALL = {
     "features__embedding__mel__n_mels": 24,
@@ -280,13 +280,23 @@ def test_default_is_a_regularised_linear_svc_on_a_pretrained_network():
     pipeline = make_cry_pipeline()
     assert pipeline.named_steps["highpass"] == "passthrough"
     assert [name for name, _ in pipeline.named_steps["features"].transformer_list] == ["pretrained"]
-    assert (pipeline[-1].kernel, pipeline[-1].C) == ("linear", 0.01)
-    assert (make_cry_pipeline(features="frames")[-1].kernel, make_cry_pipeline(features=["frames"])[-1].C) == (
-        "linear",
-        3e-4,
-    )
+    for one in (pipeline, make_cry_pipeline(features="frames"), make_cry_pipeline(features=["frames"])):
+        assert isinstance(one[-1], SVC)
+        assert (one[-1].kernel, one[-1].C) == ("linear", 3e-4)
     assert make_cry_pipeline(features=("pretrained", "stats"))[-1].kernel == "rbf"
     assert isinstance(make_cry_pipeline(features="stats").named_steps["highpass"], HighPassFilter)
+
+
+@pytest.mark.parametrize(("kernel", "n_classes"), [("linear", 2), ("linear", 3), ("rbf", 2)])
+def test_scores_by_one_product_are_those_of_the_support_vectors(rng, kernel, n_classes):
+    y = np.arange(60) % n_classes
+    X = rng.normal(size=(60, 5)) + y[:, None]
+    quick, slow = (one(kernel=kernel, C=0.1).fit(X, y) for one in (PrimalSVC, SVC))
+    np.testing.assert_allclose(quick.decision_function(X), slow.decision_function(X), rtol=1e-10, atol=1e-12)
+    with pytest.raises(ValueError, match="NaN"):
+        quick.decision_function(X * np.nan)
+    with pytest.raises(ValueError, match="5 features"):
+        quick.decision_function(X[:, :2])
 
 
 def test_default_pipeline_learns_chirps_and_predicts_clips_alike(windows, tmp_path):

@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -52,7 +51,9 @@ def measure_untrained(detector, folder, without=()):
     smooth = timeline["score"].groupby(level="recording").transform(_three_seconds).to_numpy()[keep]
     return {
         "average precision": average_precision_score(*rows),
-        "interval": metrics.bootstrap_interval(average_precision_score, *rows, groups=names[keep], random_state=0),
+        "interval": list(
+            metrics.bootstrap_interval(average_precision_score, *rows, groups=names[keep], random_state=0)
+        ),
         "F1": f1_score(rows[0], timeline["cry"].to_numpy()[keep]),
         "best F1": bench_accuracy.best_f1(*rows),
         "average precision of 3 s": average_precision_score(rows[0], smooth),
@@ -82,8 +83,3 @@ def measure_clips(table):
     splits = list(StratifiedGroupKFold(5).split(data.labels, data.labels, data.groups))
     detector = bench_accuracy.make_detector("pretrained+svc", SETTINGS, positive="1")
     return bench_accuracy.evaluate_clips(detector, data, splits)[0]
-
-
-def write_table(rows, path):
-    """Write numbers (name -> dict) as CSV."""
-    pd.DataFrame(rows).T.to_csv(path)

@@ -79,4 +79,3 @@ def read_sources(table, teacher, leave_out=frozenset()):
             continue  # the teacher hears no cry in it
         sources.append(Source(row.file, row.kind, str(row.group), y, crying))
     return sources
-

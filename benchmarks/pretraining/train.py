@@ -80,7 +80,8 @@ class Scenes:
         """Return tensors of scenes: spectrograms, labels, scores and components, the last two for each output."""
         n = self.label.shape[1]
         score, embedding = (np.repeat(one[rows], 2, axis=1)[:, :n] for one in (self.score, self.embedding))
-        return [torch.from_numpy(one.astype(np.float32)) for one in (self.mel[rows], self.label[rows], score, embedding)]
+        values = self.mel[rows], self.label[rows], score, embedding
+        return [torch.from_numpy(one.astype(np.float32)) for one in values]
 
 
 def augment(x, generator):
@@ -110,9 +111,7 @@ def augment(x, generator):
 
 def losses(outputs, targets, first):
     """Return the losses by name; the middle of a window counts most."""
-    label, score, embedding = (
-        one[:, first:].unfold(1, WINDOW, HOP) for one in (targets[0], targets[1], targets[2])
-    )
+    label, score, embedding = (one[:, first:].unfold(1, WINDOW, HOP) for one in (targets[0], targets[1], targets[2]))
     weight = torch.full((WINDOW,), 0.4)
     weight[3:8] = 1.0
     known = (label < 2) * weight
@@ -146,10 +145,16 @@ def train(paths, held, folder, steps, seed, threads):
     average = torch.optim.swa_utils.AveragedModel(student, avg_fn=_moving_average, use_buffers=True)
     optimizer = torch.optim.AdamW(student.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps, pct_start=0.1)
+    parts = {"student": student, "average": average, "optimizer": optimizer, "schedule": schedule}
     saved, begin, spent = folder / "state.pt", 0, 0.0
     if saved.exists():
         state = torch.load(saved)
-        for name, part in (("student", student), ("average", average), ("optimizer", optimizer), ("schedule", schedule)):
+        for name, part in (
+            ("student", student),
+            ("average", average),
+            ("optimizer", optimizer),
+            ("schedule", schedule),
+        ):
             part.load_state_dict(state[name])
         begin, spent = state["step"], state["spent"]
     LOG.info("%s: %d scenes, from step %d, bfloat16: %s", folder.name, len(scenes), begin, mixed)
@@ -180,7 +185,6 @@ def train(paths, held, folder, steps, seed, threads):
             sums = {}
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             LOG.info("%s held-out scenes: average precision %.3f", folder.name, judge(average.module, held))
-            parts = {"student": student, "average": average, "optimizer": optimizer, "schedule": schedule}
             state = {name: part.state_dict() for name, part in parts.items()}
             torch.save({**state, "step": step + 1, "spent": time.monotonic() - started}, folder / "state.part")
             (folder / "state.part").rename(saved)
