@@ -122,8 +122,9 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         estimator, which tells frames apart. None means all of the window, and a second gets the mean over the windows
         that cover it: better for features of whole windows, such as statistics (average precision 0.65 instead of 0.60
         on soundscapes left out).
-    smooth_duration : int, default=1
-        Odd number of seconds over which log-odds are averaged.
+    smooth_duration : int, default=3
+        Odd number of seconds over which log-odds are averaged. Three seconds raised the average precision on
+        soundscapes that a detector was not trained on by 0.01 to 0.03; 1 averages nothing.
     threshold : float or "cv", default="cv"
         Score from which a second counts as crying. "cv" cross-validates the estimator by group on the training data,
         calibrates the scores to probabilities, and takes the threshold of best F1: over seconds if ``y`` holds
@@ -244,7 +245,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         min_overlap: float = 0.5,
         mixed: Literal["keep", "drop"] = "keep",
         target_duration: Literal["hop"] | float | None = "hop",
-        smooth_duration: int = 1,
+        smooth_duration: int = 3,
         threshold: Literal["cv"] | float = "cv",
         max_false_alarms: float | None = None,
         cv: int | BaseCrossValidator | BaseShuffleSplit | Sequence = 3,
