@@ -27,7 +27,7 @@ from .nn.wav2vec2 import Wav2Vec2Embedding
 from .signal import Denoise, HighPassFilter
 
 UNFILTERED = {"pretrained", "frames", "wav2vec2"}  # families for which the high-pass filter is off
-LINEAR = {("pretrained",): 1e-4, ("frames",): 3e-4}  # C by families whose SVC is linear and strongly regularised
+LINEAR = (("pretrained",), ("frames",))  # families whose SVC is linear and strongly regularised
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ def make_cry_pipeline(
     Parameters
     ----------
     classifier : classifier or None, default=None
-        Last step. None means ``SVC()``; for "pretrained" alone ``SVC(kernel="linear", C=1e-4)`` and for "frames" alone
-        the same with ``C=3e-4``. Strong regularisation, because homes differ, and with "frames" also because the SVC
-        sees embeddings of the network's own training windows. Average precision per second on held-out soundscapes:
-        for "pretrained" 0.77 with ``SVC()``, and with a linear kernel 0.81 at ``C=1e-3`` and 0.83 at ``C=1e-4``; for
-        "frames" 0.71 with ``SVC()``, 0.77 at ``C=0.01`` and 0.82 at ``C=3e-4``.
+        Last step. None means ``SVC()``, and for "pretrained" or "frames" alone ``SVC(kernel="linear", C=3e-4)``. Strong
+        regularisation, because homes differ, and with "frames" also because the SVC sees embeddings of the network's
+        own training windows. Average precision per second on held-out soundscapes: for "pretrained" 0.77 with
+        ``SVC()``, and with a linear kernel 0.81 at ``C=1e-3``, 0.83 at ``C=3e-4`` and at ``C=1e-4``; for "frames" 0.71
+        with ``SVC()``, 0.77 at ``C=0.01`` and 0.82 at ``C=3e-4``.
     features : str or tuple of str, default="pretrained"
         One or more families of features:
 
@@ -214,7 +214,7 @@ def make_cry_pipeline(
         problem = f"has unknown names {unknown}" if unknown else "names a family twice" if families else "is empty"
         raise ValueError(f"features={features!r} {problem}. Use one or more of {list(known)}.")
     if classifier is None:
-        classifier = PrimalSVC(kernel="linear", C=LINEAR[families]) if families in LINEAR else SVC()
+        classifier = PrimalSVC(kernel="linear", C=3e-4) if families in LINEAR else SVC()
         classifier.set_params(random_state=random_state)
     if resample == "weight":
         if "class_weight" not in classifier.get_params():

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from helpers import covered, fast, make_quick_detector
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
@@ -121,7 +122,8 @@ def test_threshold_is_learned_without_the_scored_group(recordings, annotations, 
 
 
 def test_given_threshold_keeps_the_estimators_probabilities(recordings, annotations, sr):
-    detector = CryDetector(fast(), windower=Windower(1, 1), threshold=0.4).fit(recordings, annotations)
+    detector = CryDetector(fast(), windower=Windower(1, 1), smooth_duration=1, threshold=0.4)
+    detector.fit(recordings, annotations)
     windows = Windower(1, 1).fit_transform(recordings[:1])
     np.testing.assert_allclose(
         detector.timeline(recordings[:1])["score"], detector.estimator_.predict_proba(windows)[:, 1], atol=1e-9
@@ -357,8 +359,9 @@ def test_which_of_two_classes_is_crying(plain, recordings, annotations):
 
 
 def test_scores_are_calibrated_and_the_threshold_is_learned(recordings, annotations, infants):
-    detector = CryDetector(fast(SVC(C=0.01)), random_state=0).fit(recordings, annotations, groups=infants)
-    raw = CryDetector(fast(SVC(C=0.01)), random_state=0, threshold=0.5).fit(recordings, annotations, groups=infants)
+    plain = CryDetector(fast(SVC(C=0.01)), smooth_duration=1, random_state=0)
+    detector = clone(plain).fit(recordings, annotations, groups=infants)
+    raw = plain.set_params(threshold=0.5).fit(recordings, annotations, groups=infants)
     seconds = Windower(1, 1).fit_transform(recordings)
     truth = seconds.label(annotations)
     calibrated, plain = (d.timeline(recordings)["score"].to_numpy() for d in (detector, raw))
@@ -390,7 +393,8 @@ def test_one_certain_window_does_not_drown_the_others(sr):
 
     rng = np.random.default_rng(0)
     recordings = [rng.normal(size=9 * sr) for _ in range(2)]
-    detector = CryDetector(fast(Sure()), threshold=0.5, target_duration=None).fit(recordings, [[(0, 9)], []])
+    detector = CryDetector(fast(Sure()), threshold=0.5, target_duration=None, smooth_duration=1)
+    detector.fit(recordings, [[(0, 9)], []])
     assert detector.timeline(recordings[:1])["score"].iloc[4] == pytest.approx((4 * 0.3 + 1) / 5)
 
 
@@ -456,7 +460,7 @@ def test_refit_forgets_the_shape_of_tables(recordings, annotations, sr):
 
 
 def test_middle_and_smoothing_reach_scores_and_labels(recordings, annotations, infants):
-    plain = CryDetector(fast(), target_duration=1.0, threshold=0.5).fit(recordings, annotations)
+    plain = CryDetector(fast(), target_duration=1.0, smooth_duration=1, threshold=0.5).fit(recordings, annotations)
     windows = Windower().fit_transform(recordings)
     odds = plain.estimator_.decision_function(windows[windows.recording == 0])
     timeline = plain.timeline(recordings[:1])["score"].to_numpy()

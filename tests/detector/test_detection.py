@@ -78,7 +78,7 @@ def test_progress_may_be_a_function(detector, data):
 
 
 def test_a_timeline_knows_the_rules_of_its_detector(quick_detector, cry_data):
-    detector = copy.deepcopy(quick_detector).set_params(merge_gap=0.0, min_duration=0.0)
+    detector = copy.deepcopy(quick_detector).set_params(merge_gap=0.0, min_duration=0.0, smooth_duration=1)
     timeline, events = detector.timeline(cry_data[0]), detector.detect(cry_data[0])
     assert len(events) > len(quick_detector.detect(cry_data[0]))
     assert summarize(timeline)["n_bouts"].sum() == len(events)
