@@ -8,7 +8,7 @@ import safetensors.torch
 
 FOLDER = Path(__file__).parent
 WEIGHTS = "cry_cnn.safetensors"
-SHA256 = "377e1779caa9612d45b75dd1ca0177d0a041034a1558c20419d141fecea69650"  # of this file; `write_weights` tells it
+SHA256 = "c6036cd2b8acc3b5366bac705d64a6940ae8d8d87fb6fbdbd4da14f345e7dc82"  # of this file; `write_weights` tells it
 
 
 def write_weights(module, folder=FOLDER):
