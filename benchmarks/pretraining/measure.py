@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-import numpy as np
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -48,7 +47,6 @@ def measure_untrained(detector, folder, without=()):
     names = timeline.index.get_level_values("recording")
     keep = ~names.isin(without)
     rows = truth.to_numpy(dtype=int)[keep], timeline["score"].to_numpy()[keep]
-    smooth = timeline["score"].groupby(level="recording").transform(_three_seconds).to_numpy()[keep]
     return {
         "average precision": average_precision_score(*rows),
         "interval": list(
@@ -56,18 +54,11 @@ def measure_untrained(detector, folder, without=()):
         ),
         "F1": f1_score(rows[0], timeline["cry"].to_numpy()[keep]),
         "best F1": bench_accuracy.best_f1(*rows),
-        "average precision of 3 s": average_precision_score(rows[0], smooth),
-        "best F1 of 3 s": bench_accuracy.best_f1(rows[0], smooth),
         "each": {
             name: average_precision_score(truth[names == name].astype(int), timeline["score"][names == name])
             for name in data.names
         },
     }
-
-
-def _three_seconds(score):
-    logit = np.log(score.clip(1e-9, 1 - 1e-9) / (1 - score.clip(1e-9, 1 - 1e-9)))
-    return logit.rolling(3, center=True, min_periods=1).mean()
 
 
 def measure_fitted(folder):

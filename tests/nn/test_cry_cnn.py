@@ -65,13 +65,14 @@ def test_gain_changes_nothing_above_the_floor(net):
     ("n_frames", "middle", "count"), [(158, 0.2, 3), (158, 1.0, 11), (158, 0.01, 1), (20, 1.0, 1), (90, 1.0, 2)]
 )
 @torch.inference_mode()
-def test_embedding_is_the_mean_over_the_middle(net, n_frames, middle, count):
+def test_embedding_is_the_mean_over_the_middle_and_the_maximum(net, n_frames, middle, count):
     net.middle = middle
     x = noise(n_frames, 3)
     outputs = net.head(net.share(x))
     first = (outputs.shape[-1] - count) // 2
-    assert_close(net.embed(x), outputs[..., first : first + count].mean(dim=-1))
-    assert_close(net(x), net.classify(outputs.transpose(1, 2)).transpose(1, 2))
+    embedding, mean = net.embed(x), outputs[..., first : first + count].mean(dim=-1)
+    assert_close(embedding, torch.cat([mean, outputs.amax(dim=-1)], dim=1))
+    assert_close(net.classify(embedding), net.decide(mean))  # the maximum is not for the network's own decision
     assert (outputs.shape[-1] - count) % 2 == 0  # as many before it as after
 
 

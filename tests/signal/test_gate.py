@@ -131,7 +131,8 @@ def pipeline(classifier):
 @pytest.mark.parametrize("threshold", [0.5, "cv"])
 def test_detector_never_sees_closed_windows(data, threshold, monkeypatch):
     recordings, annotations, _ = data
-    gated = CryDetector(pipeline(Spy()), gate=EnergyGate("absolute"), threshold=threshold, cv=2, random_state=0)
+    about = {"gate": EnergyGate("absolute"), "threshold": threshold, "cv": 2, "smooth_duration": 1, "random_state": 0}
+    gated = CryDetector(pipeline(Spy()), **about)
     gated.fit(recordings, annotations)
     is_open = [gated.gate_.open_seconds(y) for y in recordings]
     assert 0.1 < np.concatenate(is_open).mean() < 0.75
