@@ -2,7 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -243,10 +243,13 @@ def check_rules(detector):
 
 
 def _check_smoothing(detector):
-    if detector.smooth_duration % 2 == 0:
+    n_seconds = detector.smooth_duration
+    if not isinstance(n_seconds, Integral) or n_seconds < 1:
+        raise ValueError(f"smooth_duration={n_seconds!r} must be an odd whole number of seconds; 1 means no smoothing.")
+    if n_seconds % 2 == 0:
         raise ValueError(
-            f"smooth_duration={detector.smooth_duration} s must be odd, so that a second has as many neighbours before "
-            f"it as after it. Use {detector.smooth_duration + 1}."
+            f"smooth_duration={n_seconds} s must be odd, so that a second has as many neighbours before it as after "
+            f"it. Use {n_seconds + 1}."
         )
 
 

@@ -44,9 +44,10 @@ def stretches(n_frames):
 class CryCNN(SavedModule):
     """Classify each quarter of a second of a spectrogram, relative to the level around it.
 
-    The trunk subtracts the level of the second around each frame, so that the gain of a recorder changes nothing, and
-    applies seven convolutions without padding along time. One of its outputs depends on 77 frames and on nothing else,
-    so overlapping windows can share it. The head, two short convolutions along time, sees the outputs of one window.
+    The trunk raises what is below -100 dB to it, subtracts the level of the second around each frame, so that the gain
+    of a recorder changes nothing above that floor, and applies seven convolutions without padding along time. One of
+    its outputs depends on 77 frames and on nothing else, so overlapping windows can share it. The head, two short
+    convolutions along time, sees the outputs of one window.
     :class:`PretrainedEmbedding` and ``FrameCNNClassifier(init="pretrained")`` use this network with the weights in the
     package.
 

@@ -102,7 +102,8 @@ class PretrainedEmbedding(ClassNamePrefixFeaturesOutMixin, SoundTransformer, aut
     The network, :class:`CryCNN`, was trained on many hours of crying and other sounds. ``fit`` does not change its
     weights, so a classifier on these embeddings needs few annotations, seconds of training, and no unseen windows of
     the network's own. For overlapping :class:`Windows` each second of sound is computed once. The recorder's gain does
-    not matter.
+    not matter, as long as sound at full scale is near 1: bands below -100 dB re 1, where the quantization noise of 16
+    bits lies, count as -100 dB.
 
     Parameters
     ----------

@@ -291,6 +291,9 @@ def test_parameters_of_decisions_act_at_once(quick_detector, recordings):
         ({"merge_gap": -1}, "merge_gap=-1 must be at least 0"),
         ({"min_duration": np.nan}, "min_duration=nan must be at least 0"),
         ({"smooth_duration": 4}, "smooth_duration=4 s must be odd"),
+        ({"smooth_duration": 1.5}, "smooth_duration=1.5 must be an odd whole number of seconds"),
+        ({"smooth_duration": None}, "smooth_duration=None must be an odd whole number of seconds"),
+        ({"smooth_duration": -1}, "smooth_duration=-1 must be an odd whole number of seconds"),
     ],
 )
 def test_parameters_of_decisions_are_checked_after_fit(quick_detector, recordings, changes, message):
