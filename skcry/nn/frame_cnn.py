@@ -452,6 +452,11 @@ class FrameCNNClassifier(SpectrogramClassifier):
             self.mix, self.snr_db, frequency_shift=self.frequency_shift, filter_db=self.filter_db, background=background
         )
         self._is_pretrained = self.init == "pretrained"
+        if self._is_pretrained and (np.max(X[train[:8]], axis=(1, 2)) == 0).all():
+            raise ValueError(
+                "init='pretrained' takes decibels re 1, but the maximum of each spectrogram is 0 dB, as with "
+                "MelSpectrogram(ref='window'). Use ref=1.0 and top_db=None."
+            )
         mask = (DecibelMask if self._is_pretrained else SpectrogramMask)(self.time_mask, self.freq_mask)
         centres = stretches(X.shape[2]) if self._is_pretrained else None
         train_set = FrameDataset(X, y, self.mean_, self.scale_, mix, mask, centres)

@@ -297,6 +297,8 @@ def test_masks_of_decibels_are_at_their_mean():
 
 
 def test_pretrained_weights_do_not_fit_everything(decibels, spectrograms):
+    with pytest.raises(ValueError, match=r"the maximum of each spectrogram is 0 dB, .* Use ref=1.0"):
+        fine().fit(decibels[0] - np.max(decibels[0], axis=(1, 2), keepdims=True), decibels[1])
     with pytest.raises(ValueError, match=r"width=0.5 must be 1 with init='pretrained'"):
         fine(width=0.5).fit(*decibels)
     with pytest.raises(
