@@ -273,7 +273,8 @@ class FrameCNNClassifier(SpectrogramClassifier):
         ``init="pretrained"``.
     init : {"random", "pretrained"}, default="random"
         "random" trains :class:`FrameCNN` from random weights, "pretrained" all of :class:`CryCNN` from the weights that
-        ship with skcry, except those of its last layer.
+        ship with skcry, except those of its last layer. On half an hour of sound this raised the average precision by
+        0.01, which is within the noise, against :class:`PretrainedEmbedding`, which takes a second to fit.
     dropout : float, default=0.2
         Share of the values dropped in training.
     max_epochs : int, default=4
