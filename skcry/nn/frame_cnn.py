@@ -421,6 +421,9 @@ class FrameCNNClassifier(SpectrogramClassifier):
     def _module(self):
         return CryCNN if self._is_pretrained else FrameCNN
 
+    def __setstate__(self, state):
+        super().__setstate__({"init": "random", **state})  # saved before there was another
+
     def _standardisation(self, X, rows):
         return (0.0, 1.0) if self.init == "pretrained" else super()._standardisation(X, rows)
 

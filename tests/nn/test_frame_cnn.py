@@ -296,6 +296,15 @@ def test_masks_of_decibels_are_at_their_mean():
     )
 
 
+def test_networks_saved_before_there_was_another_start(spectrograms):
+    net = FrameCNNClassifier(width=0.25, max_epochs=1, min_steps=1, random_state=0).fit(*spectrograms)
+    state = {name: value for name, value in net.__getstate__().items() if name != "init"}
+    old = FrameCNNClassifier.__new__(FrameCNNClassifier)
+    old.__setstate__(state)
+    assert clone(old).init == "random"
+    np.testing.assert_array_equal(old.predict(spectrograms[0]), net.predict(spectrograms[0]))
+
+
 def test_pretrained_weights_do_not_fit_everything(decibels, spectrograms):
     with pytest.raises(ValueError, match=r"the maximum of each spectrogram is 0 dB, .* Use ref=1.0"):
         fine().fit(decibels[0] - np.max(decibels[0], axis=(1, 2), keepdims=True), decibels[1])
