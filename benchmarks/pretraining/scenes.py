@@ -6,14 +6,14 @@ import numpy as np
 from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
 from skcry.features.mel import MelSpectrogram
-from skcry.nn.cry_cnn import TRUNK_FRAMES, TRUNK_STRIDE
+from skcry.nn.cry_cnn import SPECTROGRAM, TRUNK_FRAMES, TRUNK_STRIDE
 
 from .sources import CRIES, SR, STEP
 
 DURATION = 30  # seconds of a scene
 CRY_SHARE = 0.75  # of the scenes hold crying
 TEACHER_HOP = 8000  # timepoints: two outputs of the network
-N_FFT, HOP = 1024, 500
+N_FFT, HOP = SPECTROGRAM["n_fft"], SPECTROGRAM["hop_length"]
 # The middle of output k of the network is k quarter seconds after FIRST; the teacher's windows have the same middles.
 FIRST = ((TRUNK_FRAMES - 1) // 2 * HOP + N_FFT // 2) / SR
 TEACHER_START = round(FIRST * SR) - 7800
@@ -24,7 +24,7 @@ N_OUTPUTS = 1 + (N_FRAMES - TRUNK_FRAMES) // TRUNK_STRIDE
 
 def spectrogram():
     """Return the spectrogram that the network takes."""
-    return MelSpectrogram(n_fft=N_FFT, hop_length=HOP, n_mels=64, fmin=100.0, fmax=3800.0, top_db=None, ref=1.0, sr=SR)
+    return MelSpectrogram(**SPECTROGRAM, sr=SR)
 
 
 @dataclass

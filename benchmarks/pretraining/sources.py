@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.ndimage import maximum_filter1d
 
 from skcry.io import read_audio
+from skcry.nn.cry_cnn import SR
 
-SR = 16000
 STEP = 1600  # timepoints from one judgement of the teacher to the next, 0.1 s
 HELD = 7  # one group in so many is held out of training: for the threshold and the calibration
 LOUD_DB, QUIET_DB = -20.0, -25.0  # relative to the loud parts of a file: above it sounds, below it does not

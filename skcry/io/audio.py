@@ -118,11 +118,10 @@ class AudioFile(contextlib.AbstractContextManager):
             self._n_clipped += int(np.count_nonzero(level >= FULL_SCALE))
         if self.channel is None and self._file.channels > 1:
             mixed = y.mean(axis=1)
-        else:
-            mixed = np.ascontiguousarray(y[:, self.channel or 0])
-        if self.channel is None and self._file.channels > 1:
             self._energy += float(np.sum(y**2, dtype=np.float64)) / self._file.channels
             self._mixed_energy += float(np.sum(mixed**2, dtype=np.float64))
+        else:
+            mixed = np.ascontiguousarray(y[:, self.channel or 0])
         if self._at_end:
             self._find_problems()
         return mixed if self._resampler is None else self._resampler.resample_chunk(mixed, last=self._at_end)
