@@ -28,7 +28,7 @@ from skcry.pretrained import FOLDER, write_weights
 
 from .credits import make_credits
 from .detector import fit_detector
-from .measure import measure_clips, measure_fitted, measure_untrained, weights_of
+from .measure import QUICK, measure_clips, measure_fitted, measure_untrained, weights_of
 from .mix import write_scenes
 from .scenes import Cast
 from .sources import groups_of, is_held, read_sources
@@ -115,6 +115,8 @@ def run_measure(args):
         for name, without in {"untrained": (), "untrained, without soundscape_00": ("soundscape_00.flac",)}.items():
             rows[name] = measure_untrained(detector, sounds, without)
         rows["fitted to others"] = measure_fitted(sounds)
+        for name in ("pretrained+svc", "pretrained+stats+svc"):
+            rows[f"{name} --quick"] = measure_fitted(sounds, name, QUICK)
         rows["clips"] = measure_clips(args.measure / "clips.csv")
     for name, numbers in rows.items():
         LOG.info("%s: %s", name, numbers)

@@ -14,7 +14,7 @@ from skcry import metrics
 from skcry.datasets import load_annotated, load_clips
 from skcry.nn import cry_cnn, pretrained_embedding
 
-SETTINGS = argparse.Namespace(quick=False)
+LEARNED, QUICK = (argparse.Namespace(quick=quick) for quick in (False, True))  # whether thresholds are learned
 
 
 @contextlib.contextmanager
@@ -61,10 +61,10 @@ def measure_untrained(detector, folder, without=()):
     }
 
 
-def measure_fitted(folder):
-    """Score the default detector on soundscapes that it was not fitted to, two left out at a time."""
+def measure_fitted(folder, name="pretrained+svc", settings=LEARNED):
+    """Score a pipeline on soundscapes that it was not fitted to, two left out at a time."""
     data = load_annotated(folder, bench_accuracy.SR)
-    detector = bench_accuracy.make_detector("pretrained+svc", SETTINGS)
+    detector = bench_accuracy.make_detector(name, settings)
     return bench_accuracy.evaluate_seconds(detector, data, bench_accuracy.group_splits(data.groups))[0]
 
 
@@ -72,5 +72,5 @@ def measure_clips(table):
     """Score the default detector on clips of sources that it was not fitted to, in five folds."""
     data = load_clips(table, bench_accuracy.SR, group="source")
     splits = list(StratifiedGroupKFold(5).split(data.labels, data.labels, data.groups))
-    detector = bench_accuracy.make_detector("pretrained+svc", SETTINGS, positive="1")
+    detector = bench_accuracy.make_detector("pretrained+svc", LEARNED, positive="1")
     return bench_accuracy.evaluate_clips(detector, data, splits)[0]
