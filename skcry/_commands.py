@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -99,11 +100,14 @@ def _load(path, trusted=()):
 def _annotated(options):
     """Load a folder of annotated recordings, and tell how many there are."""
     from .datasets import load_annotated
+    from .datasets.folders import READ_BY_WINDOWER
 
     print("Reading the recordings ...", file=sys.stderr)
     about = {name: getattr(options, name) for name in ("channel", "format", "tier", "recording")}
-    data = load_annotated(options.folder, **about)
-    hours = sum(map(len, data.recordings)) / 16000 / 3600
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", f".*{READ_BY_WINDOWER}")  # which has the channel as well
+        data = load_annotated(options.folder, **about)
+    hours = data.durations.sum() / 3600
     return data, f"{len(data.recordings)} recordings in {len(set(data.groups.tolist()))} groups, {hours:.2f} h"
 
 

@@ -117,3 +117,8 @@ def apply(X, function, *, frame_length=1, hop_length=1):
     if isinstance(X, Windows):
         return X.map(function, frame_length=frame_length, hop_length=hop_length)
     return function(X)
+
+
+def tabulate(X, function, *, remember=True):
+    """Compute a table with a row for each window of ``Windows``, or of an array; see :meth:`Windows.tabulate`."""
+    return X.tabulate(function, remember=remember) if isinstance(X, Windows) else function(X)

@@ -17,9 +17,11 @@ from .._warnings import warn
 from ..events import as_annotations, mark_unknown
 from ..io import read_annotations
 from ..io.annotations import FORMATS, SUFFIXES
-from ..io.audio import load_recording
+from ..io.audio import DEFAULT_SR, load_recording
 from ..io.columns import find_separator
 from ..io.text_files import SeveralError, list_names, read_lines, read_named_table, shorten, walk
+from ..windows.file_windows import read_files
+from ..windows.windower import stays_in_files
 
 # Formats of recorders, phones and video that are read by libsndfile or, with PyAV or ffmpeg, by skcry.io.read_audio.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au", ".opus")
@@ -31,6 +33,7 @@ OTHER_RECORDINGS = (".ogv", ".dss", ".ds2")
 GROUPS_FILE = "groups.csv"
 RANGES_FILE = "ranges.csv"
 EXCERPTS_FILE = "excerpts.csv"  # the index of draw_excerpts
+READ_BY_WINDOWER = "A Windower reads them: pass"
 N_SHOWN = 30  # faults that one message lists
 NOTES_SUFFIX = ".txt"  # of files that may be notes if no recording has their name
 _SR = [Interval(Integral, 1, None, closed="left")]
@@ -151,6 +154,7 @@ def _as_array(column):
         "tier": [str, None],
         "recording": [str, None],
         "channel": [Interval(Integral, 0, None, closed="left"), None],
+        "lazy": ["boolean", None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -162,6 +166,7 @@ def load_annotated(
     tier: str | None = None,
     recording: str | None = None,
     channel: int | None = None,
+    lazy: bool | None = None,
 ) -> Bunch:
     r"""Load a folder of recordings, each with its annotations in a file of the same name.
 
@@ -192,18 +197,24 @@ def load_annotated(
         name of the audio file, with or without folder and extension.
     channel : int or None, default=None
         Channel of the audio files to read, counted from 0. None mixes all of them down.
+    lazy : bool or None, default=None
+        Whether ``recordings`` are the paths of the files, so that their sound is read when it is needed, stretch by
+        stretch. They are read to the end here in any case, to find faults. None means for more than two hours of sound.
+        Pass ``sr`` and ``channel`` also to the :class:`skcry.Windower`, which reads them then.
 
     Returns
     -------
     data : Bunch
         With these attributes.
 
-        recordings : list of ndarray of float32 of shape (n_timepoints,)
-            Sound at ``sr``, sorted by file name.
+        recordings : list of ndarray of float32 of shape (n_timepoints,), or of Path
+            Sound at ``sr``, or the files, sorted by file name.
         annotations : list of DataFrame of shape (n_annotations, 3)
             Columns ``onset, offset`` (seconds) and ``label``.
         names : list of str
             Files of the recordings: paths in the folder, with ``/``.
+        durations : ndarray of shape (n_recordings,)
+            Lengths in seconds.
         groups : ndarray of shape (n_recordings,)
             From ``groups.csv`` or ``excerpts.csv`` (str), else 0, 1, 2, ...: each recording is a group of its own.
 
@@ -262,6 +273,10 @@ def load_annotated(
     faults = [f"{name} is a recording of a type that is not loaded. Convert it to WAV or FLAC." for name in others]
     recordings, annotations, names = [], [], []
     ranges = _load_ranges(folder / RANGES_FILE, faults) if RANGES_FILE in of_folder else {}
+    lazy = stays_in_files([folder / sounds[0] for sounds in audio.values()]) if lazy is None else lazy
+    if lazy and (sr != DEFAULT_SR or channel is not None):
+        warn(f"The recordings stay in their files. {READ_BY_WINDOWER} sr={sr} and channel={channel} to it.")
+    durations = []
     for stem in sorted({*audio, *tables}):
         sounds, texts = audio.get(stem, []), tables.get(stem, [])
         duration = None
@@ -278,8 +293,14 @@ def load_annotated(
         if len(sounds) == 1:
             names.append(sounds[0])
             try:
-                recordings.append(load_recording(folder / sounds[0], sr, sounds[0], channel))
-                duration = len(recordings[-1]) / sr
+                path = folder / sounds[0]
+                if lazy:
+                    recordings.append(path)
+                    duration = read_files([path], sr, channel)[0].n_timepoints / sr
+                else:
+                    recordings.append(load_recording(path, sr, sounds[0], channel))
+                    duration = len(recordings[-1]) / sr
+                durations.append(duration)
             except (OSError, ValueError) as error:
                 faults.append(str(error))
         for name in texts:
@@ -305,7 +326,8 @@ def load_annotated(
     _raise_all(faults, folder)
     for table, name in zip(annotations, names, strict=True):
         table.attrs["recording"] = name  # for the model card
-    return Bunch(recordings=recordings, annotations=annotations, names=names, groups=groups)
+    about = {"names": names, "groups": groups, "durations": np.array(durations)}
+    return Bunch(recordings=recordings, annotations=annotations, **about)
 
 
 def _read_one(path, sounds, recording, **options):

@@ -5,7 +5,6 @@ Arrays and files are read the same way, so that both give the same numbers.
 
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,11 +12,7 @@ import numpy as np
 
 from ..io.audio import AudioFile, name_of, open_source
 from ..windows import Windows
-
-# Seconds of sound whose windows are scored together, and seconds of context on both sides, in which filter and noise
-# gate settle. Both are multiples of the 37.5 s that `Denoise` works in.
-BLOCK_DURATION = 1200.0
-CONTEXT_DURATION = 75.0
+from ..windows.stretches import Usable, ahead, read_stretches, stretch_length
 
 
 @dataclass
@@ -48,30 +43,6 @@ class Block(NamedTuple):
     finished: list
 
 
-class _Usable:
-    """Collect which seconds hold sound; digital silence and a stuck recorder give one constant value."""
-
-    def __init__(self, sr):
-        self._sr, self._rest, self._parts = sr, None, []
-
-    def push(self, y):
-        y = y if self._rest is None else np.concatenate([self._rest, y])
-        whole = y[: len(y) // self._sr * self._sr].reshape(-1, self._sr)
-        self._parts.append(whole.max(axis=1) > whole.min(axis=1))
-        self._rest = y[whole.size :]
-
-    def finish(self):
-        rest = [self._rest.max() > self._rest.min()] if self._rest is not None and len(self._rest) else []
-        return np.concatenate([*self._parts, np.array(rest, dtype=bool)])
-
-
-def usable_seconds(y, sr):
-    """Tell which seconds of a recording (n_timepoints,) hold sound: an array of bool (n_seconds,), see `_Usable`."""
-    usable = _Usable(sr)
-    usable.push(y)
-    return usable.finish()
-
-
 def windows_in_open_seconds(start, n_timepoints, sr, is_open):
     """Tell which windows (n_windows,) that start at ``start`` hold any second that ``is_open`` (n_seconds,)."""
     before = np.concatenate([[0], np.cumsum(is_open)])
@@ -93,7 +64,7 @@ def stream(windower, X, *, gate=None, on_error="raise", progress=None):
                 AudioFile(item, windower.sr, windower.channel).close()
     short: list = []  # whole recordings that wait for others, to be scored together
     total = 0  # their timepoints
-    limit = BLOCK_DURATION * windower.sr
+    limit = stretch_length(windower.hop_length_, windower.sr)
     for number, item in enumerate(X):
         recording = Recording(number, name_of(item, number), windower.sr)
         try:
@@ -126,20 +97,12 @@ def _stretches(windower, item, recording, gate, progress):
     With the last of them ``recording`` is complete.
     """
     sr, hop, length = windower.sr, windower.hop_length_, windower.window_length_
-    step = hop * max(1, int(BLOCK_DURATION * sr) // hop)
-    context = hop * -(-int(CONTEXT_DURATION * sr) // hop)
     if gate is not None:
         recording.open = gate.open_seconds(item, recording.name)
-    usable = _Usable(sr)
+    usable = Usable(sr)
     with open_source(item, sr, recording.name, windower.channel) as source:
-        sound, first, begin, at_end = None, 0, 0, False
-        while not at_end:
-            have = 0 if sound is None else len(sound)
-            wanted = begin + step - hop + length + context - first - have
-            new = source.read(wanted)
-            at_end = len(new) < wanted
-            usable.push(new)
-            sound = new if have == 0 else np.concatenate([sound, new])
+        for sound, first, begin, n_new, at_end in read_stretches(source, length, hop, sr):
+            usable.push(sound[len(sound) - n_new :])
             if at_end:
                 recording.n_timepoints = first + len(sound)
                 if recording.n_timepoints == 0:
@@ -149,15 +112,12 @@ def _stretches(windower, item, recording, gate, progress):
                 start = windower._starts(recording.n_timepoints)
                 start = start[start >= begin]
             else:
-                start = np.arange(begin, begin + step, hop)
+                start = np.arange(begin, begin + stretch_length(hop, sr), hop)
             if recording.open is not None:
                 start = start[windows_in_open_seconds(start, length, sr, recording.open)]
             yield sound, first, start
             if progress is not None:
-                progress(len(new) / sr)
-            begin += step
-            behind = max(0, begin - context - first)
-            sound, first = sound[behind:], first + behind
+                progress(n_new / sr)
 
 
 def _block(windower, stretches, finished=True):
@@ -172,15 +132,6 @@ def _block(windower, stretches, finished=True):
     return Block(windows, numbers, np.concatenate(starts), finished)
 
 
-def _ahead(items):
-    """Yield the items of an iterator; a thread computes the next one meanwhile."""
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = reader.submit(next, items, None)
-            yield item
-
-
 def score_recordings(scorer, windower, X, progress=None, **options):
     """Score recordings block by block: yield each Recording with the scores of its seconds.
 
@@ -189,7 +140,7 @@ def score_recordings(scorer, windower, X, progress=None, **options):
     """
     waiting: dict = {}  # number of a recording -> starts and scores of its windows so far
     heard: deque = deque()  # seconds that were read, of which `progress` is told in this thread
-    for block in _ahead(stream(windower, X, progress=heard.append, **options)):
+    for block in ahead(stream(windower, X, progress=heard.append, **options)):
         while heard:
             seconds = heard.popleft()
             if progress is not None:

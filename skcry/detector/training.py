@@ -18,11 +18,13 @@ from ..io.text_files import shorten
 from ..metrics import event_truth
 from ..signal.gate import EnergyGate
 from ..windows import Windower, Windows
-from .blocks import usable_seconds, windows_in_open_seconds
+from .blocks import windows_in_open_seconds
 from .card import describe_labels, name_recordings
 from .splits import fit_by_group, grouped_splits
 from .targets import Roles, assign_roles, check_labels, crying_labels, holds_labels, second_classes
 from .threshold import LeftOut
+
+BATCH = 20_000  # windows of left-out recordings that are scored at a time, about
 
 
 @dataclass
@@ -65,11 +67,19 @@ class TrainingData:
 
     def left_out(self, scorer, rows):
         """Score the recordings of these rows by an estimator that was not trained on them: a list of LeftOut."""
+        groups, found = self._group_numbers(), []
+        numbers, counts = np.unique(self.windows.recording[rows], return_counts=True)
+        for batch in np.unique(last := np.cumsum(counts) // BATCH):  # so that memory does not grow with the hours
+            chosen = numbers[last == batch]
+            found += self._score(scorer, rows[np.isin(self.windows.recording[rows], chosen)], chosen, groups)
+        return found
+
+    def _score(self, scorer, rows, numbers, groups):
+        """Score these rows, all of these recordings: a list of LeftOut."""
         windows = self.windows[rows]
-        numbers = np.unique(windows.recording)
         windows = windows[_in_open_seconds(windows, self.is_open)]
         scores = scorer.score_windows(windows) if len(windows) else np.empty((0, 1))
-        groups, found = self._group_numbers(), []
+        found = []
         for number in numbers:
             chosen, length = windows.recording == number, windows.lengths[number]
             is_open = None if self.is_open is None else self.is_open[number]
@@ -80,7 +90,7 @@ class TrainingData:
                     scores=scorer.pool(scores[chosen], windows.start[chosen], length, is_open),
                     truth=self.truth[number],
                     known=self.known[number],
-                    usable=usable_seconds(windows._tracks[number][:length], windows.sr),
+                    usable=windows._usable(number),
                     duration=length / windows.sr,
                     weight=1.0 if self.weight is None else self.weight[number],
                     true_events=None if self.true_events is None else self.true_events[number],

@@ -12,7 +12,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, check_feature_names_in
-from .._transformer import SoundTransformer, apply
+from .._transformer import SoundTransformer, apply, tabulate
 from .._typing import Labels
 from ..windows import Windows
 from ..windows.windower import duration_to_length
@@ -156,7 +156,9 @@ class StatFeatures(SoundTransformer, auto_wrap_output_keys=("transform",)):
             Columns as in :meth:`get_feature_names_out`, dtype as in ``X``.
         """
         check_is_fitted(self)
-        X = self._validate_sound(X, reset=False)
+        return tabulate(self._validate_sound(X, reset=False), self._tabulate)
+
+    def _tabulate(self, X):
         frames = apply(X, self._short_term, frame_length=self.frame_length_, hop_length=self.hop_length_)
         out = np.empty((len(frames), len(self.get_feature_names_out())), dtype=frames.dtype)
         # Batches of 1 MiB in single precision fit the cache.

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from .._compat import Interval, copy_module
-from .._transformer import SoundTransformer, apply
+from .._transformer import SoundTransformer, apply, tabulate
 from ..features.mel import mel_decibels
 from ..pretrained import SHA256
 from ..windows import Windows
@@ -176,7 +176,9 @@ class PretrainedEmbedding(ClassNamePrefixFeaturesOutMixin, SoundTransformer, aut
             In the dtype of ``X``.
         """
         check_is_fitted(self)
-        X = self._validate_sound(X, reset=False)
+        return tabulate(self._validate_sound(X, reset=False), self._embed)
+
+    def _embed(self, X):
         net = copy_module(pretrained_net())  # shares the layers
         net.middle = self.middle_
         if X.dtype == np.float64:

@@ -15,12 +15,7 @@ def as_images(X, dtype=np.float32):
 
 def step_of(X):
     """Return the step in columns between windows of a recording, their length where recordings have one window."""
-    n_columns = X.shape[-1]
-    if not isinstance(X, Windows):
-        return n_columns
-    order = np.lexsort([X._column, X._track])
-    steps = np.diff(X._column[order])[np.diff(X._track[order]) == 0]
-    return int(min([*steps[steps > 0], n_columns]))
+    return X._step if isinstance(X, Windows) else X.shape[-1]
 
 
 class SpectrogramDataset(torch.utils.data.Dataset):

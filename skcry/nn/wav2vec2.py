@@ -17,7 +17,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, check_feature_names_in, fit_context
-from .._transformer import SoundTransformer
+from .._transformer import SoundTransformer, tabulate
 from .._typing import Labels, PathLike
 from ..features.stats import STATISTICS
 from ..windows import Windows
@@ -303,7 +303,9 @@ class Wav2Vec2Embedding(SoundTransformer, auto_wrap_output_keys=("transform",)):
             Columns as in :meth:`get_feature_names_out`, dtype as in ``X``: 768 per statistic with the base models.
         """
         check_is_fitted(self)
-        X = self._validate_sound(X, reset=False)
+        return tabulate(self._validate_sound(X, reset=False), self._embed)
+
+    def _embed(self, X):
         module, device = self.model_, resolve_device(self.device)
         if device.type != "cpu" or X.dtype == np.float64:
             # A copy, because other threads may use the fitted model.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -118,4 +119,4 @@ class HighPassFilter(OneToOneFeatureMixin, SoundTransformer):
         """
         check_is_fitted(self)
         X = self._validate_sound(X, reset=False)
-        return apply(X, lambda y: highpass(y, self.sos_))
+        return apply(X, partial(highpass, sos=self.sos_))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import numbers
+import os
 from typing import Literal, Self
 
 import numpy as np
@@ -13,8 +15,23 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._base import BaseEstimator
 from .._compat import Interval, StrOptions, fit_context
 from .._typing import Recordings
-from ..io.audio import DEFAULT_SR, as_recordings, in_order, load_recording, name_of, warn_of_rate
+from ..io.audio import DEFAULT_SR, AudioFile, as_recordings, in_order, load_recording, name_of, warn_of_rate
+from .file_windows import FileWindows, read_files
 from .windows import Windows
+
+IN_MEMORY_DURATION = 7200.0  # seconds of sound in files that are loaded: 0.46 GB
+LEAST_BYTES = 4000  # per second of sound, to guess the duration of a file that does not tell it
+
+
+def stays_in_files(X):
+    """Tell whether recordings are files with more sound than is loaded at once."""
+    total = 0.0
+    for path in X:
+        if not isinstance(path, (str, os.PathLike)):
+            return False
+        with contextlib.suppress(OSError), AudioFile(path, sr=None) as file:  # reported when it is read
+            total += os.stat(path).st_size / LEAST_BYTES if file.duration is None else file.duration
+    return total > IN_MEMORY_DURATION
 
 
 def validate_recordings(estimator, X, sr, *, reset):
@@ -167,7 +184,9 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
         Returns
         -------
         Windows of shape (n_windows, n_timepoints)
-            Ordered by recording and time.
+            Ordered by recording and time. More than two hours of sound in files stay there: the files are read once for
+            their lengths, and again in stretches of 20 minutes when the windows are computed. They must not change
+            meanwhile.
 
         Raises
         ------
@@ -180,6 +199,14 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
         X = self._validate(X, reset=False)
         groups = in_order(groups, X, "groups")
         names = [name_of(item, i) for i, item in enumerate(X)]
+        if stays_in_files(X):
+            files = read_files(X, self.sr, self.channel)
+            starts = [self._starts(file.n_timepoints) for file in files]
+            recording = np.repeat(np.arange(len(files)), [len(start) for start in starts])
+            lengths = self.window_length_, self.hop_length_
+            return FileWindows(
+                files, recording, np.concatenate(starts), *lengths, sr=self.sr, groups=groups, names=names
+            )
         tracks = [load_recording(item, self.sr, name, self.channel) for item, name in zip(X, names, strict=True)]
         starts = [self._starts(len(track)) for track in tracks]
         return self._cut(tracks, starts, groups=groups, names=names)

@@ -22,6 +22,7 @@ from .._typing import Annotations, Labels
 from ..events import UNKNOWN, Classes, LabelMap, classify_known
 from ..io.audio import DEFAULT_SR
 from .display import windows_html
+from .stretches import usable_seconds
 
 N_SHOWN = 5  # recordings with faulty annotations that one message lists
 
@@ -93,11 +94,17 @@ class Windows:
         names: Sequence[str] | None = None,
     ) -> None:
         self._tracks = tuple(_frozen(track) for track in tracks)
+        lengths = [track.shape[-1] for track in self._tracks] if lengths is None else lengths
+        self._set_rows(recording, start, n_timepoints, sr=sr, lengths=lengths, groups=groups, names=names)
+        self._check()
+
+    def _set_rows(self, recording, start, n_timepoints, *, sr, lengths, groups, names):
+        """Set all that is known of the windows but their values."""
         self.recording = np.asarray(recording, dtype=np.intp)
         self.start = np.asarray(start, dtype=np.int64)
         self.n_timepoints = operator.index(n_timepoints)
         self.sr = sr
-        self.lengths = np.array([t.shape[-1] for t in self._tracks] if lengths is None else lengths, dtype=np.int64)
+        self.lengths = np.array(lengths, dtype=np.int64)
         self.names = tuple(names if names is not None else (f"recordings[{i}]" for i in range(len(self.lengths))))
         groups = np.arange(len(self.lengths)) if groups is None else np.asarray(groups)
         alike = similar(groups) if groups.dtype.kind in "OUS" else []
@@ -118,15 +125,20 @@ class Windows:
         self._column = self.start
         self._n_columns = self.n_timepoints
         self._finish = None
-        self._check()
-        self.groups = groups[self.recording]
-
-    def _check(self):
-        """Raise ValueError if arguments contradict each other or tracks are not finite floats."""
         if self.recording.shape != self.start.shape or self.start.ndim != 1:
             raise ValueError(f"recording {self.recording.shape} and start {self.start.shape} must be 1-D and equal.")
         if self.n_timepoints < 1:
             raise ValueError(f"n_timepoints={self.n_timepoints} must be at least 1.")
+        if len(self) and ((self.recording < 0) | (self.recording >= len(self.lengths))).any():
+            raise ValueError(f"recording numbers must lie between 0 and {len(self.lengths) - 1}.")
+        # Columns from one window of a recording to the next, before any were selected; all if recordings have one.
+        order = np.lexsort([self.start, self.recording])
+        steps = np.diff(self.start[order])[np.diff(self.recording[order]) == 0]
+        self._step = int(min([*steps[steps > 0], self.n_timepoints]))
+        self.groups = groups[self.recording]
+
+    def _check(self):
+        """Raise ValueError if arguments contradict each other or tracks are not finite floats."""
         shapes = {(track.shape[:-1], track.dtype) for track in self._tracks}
         if len(shapes) != 1:
             raise ValueError(f"tracks must have equal leading axes and dtype, got {sorted(map(str, shapes))!s:.150}.")
@@ -135,8 +147,6 @@ class Windows:
         if not all(np.isfinite(track).all() for track in self._tracks):
             raise ValueError("tracks contain NaN or infinity. Replace them, for example by np.nan_to_num.")
         sizes = np.array([track.shape[-1] for track in self._tracks])
-        if len(self) and ((self.recording < 0) | (self.recording >= len(sizes))).any():
-            raise ValueError(f"recording numbers must lie between 0 and {len(sizes) - 1}.")
         wrong = (self._column < 0) | (self._column + self._n_columns > sizes[self._track])
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
@@ -213,8 +223,8 @@ class Windows:
         return {**self.__dict__, "_tracks": tracks}
 
     def __setstate__(self, state):
-        tracks = tuple(None if track is None else _frozen(track) for track in state["_tracks"])
-        self.__dict__.update(state, _tracks=tracks)
+        tracks = (_frozen(track) if isinstance(track, np.ndarray) else track for track in state["_tracks"])
+        self.__dict__.update(state, _tracks=tuple(tracks))
 
     def __sizeof__(self) -> int:
         # Includes the sound that a pickle contains, so that dask sends it to each worker once.
@@ -269,13 +279,15 @@ class Windows:
             results = [function(np.asarray(self[rows])) for rows in gen_batches(len(self), size)]
             tracks = tuple(_frozen(track) for result in results for track in result)
             place = np.arange(len(self))
+            n_columns = tracks[0].shape[-1]
             return self._replace(
-                _tracks=tracks, _track=place, _column=0 * place, _n_columns=tracks[0].shape[-1], _finish=None
+                _tracks=tracks, _track=place, _column=0 * place, _n_columns=n_columns, _step=n_columns, _finish=None
             )
         used = self._used_tracks()
-        tracks = tuple(_frozen(function(track)) if n in used else None for n, track in enumerate(self._tracks))
+        tracks = tuple(_frozen(function(track[..., :])) if n in used else None for n, track in enumerate(self._tracks))
         n_columns = max(1, 1 + (self._n_columns - frame_length) // hop_length)
-        return self._replace(_tracks=tracks, _column=self._column // hop_length, _n_columns=n_columns)
+        column, step = self._column // hop_length, min(n_columns, max(1, self._step // hop_length))
+        return self._replace(_tracks=tracks, _column=column, _n_columns=n_columns, _step=step)
 
     def _spanned(self):
         """Return the same windows of tracks cut to what these windows span. Copies no sound."""
@@ -303,6 +315,39 @@ class Windows:
         if self._finish is not None:
             raise ValueError("These windows already have a function. Combine both functions into one.")
         return self._replace(_finish=function)
+
+    def tabulate(self, function: Callable[[Windows], np.ndarray], *, remember: bool = True) -> np.ndarray:
+        """Compute a table with a row for each window, in bounded memory if the recordings stay in their files.
+
+        Parameters
+        ----------
+        function : callable
+            Takes ``Windows`` whose tracks are in memory, and returns an array of shape (n_windows, ...), row by row.
+        remember : bool, default=True
+            Whether results for recordings in files may be kept in temporary files, for other calls with the same
+            function. It must then depend on nothing that was learned from the recordings.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, ...)
+            Result of ``function`` for all windows.
+        """
+        return function(self)
+
+    def stored(self) -> Windows:
+        """Return these windows so that any of them can be read quickly, as a network that is trained does.
+
+        Returns
+        -------
+        Windows
+            These, if their tracks are in memory. Of recordings in files, what was computed so far is computed and
+            written to temporary files, spectrograms of float32 with half precision.
+        """
+        return self
+
+    def _usable(self, number):
+        """Tell which seconds (n_seconds,) of a recording of sound are neither silent nor stuck."""
+        return usable_seconds(self._tracks[number][..., : self.lengths[number]], self.sr)
 
     def label(
         self,

@@ -16,8 +16,8 @@ from skcry.io import read_audio
 @pytest.fixture
 def short_blocks(monkeypatch):
     """Blocks of 20 s with a context of 10 s on both sides, which `Denoise` works in as well."""
-    monkeypatch.setattr("skcry.detector.blocks.BLOCK_DURATION", 20.0)
-    monkeypatch.setattr("skcry.detector.blocks.CONTEXT_DURATION", 10.0)
+    monkeypatch.setattr("skcry.windows.stretches.STRETCH_DURATION", 20.0)
+    monkeypatch.setattr("skcry.windows.stretches.CONTEXT_DURATION", 10.0)
     monkeypatch.setattr("skcry.signal.denoise.CHUNK_SIZE", 160_000)
 
 
@@ -78,7 +78,7 @@ def test_edges_of_blocks(day, sr, short_blocks, length):
 def test_blocks_make_no_difference_to_the_scores(day, first, short_blocks, monkeypatch):
     fitted = detector(*first)
     in_blocks = fitted.timeline([day])
-    monkeypatch.setattr("skcry.detector.blocks.BLOCK_DURATION", 1000.0)
+    monkeypatch.setattr("skcry.windows.stretches.STRETCH_DURATION", 1000.0)
     whole = fitted.timeline([day])
     np.testing.assert_allclose(in_blocks["score"], whole["score"], atol=1e-6)
     assert whole["score"].std() > 0.1

@@ -76,7 +76,7 @@ def test_events_follow_the_timeline(fitted, recordings):
 
 def test_batches_of_recordings_make_no_difference(fitted, recordings, monkeypatch):
     together = fitted.timeline(recordings)
-    monkeypatch.setattr("skcry.detector.blocks.BLOCK_DURATION", 50.0)
+    monkeypatch.setattr("skcry.windows.stretches.STRETCH_DURATION", 50.0)
     pd.testing.assert_frame_equal(fitted.timeline(recordings), together)
     alone = pd.concat([fitted.timeline([y]) for y in recordings])
     np.testing.assert_allclose(alone["score"], together["score"])

@@ -190,7 +190,7 @@ def test_files_and_blocks_make_no_difference(fitted, recordings, annotations, tm
     for number in range(3):
         soundfile.write(tmp_path / f"{number}.wav", recordings[number], sr, subtype="FLOAT")
     assert fitted.calibrate(sorted(tmp_path.glob("*.wav")), tables).level_ == level
-    monkeypatch.setattr("skcry.detector.blocks.BLOCK_DURATION", 50.0)
+    monkeypatch.setattr("skcry.windows.stretches.STRETCH_DURATION", 50.0)
     assert fitted.calibrate(three, tables).level_ == level
     assert fitted.calibrate(np.stack(three), tables).level_ == level
 
