@@ -16,6 +16,7 @@ from .features.mel import MelSpectrogram as MelSpectrogram
 from .features.stats import StatFeatures as StatFeatures
 from .files import detect_files as detect_files
 from .files import read_timelines as read_timelines
+from .limit import LimitWindows as LimitWindows
 from .nn.alexnet import AlexNet as AlexNet
 from .nn.alexnet_classifier import AlexNetClassifier as AlexNetClassifier
 from .nn.cry_cnn import CryCNN as CryCNN

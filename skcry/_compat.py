@@ -20,6 +20,9 @@ import sklearn.base
 # alternative: none that tells which backend is active; `joblib.effective_n_jobs` tells the number of workers only.
 from joblib.parallel import get_active_backend
 
+# Public alternative: none that takes every kind of table.
+from sklearn.utils import _safe_indexing as safe_indexing
+
 # Public alternative: none; parameters of third-party estimators cannot be validated (scikit-learn issue 24862).
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
@@ -186,6 +189,7 @@ __all__ = [
     "fit_callbacks",
     "fit_context",
     "gate_settings",
+    "safe_indexing",
     "task",
     "validate_params",
 ]

@@ -14,12 +14,14 @@ from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
+from sklearn.utils.validation import check_memory
 
 from ._base import BaseEstimator
 from ._compat import HasMethods, StrOptions, validate_params
 from ._typing import Labels, RandomState
+from ._warnings import warn
 from .features import MelSpectrogram, StatFeatures
+from .limit import MAX_WINDOWS, LimitWindows
 from .nn.alexnet_classifier import AlexNetClassifier
 from .nn.frame_cnn import FrameCNNClassifier
 from .nn.pretrained_embedding import PretrainedEmbedding
@@ -27,7 +29,9 @@ from .nn.wav2vec2 import Wav2Vec2Embedding
 from .signal import Denoise, HighPassFilter
 
 UNFILTERED = {"pretrained", "frames", "wav2vec2"}  # families for which the high-pass filter is off
+TRAINED = {"frames", "embedding"}  # families with a network that is trained, on all windows
 LINEAR = (("pretrained",), ("frames",))  # families whose SVC is linear and strongly regularised
+MANY_ROWS = 20_000  # from where an SVC tells what its support vectors cost
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class FeatureMemory:
         cached = check_memory(self.memory).cache(function, **options)
 
         def call(transformer, *args, **kwargs):
-            filters = isinstance(transformer, (HighPassFilter, Denoise))
-            return (function if filters else cached)(transformer, *args, **kwargs)
+            sound = isinstance(transformer, (LimitWindows, HighPassFilter, Denoise))
+            return (function if sound else cached)(transformer, *args, **kwargs)
 
         return call
 
@@ -72,16 +76,47 @@ class NotedSMOTE(SMOTE):
             raise
 
 
-class PrimalSVC(SVC):
-    """SVC with a linear kernel that scores by one product per window, not by a sum over all support vectors."""
+class CompactSVC(SVC):
+    """SVC whose predictions with a linear kernel cost the same after any amount of training.
 
-    def decision_function(self, X):
-        """Compute the distance to the plane between two classes; see :class:`sklearn.svm.SVC`."""
-        check_is_fitted(self)
-        if self.kernel != "linear" or len(self.classes_) > 2:
-            return super().decision_function(X)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
-        return X @ self.coef_[0] + self.intercept_[0]
+    With a linear kernel and two classes, the sum over support vectors is a plane, and ``fit`` keeps the plane only:
+    ``support_vectors_`` is its normal vector ``coef_``, of shape (1, n_features), ``dual_coef_`` is 1, ``n_support_``
+    is 0 and 1, and ``support_`` is 0 and means no row. All else, probabilities included, is that of
+    :class:`sklearn.svm.SVC`. Models with other kernels keep their support vectors; after many rows, ``fit`` tells what
+    these cost.
+    """
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model; see :class:`sklearn.svm.SVC`."""
+        super().fit(X, y, sample_weight)
+        if not self._keep_plane() and self.shape_fit_[0] > MANY_ROWS:
+            # The text is the same in each fold, so that Python shows it once.
+            warn(
+                f"An SVC was fitted to more than {MANY_ROWS} rows, and not to two classes with a linear kernel. "
+                "Prediction sums over all support vectors, mostly a third to all of the rows: an hour of sound, with a "
+                "window per second, takes some 3 s for each 10000 of them and 100 features. Fit it to fewer rows (a "
+                'smaller max_windows), or use a linear kernel: SVC(kernel="linear", C=3e-4).'
+            )
+        return self
+
+    def _keep_plane(self):
+        """Replace the support vectors by the plane; return whether there is one."""
+        if self.kernel != "linear" or len(self.classes_) != 2 or self._sparse:
+            return False
+        self.support_vectors_ = np.array(self.coef_)
+        self.support_ = np.zeros(1, dtype=np.int32)
+        self._n_support = np.array([0, 1], dtype=np.int32)
+        self.dual_coef_ = np.ones((1, 1))
+        self._dual_coef_ = -self.dual_coef_  # libsvm's sign
+        return True
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "support_vectors_"):  # of earlier versions, which saved them
+            self._keep_plane()
+
+
+PrimalSVC = CompactSVC  # name of the class in models that earlier versions saved
 
 
 @validate_params(
@@ -90,6 +125,7 @@ class PrimalSVC(SVC):
         "features": [str, tuple, list],
         "select": [HasMethods(["fit", "transform"]), None],
         "resample": [StrOptions({"smote", "under", "weight"}), None],
+        "max_windows": LimitWindows._parameter_constraints["max_windows"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -99,6 +135,7 @@ def make_cry_pipeline(
     features: Labels = "pretrained",
     select: BaseEstimator | None = None,
     resample: Literal["smote", "under", "weight"] | None = "smote",
+    max_windows: int | None = MAX_WINDOWS,
     memory: str | Memory | None = None,
     random_state: RandomState = None,
     verbose: bool = False,
@@ -107,6 +144,9 @@ def make_cry_pipeline(
 
     Its steps can be reached by ``set_params``, and replaced by other estimators or by ``"passthrough"``:
 
+    ``limit``
+        :class:`LimitWindows`, or ``"passthrough"`` with ``max_windows=None``. With "frames" and "embedding" it comes
+        after ``features``, because the network is trained on all windows.
     ``highpass``
         :class:`HighPassFilter`. ``"passthrough"`` with the features "pretrained" and "wav2vec2", whose models were
         trained on unfiltered sound, and with "frames", whose network learns to use low frequencies.
@@ -175,7 +215,7 @@ def make_cry_pipeline(
     >>> from skcry import make_cry_pipeline
     >>> pipeline = make_cry_pipeline(resample="under", random_state=0)
     >>> list(pipeline.named_steps)
-    ['highpass', 'denoise', 'features', 'scale', 'select', 'resample', 'classify']
+    ['limit', 'highpass', 'denoise', 'features', 'scale', 'select', 'resample', 'classify']
     >>> pipeline.set_params(select=SelectKBest(k=40), classify__C=0.1).get_params()["classify__C"]
     0.1
 
@@ -214,7 +254,7 @@ def make_cry_pipeline(
         problem = f"has unknown names {unknown}" if unknown else "names a family twice" if families else "is empty"
         raise ValueError(f"features={features!r} {problem}. Use one or more of {list(known)}.")
     if classifier is None:
-        classifier = PrimalSVC(kernel="linear", C=3e-4) if families in LINEAR else SVC()
+        classifier = CompactSVC(kernel="linear", C=3e-4) if families in LINEAR else CompactSVC()
         classifier.set_params(random_state=random_state)
     if resample == "weight":
         if "class_weight" not in classifier.get_params():
@@ -227,11 +267,15 @@ def make_cry_pipeline(
         "smote": NotedSMOTE(random_state=random_state),
         "under": RandomUnderSampler(random_state=random_state),
     }
+    limit = [("limit", "passthrough" if max_windows is None else LimitWindows(max_windows))]
+    first = not TRAINED & set(families)
     return imblearn.pipeline.Pipeline(
         [
+            *(limit if first else []),
             ("highpass", "passthrough" if UNFILTERED & set(families) else HighPassFilter()),
             ("denoise", "passthrough"),
             ("features", FeatureUnion([(name, known[name]) for name in families])),
+            *([] if first else limit),
             ("scale", StandardScaler()),
             ("select", "passthrough" if select is None else select),
             ("resample", samplers.get(resample, "passthrough")),

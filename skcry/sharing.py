@@ -51,10 +51,10 @@ PRETRAINED = FOLDER / "detector.skcry"  # what `load_pretrained` loads
 REVIEWED = {
     "skcry": (
         "AlexNet AlexNetClassifier CryCNN CryDetector Denoise EnergyGate FrameCNN FrameCNNClassifier HighPassFilter "
-        "MelSpectrogram PretrainedEmbedding StatFeatures Wav2Vec2Embedding Windower"
+        "LimitWindows MelSpectrogram PretrainedEmbedding StatFeatures Wav2Vec2Embedding Windower"
     ),
     "skcry.detector": "OperatingPoint Roles",
-    "skcry.pipeline": "FeatureMemory NotedSMOTE PrimalSVC",
+    "skcry.pipeline": "CompactSVC FeatureMemory NotedSMOTE",
     "imblearn.combine": "SMOTEENN SMOTETomek",
     "imblearn.ensemble": (
         "BalancedBaggingClassifier BalancedRandomForestClassifier EasyEnsembleClassifier RUSBoostClassifier"
@@ -77,9 +77,10 @@ REVIEWED = {
 }
 TRUSTED = {f"{module}.{name}" for module, names in REVIEWED.items() for name in names.split()}
 
-# Types that skcry 0.1 had elsewhere, other than below the modules above.
+# Types that earlier versions had elsewhere or by other names, other than below the modules above.
 MOVED = {
     ("skcry.pipeline", "CryPipeline"): ("imblearn.pipeline", "Pipeline"),
+    ("skcry.pipeline", "PrimalSVC"): ("skcry.pipeline", "CompactSVC"),
     ("skcry.roles", "Roles"): ("skcry.detector", "Roles"),
 }
 
@@ -234,7 +235,7 @@ def save(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     skcry.save(pipeline, Path(folder, "pipeline.skcry"))
     ...     skcry.load(Path(folder, "pipeline.skcry")).named_steps["classify"]
-    SVC(random_state=0)
+    CompactSVC(random_state=0)
     """
     if notes is not None and not hasattr(getattr(estimator, "best_estimator_", estimator), "training_"):
         raise ValueError(

@@ -10,10 +10,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import has_fit_parameter
 
+from ..features import MelSpectrogram
 from ..io.text_files import shorten
+from ..limit import LimitWindows, select_rows
+from ..signal import Denoise, HighPassFilter
 
 # Parameters of estimators that draw rows for those inside: bagging, imbalanced-learn's ensembles, halving searches.
 DRAWING = {"bootstrap", "sampling_strategy", "min_resources"}
+SOUND = (HighPassFilter, Denoise, MelSpectrogram)  # steps that turn Windows into Windows
 OFF = np.False_  # stands for early_stopping="auto" during a fit; a user's False is another object
 
 
@@ -166,19 +170,36 @@ def _check_candidates(path, search, parts):
                     _check_settings(above, owner, {**vars(owner), name: value})
 
 
-def _resampler(path, parts):
-    """Find an estimator that selects or resamples the rows of the one at this path, or return None."""
+def _around(path, parts):
+    """Iterate over the estimators around the one at this path, each with the steps before it if it is a pipeline."""
     for above, outer in parts:
         below = path[len(above) :]
         if below and path[: len(above)] == above:
-            if DRAWING & vars(outer).keys():
-                return outer
-            steps = [name for name, _ in outer.steps] if isinstance(outer, Pipeline) else []
-            before = [(*above, name) for name in steps[: steps.index(below[0])]] if below[0] in steps else []
-            for where, step in parts:
-                if where in before and hasattr(step, "fit_resample"):
-                    return step
+            names = [name for name, _ in outer.steps] if isinstance(outer, Pipeline) else []
+            before = [(*above, name) for name in names[: names.index(below[0])]] if below[0] in names else []
+            yield outer, [step for where, step in parts if where in before]
+
+
+def _resampler(path, parts):
+    """Find an estimator that selects or resamples the rows of the one at this path, or return None."""
+    for outer, before in _around(path, parts):
+        if DRAWING & vars(outer).keys():
+            return outer
+        for step in before:
+            if hasattr(step, "fit_resample") and not isinstance(step, LimitWindows):
+                return step
     return None
+
+
+def _add_limited(training_sets, steps):
+    """Add what :class:`LimitWindows` among these steps of a pipeline keeps of training sets."""
+    for place, step in enumerate(steps):
+        if isinstance(step, LimitWindows) and step.max_windows is not None:
+            sound = all(isinstance(one, SOUND) for one in steps[:place])  # tables have no groups
+            for labels, groups in list(training_sets.values()):
+                if len(labels) > step.max_windows:
+                    rows = select_rows(labels, groups if sound else None, step.max_windows)
+                    _add(training_sets, labels[rows], groups[rows])
 
 
 def _split_by_group(estimator, labels, groups):
@@ -199,11 +220,12 @@ def _split_by_group(estimator, labels, groups):
                 f"unknown. Put {type(resampler).__name__} inside of {type(part).__name__}."
             )
         training_sets = {_key(labels): (labels, groups)}
-        for above, outer in parts:
-            if above != path and above == path[: len(above)] and isinstance(vars(outer).get("cv"), GroupSplits):
+        for outer, before in _around(path, parts):
+            if isinstance(vars(outer).get("cv"), GroupSplits):
                 for key, rows in list(training_sets.items()):
                     for train, _ in outer.cv.splits.get(key, ()):
                         _add(training_sets, *(one[train] for one in rows))
+            _add_limited(training_sets, before)
         if len(training_sets) > 1 and hasattr(cv, "__iter__"):
             raise ValueError(f"{name} lists rows, but is used on several training sets. Pass a splitter, or an int.")
         part.cv = GroupSplits(cv, training_sets, name)

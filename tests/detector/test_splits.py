@@ -45,7 +45,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 import skcry
-from skcry import AlexNetClassifier, CryDetector
+from skcry import AlexNetClassifier, CryDetector, LimitWindows
 from skcry.detector.splits import GroupSplits, fit_by_group
 from skcry.windows import Windows
 
@@ -351,3 +351,27 @@ def test_a_detector_around_a_search_can_be_shared(recordings, annotations, infan
     skcry.save(detector, tmp_path / "detector.skcry")
     again = skcry.load(tmp_path / "detector.skcry")
     np.testing.assert_array_equal(again.timeline(recordings)["score"], detector.timeline(recordings)["score"])
+
+
+class Watch(LogisticRegression):
+    """Keeps the groups of the rows that it is fitted to."""
+
+    seen = []
+
+    def fit(self, X, y):
+        self.seen.append(np.bincount(X[:, 0].astype(int), minlength=len(COUNTS)))
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("table", [False, True])
+@pytest.mark.parametrize("outer", [False, True])
+def test_groups_of_limited_windows_are_known(windows, labels, table, outer):
+    Watch.seen = []
+    steps = [LimitWindows(50), FunctionTransformer(np.asarray)]
+    model = make_imbalanced(*steps[:: -1 if table else 1], search(Watch(), cv=2))
+    with pytest.warns(UserWarning, match="max_windows=50"):
+        fit_by_group(search(model, cv=2) if outer else model, windows, labels)
+    for *parts, kept in np.reshape(Watch.seen, (-1, 3, len(COUNTS))):  # two folds, and the fit to both
+        assert kept.sum() == 50
+        assert (sum(parts) == kept).all()
+        assert all(((part == 0) | (part == kept)).all() for part in parts)
