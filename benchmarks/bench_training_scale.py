@@ -205,10 +205,9 @@ def measure(study, place, options):
             assert ratio < 1.3, "a detector gets slower with what it was trained on"
     if options.search:
         found = run(SEARCH, part_of(study, place / "search", options.search))
-        print(
-            f"\nGrid of 10 x 5 fits on {options.search:g} h: {found['search']:.0f} s, one fit per fold {found['one']:.0f} s: "
-            f"{found['search'] / found['one']:.2f} x; memory {found['memory']:.2f} GiB, a worker {found['workers']:.2f} GiB"
-        )
+        print(f"\nGrid of 10 settings x 5 folds on {options.search:g} h: {found['search']:.0f} s,")
+        print(f"one fit per fold {found['one']:.0f} s, {found['search'] / found['one']:.2f} x; memory")
+        print(f"{found['memory']:.2f} GiB, a worker {found['workers']:.2f} GiB, disk {found['disk']:.2f} GB")
 
 
 if __name__ == "__main__":

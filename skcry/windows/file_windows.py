@@ -242,7 +242,7 @@ class FileWindows(Windows):
 
     def _key(self, *more):
         """Identify results of these windows."""
-        return joblib.hash((self.n_timepoints, self._hop_length, *more))
+        return joblib.hash((self.n_timepoints, self._hop_length, self._per_stretch, *more))
 
     def _plan(self):
         """Return for each recording its rows, their places among all windows of the recording, and its stretches."""

@@ -69,8 +69,12 @@ def test_workers_give_the_same(detector, originals, results, backend, tmp_path, 
         assert_same(detect_files(detector, originals.name, tmp_path), tmp_path, results)
 
 
-def test_searches_give_the_same(detector, data, backend):
+@pytest.mark.parametrize("in_files", [False, True], ids=["arrays", "files"])
+def test_searches_give_the_same(detector, data, backend, originals, in_files, monkeypatch):
     recordings, annotations, infants = data
+    if in_files:
+        monkeypatch.setattr("skcry.windows.windower.IN_MEMORY_DURATION", 0.0)
+        recordings = sorted(path for path in originals.rglob("*") if path.is_file())
     X = Windower().fit_transform(recordings, groups=infants)
     y = X.label(annotations)
     search = GridSearchCV(detector, {"estimator__logisticregression__C": [0.01, 1.0]}, cv=2, error_score="raise")
