@@ -112,6 +112,11 @@ def check_some(estimator, X):
         )
 
 
+def tabulate(X, function, *, remember=True):
+    """Return what a function gives for windows, an array with a row per window."""
+    return function(X)
+
+
 def apply(X, function, *, frame_length=1, hop_length=1):
     """Apply a function to each recording of ``Windows``, or to an array of clips at once; see :meth:`Windows.map`."""
     if isinstance(X, Windows):

@@ -304,6 +304,16 @@ class Windows:
             raise ValueError("These windows already have a function. Combine both functions into one.")
         return self._replace(_finish=function)
 
+    def stored(self) -> Windows:
+        """Return windows whose tracks can be read at random.
+
+        Returns
+        -------
+        Windows
+            These windows, because their tracks are in memory.
+        """
+        return self
+
     def label(
         self,
         annotations: Sequence[Annotations],
