@@ -26,7 +26,7 @@ from skorch.helper import predefined_split
 
 from .._base import BaseEstimator
 from .._compat import CallbackSupportMixin, Interval, StrOptions, fit_callbacks, fit_context
-from .._transformer import check_some
+from .._transformer import check_some, tabulate
 from ..windows import Windows
 from .overlap import embed_overlapping
 from .training_data import as_images
@@ -283,14 +283,20 @@ class SpectrogramClassifier(
             )
         return X
 
-    def _forward(self, X):
-        """Return embeddings (n_windows, n_embedding) and logits (n_windows, n_classes), computed batch by batch."""
+    def _forward(self, X, compute):
         check_is_fitted(self)
-        X = self._validate_rows(X, reset=False)
+        return tabulate(self._validate_rows(X, reset=False), compute, remember=False)
+
+    def _logits(self, X):
+        """Return logits (n_windows, n_classes)."""
+        return self._embed(X, classify=True)
+
+    def _embed(self, X, classify=False):
+        """Return embeddings (n_windows, n_embedding) or logits (n_windows, n_classes), computed batch by batch."""
         module, device = self.net_.module_, resolve_device(self.device)
         wanted = torch.float64 if X.dtype == np.float64 else torch.float32
         computed = torch.bfloat16 if self.precision == "bfloat16" else wanted
-        order, embeddings, logits = [], [], []
+        order, outputs = [], []
         with torch.inference_mode():
             module = module.folded()  # takes less time than a batch, so it is not kept
             if device.type != "cpu" or computed != torch.float32:
@@ -305,11 +311,10 @@ class SpectrogramClassifier(
                 for rows in gen_batches(len(X), PREDICT_BATCH)
             )
             for rows, embedding in batches:
+                output = module.classify(embedding) if classify else embedding
                 order.append(rows)
-                embeddings.append(embedding.to("cpu", wanted).numpy())
-                logits.append(module.classify(embedding).to("cpu", wanted).numpy())
-        back = np.argsort(np.concatenate(order))
-        return np.concatenate(embeddings)[back], np.concatenate(logits)[back]
+                outputs.append(output.to("cpu", wanted).numpy())
+        return np.concatenate(outputs)[np.argsort(np.concatenate(order))]
 
     def transform(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute embeddings: the output of the last hidden layer.
@@ -324,7 +329,7 @@ class SpectrogramClassifier(
         ndarray of shape (n_windows, n_embedding)
             ``n_embedding`` values per window, as many as ``get_feature_names_out`` names, in the dtype of ``X``.
         """
-        return self._forward(X)[0]
+        return self._forward(X, self._embed)
 
     def decision_function(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute the difference of the two logits, or one logit per class.
@@ -339,7 +344,7 @@ class SpectrogramClassifier(
         ndarray of shape (n_windows,) or (n_windows, n_classes)
             For two classes the log-odds of ``classes_[1]``; in the dtype of ``X``.
         """
-        logits = self._forward(X)[1]
+        logits = self._forward(X, self._logits)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_proba(self, X: Windows | ArrayLike) -> np.ndarray:
@@ -355,7 +360,7 @@ class SpectrogramClassifier(
         ndarray of shape (n_windows, n_classes)
             In the order of ``classes_``.
         """
-        return softmax(self._forward(X)[1].astype(np.float64), axis=1)
+        return softmax(self._forward(X, self._logits).astype(np.float64), axis=1)
 
     def predict(self, X: Windows | ArrayLike) -> np.ndarray:
         """Predict the label of each window.
@@ -370,7 +375,7 @@ class SpectrogramClassifier(
         ndarray of shape (n_windows,)
             The most probable of ``classes_``.
         """
-        winners = self._forward(X)[1].argmax(axis=1)
+        winners = self._forward(X, self._logits).argmax(axis=1)
         return self.classes_[winners]
 
     def __sklearn_tags__(self):
