@@ -15,7 +15,7 @@ from .._warnings import warn
 from .alexnet import AlexNet
 from .augment import SpectrogramMask
 from .base import SpectrogramClassifier
-from .training_data import SpectrogramDataset, grouped_split
+from .training_data import SpectrogramDataset, grouped_split, spread
 
 
 class WeightedLoss(torch.nn.CrossEntropyLoss):
@@ -43,6 +43,9 @@ class AlexNetClassifier(SpectrogramClassifier):
         Share of the values dropped after each hidden linear layer in training.
     max_epochs : int, default=30
         Maximal number of passes over the training windows.
+    max_steps : int or None, default=10000
+        Maximal number of training steps; with many windows each epoch draws ``max_steps // max_epochs`` batches of them
+        at random, and at most as many windows are validated on. None means all.
     batch_size : int, default=64
         Windows per training step.
     lr : float, default=3e-4
@@ -129,6 +132,7 @@ class AlexNetClassifier(SpectrogramClassifier):
         *,
         dropout: float = 0.5,
         max_epochs: int = 30,
+        max_steps: int | None = 10000,
         batch_size: int = 64,
         lr: float = 3e-4,
         weight_decay: float = 0.01,
@@ -147,6 +151,7 @@ class AlexNetClassifier(SpectrogramClassifier):
         self.width = width
         self.dropout = dropout
         self.max_epochs = max_epochs
+        self.max_steps = max_steps
         self.batch_size = batch_size
         self.lr = lr
         self.weight_decay = weight_decay
@@ -174,18 +179,25 @@ class AlexNetClassifier(SpectrogramClassifier):
                 "every class. Pass more groups, or early_stopping=False to train all epochs without this warning."
             )
             return np.arange(len(y)), None
-        return split
+        train, valid = split
+        n_drawn = self._plan(len(train))[2]
+        if n_drawn < len(train):  # validate on as many at most, with the shares of classes and groups
+            numbers = np.unique(groups[valid], return_inverse=True)[1]
+            valid = np.sort(spread(valid[np.lexsort([numbers, y[valid]])], n_drawn))
+        return train, valid
 
     def _build_net(self, X, y, train, valid, weight):
         mask = SpectrogramMask(self.time_mask, self.freq_mask)
-        train_set = SpectrogramDataset(X[train], y[train], self.mean_, self.scale_, mask)
+        train_set = SpectrogramDataset(X, y, train, self.mean_, self.scale_, mask)
         valid_set, callbacks = None, []
         if valid is not None:
-            valid_set = SpectrogramDataset(X[valid], y[valid], self.mean_, self.scale_)
+            valid_set = SpectrogramDataset(X, y, valid, self.mean_, self.scale_)
             stopping = EarlyStopping(patience=self.patience, load_best=True, sink=print if self.verbose else _silent)
             callbacks.append(("early_stopping", stopping))
-        net = self._net(train_set, valid_set, callbacks, WeightedLoss, weight, module__width=self.width)
-        return net, train_set
+        n_epochs, _, n_drawn = self._plan(len(train))
+        sampler = torch.utils.data.RandomSampler(train_set, num_samples=n_drawn)
+        about = {"n_epochs": n_epochs, "sampler": sampler, "module__width": self.width}
+        return self._net(train_set, valid_set, callbacks, WeightedLoss, weight, **about), train_set
 
 
 def _silent(*args, **kwargs):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import logging
 import numbers
 import re
@@ -26,14 +27,15 @@ from skorch.helper import predefined_split
 
 from .._base import BaseEstimator
 from .._compat import CallbackSupportMixin, Interval, StrOptions, fit_callbacks, fit_context
-from .._transformer import check_some
+from .._transformer import check_some, tabulate
 from ..windows import Windows
 from .overlap import embed_overlapping
-from .training_data import as_images
+from .training_data import as_images, spread
 from .weights import fetch, keep
 
 LOG = logging.getLogger("skcry")
 PREDICT_BATCH = 64  # rows; activations of 64 windows take about 200 MiB with AlexNet at full width
+STANDARDISED = 10_000  # windows, from which mean and standard deviation are estimated
 
 
 class MixedPrecisionNet(NeuralNetClassifier):
@@ -113,6 +115,7 @@ class SpectrogramClassifier(
         "width": [Interval(numbers.Real, 0, None, closed="neither")],
         "dropout": [Interval(numbers.Real, 0, 1, closed="left")],
         "max_epochs": [Interval(numbers.Integral, 1, None, closed="left")],
+        "max_steps": [Interval(numbers.Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(numbers.Integral, 2, None, closed="left")],  # batch norm fails on a batch of one
         "lr": [Interval(numbers.Real, 0, None, closed="neither")],
         "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
@@ -172,6 +175,7 @@ class SpectrogramClassifier(
         seed = check_random_state(self.random_state).randint(2**31 - 1)
 
         train, valid = self._choose_rows(y, np.asarray(groups), seed)
+        X = X.stored() if isinstance(X, Windows) else X  # read at random from here on
         self.mean_, self.scale_ = self._standardisation(X, train)
         weight = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y[train]])
         net, train_set = self._build_net(X, y, train, valid, torch.as_tensor(weight, dtype=torch.float32))
@@ -216,7 +220,9 @@ class SpectrogramClassifier(
         return state
 
     def __setstate__(self, state):
-        super().__setstate__(state)
+        parameters = inspect.signature(type(self)).parameters
+        defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
+        super().__setstate__({**defaults, **state})  # older versions had fewer parameters
         if "net_" in state:
             with torch.device("meta"):  # allocates no memory, whatever sizes a forged file claims
                 module = self._module(**self._module_settings)
@@ -225,9 +231,20 @@ class SpectrogramClassifier(
             self.net_ = MixedPrecisionNet(module, classes=np.arange(len(self.classes_)), verbose=0).initialize()
             self.net_.trim_for_prediction()
 
-    def _net(self, train_set, valid_set, callbacks, criterion, weight, **settings):
+    def _plan(self, n_rows, min_steps=1):
+        """Return how many epochs there are, and how many steps and windows in each, for so many windows in all."""
+        rest = n_rows % self.batch_size  # a last batch of one is dropped, because batch norm fails on it
+        n_steps = n_rows // self.batch_size + (rest > 1)
+        n_epochs = max(self.max_epochs, -(-min_steps // n_steps))
+        if self.max_steps is None or n_epochs * n_steps <= self.max_steps:
+            return n_epochs, n_steps, n_rows
+        n_epochs = min(n_epochs, self.max_steps)
+        n_steps = self.max_steps // n_epochs
+        return n_epochs, n_steps, min(n_rows, n_steps * self.batch_size)
+
+    def _net(self, train_set, valid_set, callbacks, criterion, weight, n_epochs, sampler, **settings):
         """Return a skorch net with the settings that all networks share."""
-        n_mels, n_frames = as_images(train_set.X[:1]).shape[2:]
+        n_mels, n_frames = self.input_shape_ if len(self.input_shape_) == 2 else (*self.input_shape_, 1)
         device = resolve_device(self.device)
         return MixedPrecisionNet(
             self._module,
@@ -241,9 +258,9 @@ class SpectrogramClassifier(
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=self.weight_decay,
             lr=self.lr,
-            max_epochs=self.max_epochs,
+            max_epochs=n_epochs,
             batch_size=self.batch_size,
-            iterator_train__shuffle=True,
+            iterator_train__sampler=sampler,
             iterator_train__collate_fn=_identity,
             iterator_valid__collate_fn=_identity,
             # Batch norm fails on a last batch of one.
@@ -257,7 +274,8 @@ class SpectrogramClassifier(
         )
 
     def _standardisation(self, X, rows):
-        """Return mean and standard deviation of these rows of ``X``, read batch by batch."""
+        """Return mean and standard deviation of these rows of ``X``, of many only a part, read batch by batch."""
+        rows = spread(rows, STANDARDISED)
         total = square = count = 0.0
         for batch in gen_batches(len(rows), PREDICT_BATCH):
             values = np.asarray(X[rows[batch]], dtype=np.float64)
@@ -283,14 +301,20 @@ class SpectrogramClassifier(
             )
         return X
 
-    def _forward(self, X):
-        """Return embeddings (n_windows, n_embedding) and logits (n_windows, n_classes), computed batch by batch."""
+    def _forward(self, X, compute):
         check_is_fitted(self)
-        X = self._validate_rows(X, reset=False)
+        return tabulate(self._validate_rows(X, reset=False), compute, remember=False)
+
+    def _logits(self, X):
+        """Return logits (n_windows, n_classes)."""
+        return self._embed(X, classify=True)
+
+    def _embed(self, X, classify=False):
+        """Return embeddings (n_windows, n_embedding) or logits (n_windows, n_classes), computed batch by batch."""
         module, device = self.net_.module_, resolve_device(self.device)
         wanted = torch.float64 if X.dtype == np.float64 else torch.float32
         computed = torch.bfloat16 if self.precision == "bfloat16" else wanted
-        order, embeddings, logits = [], [], []
+        order, outputs = [], []
         with torch.inference_mode():
             module = module.folded()  # takes less time than a batch, so it is not kept
             if device.type != "cpu" or computed != torch.float32:
@@ -305,11 +329,10 @@ class SpectrogramClassifier(
                 for rows in gen_batches(len(X), PREDICT_BATCH)
             )
             for rows, embedding in batches:
+                output = module.classify(embedding) if classify else embedding
                 order.append(rows)
-                embeddings.append(embedding.to("cpu", wanted).numpy())
-                logits.append(module.classify(embedding).to("cpu", wanted).numpy())
-        back = np.argsort(np.concatenate(order))
-        return np.concatenate(embeddings)[back], np.concatenate(logits)[back]
+                outputs.append(output.to("cpu", wanted).numpy())
+        return np.concatenate(outputs)[np.argsort(np.concatenate(order))]
 
     def transform(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute embeddings: the output of the last hidden layer.
@@ -324,7 +347,7 @@ class SpectrogramClassifier(
         ndarray of shape (n_windows, n_embedding)
             ``n_embedding`` values per window, as many as ``get_feature_names_out`` names, in the dtype of ``X``.
         """
-        return self._forward(X)[0]
+        return self._forward(X, self._embed)
 
     def decision_function(self, X: Windows | ArrayLike) -> np.ndarray:
         """Compute the difference of the two logits, or one logit per class.
@@ -339,7 +362,7 @@ class SpectrogramClassifier(
         ndarray of shape (n_windows,) or (n_windows, n_classes)
             For two classes the log-odds of ``classes_[1]``; in the dtype of ``X``.
         """
-        logits = self._forward(X)[1]
+        logits = self._forward(X, self._logits)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_proba(self, X: Windows | ArrayLike) -> np.ndarray:
@@ -355,7 +378,7 @@ class SpectrogramClassifier(
         ndarray of shape (n_windows, n_classes)
             In the order of ``classes_``.
         """
-        return softmax(self._forward(X)[1].astype(np.float64), axis=1)
+        return softmax(self._forward(X, self._logits).astype(np.float64), axis=1)
 
     def predict(self, X: Windows | ArrayLike) -> np.ndarray:
         """Predict the label of each window.
@@ -370,7 +393,7 @@ class SpectrogramClassifier(
         ndarray of shape (n_windows,)
             The most probable of ``classes_``.
         """
-        winners = self._forward(X)[1].argmax(axis=1)
+        winners = self._forward(X, self._logits).argmax(axis=1)
         return self.classes_[winners]
 
     def __sklearn_tags__(self):

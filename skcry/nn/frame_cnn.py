@@ -19,7 +19,7 @@ from ..pretrained import read_weights
 from .augment import SpectrogramMask, SpectrogramMix
 from .base import SpectrogramClassifier
 from .cry_cnn import SPECTROGRAM, CryCNN, stretches
-from .training_data import FrameDataset
+from .training_data import FrameDataset, WeightedSampler
 from .weights import SavedModule, fold_batch_norms
 
 CHANNELS = (16, 32, 64, 64)
@@ -281,6 +281,8 @@ class FrameCNNClassifier(SpectrogramClassifier):
         Number of passes over the training windows, during which the learning rate falls to zero.
     min_steps : int, default=200
         Minimal number of training steps; with few windows there are more than ``max_epochs`` passes.
+    max_steps : int or None, default=4000
+        Maximal number of training steps; with many windows an epoch draws a part of them at random. None means all.
     batch_size : int, default=32
         Windows per training step.
     lr : float, default=2e-3
@@ -374,6 +376,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
         dropout: float = 0.2,
         max_epochs: int = 4,
         min_steps: int = 200,
+        max_steps: int | None = 4000,
         batch_size: int = 32,
         lr: float = 2e-3,
         weight_decay: float = 0.02,
@@ -397,6 +400,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
         self.dropout = dropout
         self.max_epochs = max_epochs
         self.min_steps = min_steps
+        self.max_steps = max_steps
         self.batch_size = batch_size
         self.lr = lr
         self.weight_decay = weight_decay
@@ -421,9 +425,6 @@ class FrameCNNClassifier(SpectrogramClassifier):
     def _module(self):
         return CryCNN if self._is_pretrained else FrameCNN
 
-    def __setstate__(self, state):
-        super().__setstate__({"init": "random", **state})  # saved before there was another
-
     def _standardisation(self, X, rows):
         return (0.0, 1.0) if self.init == "pretrained" else super()._standardisation(X, rows)
 
@@ -443,6 +444,11 @@ class FrameCNNClassifier(SpectrogramClassifier):
         levels = [level for level in self.snr_db if isinstance(level, numbers.Real)]
         if len(self.snr_db) != 2 or len(levels) != 2 or levels[0] > levels[1]:
             raise ValueError(f"snr_db={self.snr_db!r} must be two levels in dB, the lower one first.")
+        if self.max_steps is not None and self.max_steps < self.min_steps:
+            raise ValueError(
+                f"max_steps={self.max_steps} must be at least min_steps={self.min_steps}. Lower min_steps or raise "
+                "max_steps."
+            )
         return np.arange(len(y)), None
 
     def _build_net(self, X, y, train, valid, weight):
@@ -464,9 +470,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
         mask = (DecibelMask if self._is_pretrained else SpectrogramMask)(self.time_mask, self.freq_mask)
         centres = stretches(X.shape[2]) if self._is_pretrained else None
         train_set = FrameDataset(X, y, self.mean_, self.scale_, mix, mask, centres)
-        rest = len(y) % self.batch_size  # a last batch of one is dropped, because batch norm fails on it
-        steps_per_epoch = len(y) // self.batch_size + (rest > 1)
-        n_epochs = max(self.max_epochs, -(-self.min_steps // steps_per_epoch))
+        n_epochs, steps_per_epoch, n_drawn = self._plan(len(y), self.min_steps)
         n_steps = n_epochs * steps_per_epoch
         schedule = LRScheduler(
             torch.optim.lr_scheduler.OneCycleLR,
@@ -477,8 +481,7 @@ class FrameCNNClassifier(SpectrogramClassifier):
         )
         start = [("start", PretrainedWeights())] if self._is_pretrained else []
         callbacks = [*start, ("schedule", schedule), ("average", WeightAverage(self.average))]
-        sampler = torch.utils.data.WeightedRandomSampler(weight[torch.as_tensor(y)].double(), len(y))
-        settings = {"module__middle": train_set.middle, "iterator_train__sampler": sampler}
-        settings |= {} if self._is_pretrained else {"module__width": self.width}
-        net = self._net(train_set, None, callbacks, FrameLoss, None, **settings)
-        return net.set_params(max_epochs=n_epochs, iterator_train__shuffle=False), train_set
+        sampler = WeightedSampler(weight[torch.as_tensor(y)].double(), n_drawn)
+        settings = {} if self._is_pretrained else {"module__width": self.width}
+        settings["module__middle"] = train_set.middle
+        return self._net(train_set, None, callbacks, FrameLoss, None, n_epochs, sampler, **settings), train_set

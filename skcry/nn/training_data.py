@@ -3,8 +3,11 @@
 import numpy as np
 import torch
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils import gen_batches
 
 from ..windows import Windows
+
+LABEL_BATCH = 4096  # windows whose labels are looked up at a time
 
 
 def as_images(X, dtype=np.float32):
@@ -18,21 +21,44 @@ def step_of(X):
     return X._step if isinstance(X, Windows) else X.shape[-1]
 
 
-class SpectrogramDataset(torch.utils.data.Dataset):
-    """Mini-batches of spectrograms ``X`` (n_windows, ...), read on demand and standardised, with class numbers ``y``.
+def spread(rows, n_rows):
+    """Return at most this number of rows, evenly spaced."""
+    return rows if len(rows) <= n_rows else rows[np.linspace(0, len(rows) - 1, n_rows).astype(int)]
 
-    ``augment``, if given, is applied to each batch of images.
+
+class WeightedSampler(torch.utils.data.Sampler):
+    """Draw rows at random with replacement, each with a probability in proportion to its weight.
+
+    Draws the same as torch's ``WeightedRandomSampler``, which takes at most 2**24 rows.
     """
 
-    def __init__(self, X, y, mean, scale, augment=None):
-        self.X, self.y, self.mean, self.scale, self.augment = X, torch.as_tensor(y), mean, scale, augment
+    def __init__(self, weight, n_draws):
+        share = torch.cumsum(weight, 0)
+        self.share, self.n_draws = share / share[-1], n_draws
 
     def __len__(self):
-        return len(self.y)
+        return self.n_draws
 
-    def __getitems__(self, rows):
-        images = (as_images(self.X[np.asarray(rows)]) - self.mean) / self.scale
-        return (images if self.augment is None else self.augment(images)), self.y[rows]
+    def __iter__(self):
+        return iter(torch.searchsorted(self.share, torch.rand(self.n_draws, dtype=torch.float64)).tolist())
+
+
+class SpectrogramDataset(torch.utils.data.Dataset):
+    """Mini-batches of some rows of spectrograms ``X`` (n_windows, ...), with class numbers ``y`` (n_windows,).
+
+    They are read on demand and standardised. ``augment``, if given, is applied to each batch of images.
+    """
+
+    def __init__(self, X, y, rows, mean, scale, augment=None):
+        self.X, self.y, self.rows, self.mean, self.scale, self.augment = X, y, rows, mean, scale, augment
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitems__(self, places):
+        rows = self.rows[places]
+        images = (as_images(self.X[rows]) - self.mean) / self.scale
+        return (images if self.augment is None else self.augment(images)), torch.as_tensor(self.y[rows])
 
     def __getitem__(self, row):
         images, y = self.__getitems__([row])
@@ -50,43 +76,51 @@ class FrameDataset(torch.utils.data.Dataset):
 
     def __init__(self, X, y, mean, scale, mix, mask, centres=None):
         self.X, self.y, self.mean, self.scale, self.mix, self.mask = X, y, mean, scale, mix, mask
-        n_rows, self.n_frames = len(y), as_images(X[:1]).shape[3]
+        self.n_frames = X.shape[2] if len(X.shape) == 3 else 1
         if centres is None:
             n_stretches = max(self.n_frames, 16) // 16
             centres = ((np.arange(n_stretches) + 0.5) * self.n_frames / n_stretches).astype(int)
         self.centres = centres
-        if isinstance(X, Windows):
-            track, column = X._track, X._column
-        else:
-            track, column = np.arange(n_rows), np.zeros(n_rows, dtype=int)
+        self.is_windows = isinstance(X, Windows)
         step = min(step_of(X), self.n_frames)
         self.middle, self.step = step / self.n_frames, step
-        # `labels` has one label per frame, of all recordings in turn; -1 if unknown.
-        numbers, recording = np.unique(track, return_inverse=True)
-        last = np.array([column[track == number].max() for number in numbers])
-        ends = np.cumsum(last + self.n_frames)
-        self.least, self.most = (ends - last - self.n_frames)[recording], (ends - self.n_frames)[recording]
-        self.first = self.least + column
-        self.labels = np.full(ends[-1], -1)
+        # `labels` has one label per frame, of all recordings in turn; -1 if unknown. A recording has its first label at
+        # `begin` and its last window starts `last` frames later.
+        rows = np.arange(len(y))
+        track, column = self._place(rows)
+        self.last = np.full(track.max() + 1, -self.n_frames)
+        np.maximum.at(self.last, track, column)
+        ends = np.cumsum(self.last + self.n_frames)
+        self.begin = ends - self.last - self.n_frames
+        self.labels = np.full(ends[-1], -1, dtype=np.min_scalar_type(-1 - int(y.max())))
+        first = self.begin[track] + column + (self.n_frames - step) // 2
         for place in range(step):
-            self.labels[self.first + (self.n_frames - step) // 2 + place] = y
-        quiet = self._stretches(self.first)
-        self.quiet = np.flatnonzero(((quiet == mix.background) | (quiet == -1)).all(axis=1) & (y == mix.background))
+            self.labels[first + place] = y
+        quiet = [self._is_quiet(rows[batch]) for batch in gen_batches(len(rows), LABEL_BATCH)]
+        self.quiet = np.flatnonzero(np.concatenate(quiet))
 
-    def _stretches(self, first):
-        """Return the class of each stretch, (n_windows, n_stretches), of windows that start at these labels."""
-        return self.labels[first[:, None] + self.centres]
+    def _place(self, rows):
+        """Return the recordings of windows, and their first frames in these."""
+        return (self.X._track[rows], self.X._column[rows]) if self.is_windows else (rows, 0 * rows)
+
+    def _stretches(self, track, column):
+        """Return the class of each stretch, (n_windows, n_stretches), of windows at these places."""
+        return self.labels[(self.begin[track] + column)[:, None] + self.centres].astype(np.int64)
+
+    def _is_quiet(self, rows):
+        """Return which windows hold nothing but the background, as far as is known."""
+        known = self._stretches(*self._place(rows))
+        background = self.mix.background
+        return ((known == background) | (known == -1)).all(axis=1) & (self.y[rows] == background)
 
     def _read(self, rows):
         """Return images and labels of windows, each moved by up to half a step within its recording."""
-        first = self.first[rows]
-        if not isinstance(self.X, Windows) or self.step == self.n_frames:
-            return as_images(self.X[rows]), torch.as_tensor(self._stretches(first))
-        shift = torch.randint(-(self.step // 2), self.step // 2 + 1, (len(rows),)).numpy()
-        moved = np.clip(first + shift, self.least[rows], self.most[rows])
-        windows = self.X[rows]
-        windows = windows._replace(_column=windows._column + moved - first)
-        return as_images(windows), torch.as_tensor(self._stretches(moved))
+        windows, (track, column) = self.X[rows], self._place(rows)
+        if self.is_windows and self.step < self.n_frames:
+            shift = torch.randint(-(self.step // 2), self.step // 2 + 1, (len(rows),)).numpy()
+            column = np.clip(column + shift, 0, self.last[track])
+            windows = windows._replace(_column=column)
+        return as_images(windows), torch.as_tensor(self._stretches(track, column))
 
     def __len__(self):
         return len(self.y)

@@ -134,7 +134,7 @@ class Windows:
         # Columns from one window of a recording to the next, before any were selected; all if recordings have one.
         order = np.lexsort([self.start, self.recording])
         steps = np.diff(self.start[order])[np.diff(self.recording[order]) == 0]
-        self._step = int(min([*steps[steps > 0], self.n_timepoints]))
+        self._step = int(np.min(steps, where=steps > 0, initial=self.n_timepoints))
         self.groups = groups[self.recording]
 
     def _check(self):

@@ -11,10 +11,10 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from skcry import AlexNetClassifier, MelSpectrogram, Windower
+from skcry import AlexNetClassifier, FrameCNNClassifier, MelSpectrogram, Windower, Windows
 from skcry.nn import AlexNet
 from skcry.nn.base import multiplies_bfloat16
-from skcry.nn.training_data import SpectrogramDataset, grouped_split
+from skcry.nn.training_data import SpectrogramDataset, grouped_split, spread
 
 SMALL = {
     "width": 1 / 32,
@@ -113,6 +113,105 @@ def test_training_reads_batches_of_windows(spectrograms, monkeypatch):
     assert 0 < max(sizes) <= 5 < len(X)
 
 
+class Stored:
+    """A track that is no array, and can only be read a stretch at a time."""
+
+    def __init__(self, track):
+        self.track, self.shape, self.dtype = track, track.shape, track.dtype
+
+    def __getitem__(self, key):
+        assert key[0] is Ellipsis
+        assert key[1].stop - key[1].start <= 198
+        return np.array(self.track[key])
+
+
+@pytest.mark.parametrize(
+    "net", [small(early_stopping=True), FrameCNNClassifier(width=0.25, max_epochs=1, min_steps=1, random_state=0)]
+)
+@pytest.mark.parametrize("settings", [{}, {"ref": 1.0, "top_db": None}])
+def test_training_reads_stored_tracks_at_random_and_predictions_go_by_blocks(
+    chirps, chirp_annotations, monkeypatch, net, settings
+):
+    X = Windower().fit_transform(chirps)
+    y = X.label(chirp_annotations)
+    X, calls = MelSpectrogram(n_mels=40, **settings).fit_transform(X), []
+    expected = [clone(net).fit(X, y, groups=np.arange(len(y)))]
+    expected += [expected[0].transform(X), expected[0].predict_proba(X)]
+
+    def stored(self):
+        calls.append("stored")
+        return self._replace(_tracks=tuple(map(Stored, self._tracks)))
+
+    def by_blocks(X, function, *, remember):
+        calls.append(remember)
+        return np.concatenate([function(X[first : first + 5]) for first in range(0, len(X), 5)])
+
+    monkeypatch.setattr(Windows, "stored", stored)
+    monkeypatch.setattr("skcry.nn.base.tabulate", by_blocks)
+    found = clone(net).fit(X, y, groups=np.arange(len(y)))
+    assert (found.mean_, found.history_) == (expected[0].mean_, expected[0].history_)
+    assert_allclose(found.transform(X), expected[1], atol=1e-5)
+    assert_allclose(found.predict_proba(X), expected[2], atol=1e-5)
+    assert calls == ["stored", False, False]
+
+
+def test_level_of_many_windows_comes_from_some_of_them(images, monkeypatch):
+    X, y = images
+    monkeypatch.setattr("skcry.nn.base.STANDARDISED", 10)
+    net = small(max_epochs=1).fit(X, y)
+    some = X[[0, 5, 10, 15, 20, 26, 31, 36, 41, 47]]
+    assert (net.mean_, net.scale_) == pytest.approx((some.mean(dtype=float), some.std(dtype=float)), rel=1e-6)
+
+
+@pytest.mark.parametrize(("max_steps", "n_epochs", "n_drawn"), [(12, 4, 12), (10, 4, 8), (3, 3, 4)])
+def test_epochs_at_the_budget_of_steps(images, monkeypatch, max_steps, n_epochs, n_drawn):
+    X, y = images
+    rows = {True: [], False: []}  # in training, and in validation
+    original = SpectrogramDataset.__getitems__
+
+    def spy(self, places):
+        rows[self.augment is not None].extend(self.rows[places].tolist())
+        return original(self, places)
+
+    monkeypatch.setattr(SpectrogramDataset, "__getitems__", spy)
+    settings = {"early_stopping": True, "batch_size": 4, "max_epochs": 4, "patience": 10}
+    net = small(max_steps=max_steps, **settings).fit(X, y, groups=GROUPS)
+    assert len(net.history_) == n_epochs
+    assert all("valid_loss" in row for row in net.history_)
+    train, valid = grouped_split(y, GROUPS, 0.2, SEED)
+    drawn = np.reshape(rows[True], (n_epochs, n_drawn))
+    assert {len(set(epoch)) for epoch in drawn.tolist()} == {n_drawn}  # no window twice in an epoch
+    assert len({frozenset(epoch) for epoch in drawn.tolist()}) == n_epochs
+    assert set(drawn.ravel()) <= set(train)
+    validated = np.reshape(rows[False], (n_epochs, min(n_drawn, len(valid))))
+    assert (validated == validated[0]).all()
+    assert set(validated[0]) <= set(valid)
+    if n_drawn < len(valid):
+        assert set(y[validated[0]]) == set(y)
+        assert set(GROUPS[validated[0]]) == set(GROUPS[valid])
+
+
+def test_a_budget_that_suffices_changes_nothing(images, fitted):
+    X, y = images
+    for max_steps in (None, 18):
+        net = clone(fitted).set_params(max_steps=max_steps).fit(X, y)
+        assert_array_equal(net.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_rows_are_spread_evenly():
+    rows = np.arange(100, 200)
+    assert_array_equal(spread(rows, 100), rows)
+    assert_array_equal(spread(rows, 4), [100, 133, 166, 199])
+
+
+def test_networks_saved_before_there_was_a_budget(images, fitted):
+    state = {name: value for name, value in fitted.__getstate__().items() if name != "max_steps"}
+    old = AlexNetClassifier.__new__(AlexNetClassifier)
+    old.__setstate__(state)
+    assert old.get_params() == fitted.get_params()
+    assert_array_equal(old.predict(images[0]), fitted.predict(images[0]))
+
+
 def test_early_stopping_restores_the_best_weights(images):
     X, y = images
     y = np.random.default_rng(0).permutation(y)  # nothing to learn: the loss of left-out groups soon rises
@@ -159,9 +258,9 @@ def test_validation_rows_do_not_change_training(images):
 
 def test_masks_apply_in_training_only(images):
     X, y = images
-    plain = SpectrogramDataset(X, y, 0.0, 1.0)
-    assert_array_equal(plain.__getitems__([0, 3])[0][:, 0], X[[0, 3]])
-    masked = SpectrogramDataset(X, y, 0.0, 1.0, augment=lambda x: 0 * x)
+    plain = SpectrogramDataset(X, y, np.arange(5, 48), 0.0, 1.0)
+    assert_array_equal(plain.__getitems__([0, 3])[0][:, 0], X[[5, 8]])
+    masked = SpectrogramDataset(X, y, np.arange(48), 0.0, 1.0, augment=lambda x: 0 * x)
     assert not masked[0][0].any()
     with_masks, without = (small(max_epochs=1, time_mask=t, freq_mask=t).fit(X, y) for t in (0.5, 0))
     assert not np.array_equal(with_masks.predict_proba(X), without.predict_proba(X))

@@ -7,11 +7,11 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from skcry import FrameCNNClassifier, MelSpectrogram, Windower, load, save
+from skcry import FrameCNNClassifier, MelSpectrogram, Windower, Windows, load, save
 from skcry.nn import CryCNN, FrameCNN, SpectrogramMask, SpectrogramMix
 from skcry.nn.cry_cnn import SPECTROGRAM, stretches
 from skcry.nn.frame_cnn import DecibelMask, FrameLoss, WeightAverage
-from skcry.nn.training_data import FrameDataset
+from skcry.nn.training_data import FrameDataset, WeightedSampler
 from skcry.pretrained import read_weights
 
 
@@ -41,18 +41,22 @@ def dataset(X, y, **settings):
     return FrameDataset(X, y, 0.0, 1.0, mixing(**settings), SpectrogramMask(0, 0))
 
 
+def labels_of(data, row):
+    return data._stretches(*data._place(np.array([row])))[0]
+
+
 def test_neighbouring_windows_label_each_others_frames(spectrograms):
     data = dataset(*spectrograms)
     assert data.step == 40
     assert data.middle == pytest.approx(40 / 198)
     # Window 4 of recording 0 spans 4 to 9 s; its neighbours' middles say: nothing until 6 s, then the tone.
-    labels = data._stretches(data.first[[4]])[0]
+    labels = labels_of(data, 4)
     centre = 4 + (np.arange(12) + 0.5) * 198 / 12 * 0.025
     known = labels >= 0
     assert known.sum() >= 11
     assert_array_equal(labels[known], (centre[known] >= 6.02).astype(int))
     # The first two seconds are in the middle of no window.
-    assert (data._stretches(data.first[[0]])[0][centre - 4 < 1.9] == -1).all()
+    assert (labels_of(data, 0)[centre - 4 < 1.9] == -1).all()
 
 
 @pytest.mark.parametrize(("n_rows", "batch_size"), [(33, 32), (5, 2), (5, 4), (3, 2)])
@@ -196,6 +200,8 @@ def test_average_of_weights(spectrograms):
         ({"background": "dog"}, "background='dog' is not among the classes"),
         ({"mix": 2}, "mix"),
         ({"average": 1}, "average"),
+        ({"max_steps": 0}, "max_steps"),
+        ({"max_steps": 5, "min_steps": 6}, "max_steps=5 must be at least min_steps=6"),
     ],
 )
 def test_faulty_parameters(spectrograms, settings, message):
@@ -218,6 +224,58 @@ def test_few_windows_are_passed_over_more_often(spectrograms):
     X, y = spectrograms
     assert len(small(max_epochs=2).fit(X, y).history_) == 2
     assert len(small(max_epochs=2, min_steps=5, batch_size=8).fit(X, y).history_) == 3
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "n_epochs", "n_steps"),
+    [(None, 4, 20), (20, 4, 20), (19, 4, 16), (10, 4, 8), (3, 3, 3), (1, 1, 1)],
+)
+def test_many_windows_take_no_more_than_the_budget_of_steps(rng, monkeypatch, max_steps, n_epochs, n_steps):
+    read, rates = [], []
+    original = FrameDataset.__getitems__
+
+    def reading(self, rows):
+        read.append(rows)
+        return original(self, rows)
+
+    def stepping(self, net, **kwargs):
+        rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    monkeypatch.setattr(FrameDataset, "__getitems__", reading)
+    monkeypatch.setattr(WeightAverage, "on_batch_begin", stepping)
+    X, y = rng.normal(size=(41, 16, 16)), np.arange(41) % 2  # 5 batches, and one window that is left out
+    net = small(batch_size=8, max_steps=max_steps, average=0.0).fit(X, y)
+    assert [row["epoch"] for row in net.history_] == list(range(1, n_epochs + 1))
+    assert [len(rows) for rows in read] == n_steps * [8]
+    assert len({tuple(rows) for rows in read}) == n_steps
+    if n_steps > 1:  # the rate rises, and falls to nothing in the last step
+        assert max(rates) > 100 * rates[-1]
+
+
+def test_a_budget_that_suffices_changes_nothing(spectrograms):
+    nets = [small(max_steps=steps).fit(*spectrograms) for steps in (None, 4, 4000)]
+    for net in nets[1:]:
+        assert_array_equal(net.predict_proba(spectrograms[0]), nets[0].predict_proba(spectrograms[0]))
+
+
+@pytest.mark.parametrize("weight", [[1, 1, 1, 1, 1], [0.1, 5, 0, 2, 0], [1e-9, 0, 1, 1e9, 3]])
+def test_rows_are_drawn_by_weight_as_torch_does(weight):
+    weight = torch.tensor(weight, dtype=torch.float64)
+    draws = []
+    for sampler in (WeightedSampler, torch.utils.data.WeightedRandomSampler):
+        torch.manual_seed(0)
+        draws.append(list(sampler(weight, 1000)))
+    assert draws[0] == draws[1]
+
+
+@pytest.mark.parametrize("n_classes", [2, 200])
+def test_a_second_of_sound_takes_few_bytes(n_classes):
+    seconds, track = 7200, np.broadcast_to(np.float32(0), (32, 40 * 7200))  # itself of 4 bytes
+    start = np.arange(0, track.shape[1] - 198, 40)
+    X = Windows([track, track], np.repeat([0, 1], len(start)), np.tile(start, 2), 198, sr=40)
+    data = dataset(X, np.arange(len(X)) % n_classes)
+    n_bytes = sum(value.nbytes for name, value in vars(data).items() if isinstance(value, np.ndarray) and name != "y")
+    assert n_bytes < (50 if n_classes == 2 else 90) * 2 * seconds
 
 
 def test_weights_for_another_number_of_bands_are_refused():
@@ -267,7 +325,7 @@ def test_labels_belong_to_the_middle_frame_of_outputs(decibels):
     assert CryCNN().eval()(images).shape[2] == labels.shape[1] == len(centres) == 1 + (X.shape[2] - 77) // 8
     # Window 3 of recording 0 spans 3 to 6 s, and the tone begins at 4 s; the middles of windows tell 1 to 7 s.
     second = 3 + centres / 32
-    assert_array_equal(data._stretches(data.first[[3]])[0], (second >= 3.99).astype(int))
+    assert_array_equal(labels_of(data, 3), (second >= 3.99).astype(int))
 
 
 def test_pretrained_training_repeats_itself_and_is_stored(decibels, tmp_path):
@@ -298,10 +356,11 @@ def test_masks_of_decibels_are_at_their_mean():
 
 def test_networks_saved_before_there_was_another_start(spectrograms):
     net = FrameCNNClassifier(width=0.25, max_epochs=1, min_steps=1, random_state=0).fit(*spectrograms)
-    state = {name: value for name, value in net.__getstate__().items() if name != "init"}
+    state = {name: value for name, value in net.__getstate__().items() if name not in ("init", "max_steps")}
     old = FrameCNNClassifier.__new__(FrameCNNClassifier)
     old.__setstate__(state)
     assert clone(old).init == "random"
+    assert old.get_params() == net.get_params()
     np.testing.assert_array_equal(old.predict(spectrograms[0]), net.predict(spectrograms[0]))
 
 
