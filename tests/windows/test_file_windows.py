@@ -174,9 +174,9 @@ def test_workers_compute_nothing_again(X):
     def work(X, rows):
         from unittest.mock import patch
 
-        with patch.object(FileWindows, "_stretches", side_effect=AssertionError("read again")):
-            with patch("skcry.windows.stretches.STRETCH_DURATION", 12.0):
-                return StatFeatures().fit(X).transform(X[rows])
+        fail = patch.object(FileWindows, "_stretches", side_effect=AssertionError("read again"))
+        with fail, patch("skcry.windows.stretches.STRETCH_DURATION", 12.0):
+            return StatFeatures().fit(X).transform(X[rows])
 
     expected = StatFeatures().fit(X).transform(X)
     parts = [np.arange(0, 60), np.arange(60, len(X))]
