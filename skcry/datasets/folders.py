@@ -20,7 +20,7 @@ from ..io.annotations import FORMATS, SUFFIXES
 from ..io.audio import DEFAULT_SR, load_recording
 from ..io.columns import find_separator
 from ..io.text_files import SeveralError, list_names, read_lines, read_named_table, shorten, walk
-from ..windows.file_windows import read_files
+from ..windows.file_windows import checked, try_files
 from ..windows.windower import stays_in_files
 
 # Formats of recorders, phones and video that are read by libsndfile or, with PyAV or ffmpeg, by skcry.io.read_audio.
@@ -273,7 +273,9 @@ def load_annotated(
     faults = [f"{name} is a recording of a type that is not loaded. Convert it to WAV or FLAC." for name in others]
     recordings, annotations, names = [], [], []
     ranges = _load_ranges(folder / RANGES_FILE, faults) if RANGES_FILE in of_folder else {}
-    lazy = stays_in_files([folder / sounds[0] for sounds in audio.values()]) if lazy is None else lazy
+    paths = [folder / sounds[0] for sounds in audio.values() if len(sounds) == 1]
+    lazy = stays_in_files(paths) if lazy is None else lazy
+    files = dict(zip(paths, try_files(paths, sr, channel), strict=True)) if lazy else {}
     if lazy and (sr != DEFAULT_SR or channel is not None):
         warn(f"The recordings stay in their files. {READ_BY_WINDOWER} sr={sr} and channel={channel} to it.")
     durations = []
@@ -296,7 +298,7 @@ def load_annotated(
                 path = folder / sounds[0]
                 if lazy:
                     recordings.append(path)
-                    duration = read_files([path], sr, channel)[0].n_timepoints / sr
+                    duration = checked(files[path]).n_timepoints / sr
                 else:
                     recordings.append(load_recording(path, sr, sounds[0], channel))
                     duration = len(recordings[-1]) / sr

@@ -76,19 +76,27 @@ def _version(path):
     return about.st_size, about.st_mtime_ns
 
 
-def read_files(paths: Sequence, sr: int, channel: int | None) -> list[RecordingFile]:
-    """Read files to the end, several at a time, to learn their lengths; warn of their faults."""
+def try_files(paths: Sequence, sr: int, channel: int | None) -> list[RecordingFile | Exception]:
+    """Read files to the end, several at a time, to learn lengths and faults; return the error of unreadable ones."""
 
     def read(path):
-        AudioFile(path, sr, channel).close()  # its errors say what is wrong
-        return _read_file(os.path.abspath(path), *_version(path), sr, channel)
+        try:
+            AudioFile(path, sr, channel).close()  # its errors say what is wrong
+            return _read_file(os.path.abspath(path), *_version(path), sr, channel)
+        except (OSError, ValueError) as error:
+            return error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        files = list(pool.map(read, paths))
-    for file in files:
-        for problem in file.problems:
-            warn(problem)
-    return files
+        return list(pool.map(read, paths))
+
+
+def checked(file: RecordingFile | Exception) -> RecordingFile:
+    """Return what is known of a file, and warn of its faults; raise the error of an unreadable one."""
+    if isinstance(file, Exception):
+        raise file
+    for problem in file.problems:
+        warn(problem)
+    return file
 
 
 @functools.lru_cache(maxsize=10_000)

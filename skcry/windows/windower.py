@@ -16,7 +16,7 @@ from .._base import BaseEstimator
 from .._compat import Interval, StrOptions, fit_context
 from .._typing import Recordings
 from ..io.audio import DEFAULT_SR, AudioFile, as_recordings, in_order, load_recording, name_of, warn_of_rate
-from .file_windows import FileWindows, read_files
+from .file_windows import FileWindows, checked, try_files
 from .windows import Windows
 
 IN_MEMORY_DURATION = 7200.0  # seconds of sound in files that are loaded: 0.46 GB
@@ -200,7 +200,9 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
         groups = in_order(groups, X, "groups")
         names = [name_of(item, i) for i, item in enumerate(X)]
         if stays_in_files(X):
-            files = read_files(X, self.sr, self.channel)
+            for path in X:  # the headers first
+                AudioFile(path, self.sr, self.channel).close()
+            files = [checked(file) for file in try_files(X, self.sr, self.channel)]
             starts = [self._starts(file.n_timepoints) for file in files]
             recording = np.repeat(np.arange(len(files)), [len(start) for start in starts])
             lengths = self.window_length_, self.hop_length_
