@@ -44,8 +44,9 @@ class AlexNetClassifier(SpectrogramClassifier):
     max_epochs : int, default=30
         Maximal number of passes over the training windows.
     max_steps : int or None, default=10000
-        Maximal number of training steps; with many windows each epoch draws ``max_steps // max_epochs`` batches of them
-        at random, and at most as many windows are validated on. None means all.
+        Maximal number of training steps; with many windows (6 hours, one per second), each epoch draws
+        ``max_steps // max_epochs`` batches of them at random, and no more windows are validated on than an epoch
+        draws. None means no limit.
     batch_size : int, default=64
         Windows per training step.
     lr : float, default=3e-4
@@ -88,7 +89,7 @@ class AlexNetClassifier(SpectrogramClassifier):
     history_ : list of dict
         Losses and accuracy per epoch.
     mean_, scale_ : float
-        Mean and standard deviation of the training windows, without those set aside.
+        Mean and standard deviation of the training windows, of at most 10 000 of them, without those set aside.
     input_shape_ : tuple of int
         Shape of a row.
     n_features_in_ : int

