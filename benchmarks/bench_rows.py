@@ -10,7 +10,8 @@ second. The script prints a markdown table for each family of features:
 - its fit, and prediction per hour of sound, in seconds, which depend on the machine;
 - average precision with a 90 % interval by bootstrap over groups, and its difference to that of the largest size,
   paired by group;
-- with ``--seeds N``, the mean average precision over N selections of as many windows at random.
+- with ``--seeds N``, the mean average precision over N selections of as many windows at random, but for the
+  largest size.
 """
 
 import argparse
@@ -99,14 +100,15 @@ def make_table(family, training, scoring, options, write):
         rows = learner.rows(size)
         model, n_rows, seconds = learner.fit(rows)
         truth, score, groups, predicted = learner.score(model, scoring)
-        reference = score if reference is None else reference
+        largest, reference = reference is None, score if reference is None else reference
         found[size] = average_precision(truth, score)
         row = [f"{size}", f"{learner.y[rows].mean():.0%}", f"{n_rows}", f"{seconds:.1f}", f"{predicted / hours:.1f}"]
         row += [interval(average_precision, truth, score, groups=groups)]
         row += [interval(gain, truth, score, reference, groups=groups)]
         if options.seeds:
-            models = [learner.fit(learner.rows(size, seed))[0] for seed in range(options.seeds)]
-            row += [f"{np.mean([average_precision(*learner.score(one, scoring)[:2]) for one in models]):.3f}"]
+            models = [learner.fit(learner.rows(size, seed))[0] for seed in range(0 if largest else options.seeds)]
+            scores = [average_precision(*learner.score(one, scoring)[:2]) for one in models]
+            row += [f"{np.mean(scores):.3f}" if scores else ""]
         write(f"| {' | '.join(row)} |")
     return found
 

@@ -10,6 +10,7 @@ import numpy as np
 from imblearn.over_sampling import SMOTE
 from imblearn.under_sampling import RandomUnderSampler
 from joblib import Memory
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -86,6 +87,8 @@ class CompactSVC(SVC):
     these cost.
     """
 
+    support_vectors_: np.ndarray
+
     def fit(self, X, y, sample_weight=None):
         """Fit the model; see :class:`sklearn.svm.SVC`."""
         super().fit(X, y, sample_weight)
@@ -101,7 +104,7 @@ class CompactSVC(SVC):
 
     def _keep_plane(self):
         """Replace the support vectors by the plane; return whether there is one."""
-        if self.kernel != "linear" or len(self.classes_) != 2 or self._sparse:
+        if self.kernel != "linear" or len(self.classes_) != 2 or issparse(self.support_vectors_):
             return False
         self.support_vectors_ = np.array(self.coef_)
         self.support_ = np.zeros(1, dtype=np.int32)
@@ -189,6 +192,8 @@ def make_cry_pipeline(
         None keeps all.
     resample : {"smote", "under", "weight"} or None, default="smote"
         How the classes are balanced. "weight" sets ``class_weight="balanced"`` of the classifier.
+    max_windows : int or None, default=5000
+        TODO
     memory : str, joblib.Memory or None, default=None
         Cache of the fitted features. With it, a search over parameters of the classifier fits the network once per
         split. Set ``random_state`` as well, because the cache keeps the result of the first training. A split takes
