@@ -200,7 +200,7 @@ class LimitWindows(BaseSampler, BaseEstimator):
                     f"max_windows={self.max_windows} would leave out windows that have a sample_weight. Fit to all of "
                     "them (limit__max_windows=None in make_cry_pipeline), or pass no sample_weight."
                 )
-            # The text is the same in each fold, so that Python shows it once.
+            # The text is the same in each fold, so that it can be shown once.
             warn(
                 f"max_windows={self.max_windows}: the classifier is fitted to a selection of the training windows, in "
                 "equal shares of classes and of groups as far as they have windows. Its probabilities take the "
