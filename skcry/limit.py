@@ -134,7 +134,7 @@ class LimitWindows(BaseSampler, BaseEstimator):
 
     __module__ = "skcry"
     _sampling_type = "bypass"
-    _parameter_constraints = {"max_windows": [Interval(numbers.Integral, 2, None, closed="left"), None]}
+    _parameter_constraints: dict = {"max_windows": [Interval(numbers.Integral, 2, None, closed="left"), None]}
     # Weights of windows that were left out would be passed on to the steps after it, so it asks for weights to refuse.
     __metadata_request__fit_resample = {"sample_weight": True}
 
@@ -200,7 +200,7 @@ class LimitWindows(BaseSampler, BaseEstimator):
                     f"max_windows={self.max_windows} would leave out windows that have a sample_weight. Fit to all of "
                     "them (limit__max_windows=None in make_cry_pipeline), or pass no sample_weight."
                 )
-            # The text is the same in each fold, so that Python shows it once.
+            # The text is the same in each fold, so that it can be shown once.
             warn(
                 f"max_windows={self.max_windows}: the classifier is fitted to a selection of the training windows, in "
                 "equal shares of classes and of groups as far as they have windows. Its probabilities take the "
@@ -222,17 +222,15 @@ class LimitWindows(BaseSampler, BaseEstimator):
             validate_data(self, X, labels, reset=True, accept_sparse=("csr", "csc"))
             groups = None
         check_sampling_strategy("auto", labels, "bypass")  # raises if there is one class only
-        n_classes = len(np.unique(labels))
-        if self.max_windows is not None and self.max_windows < n_classes:
-            raise ValueError(f"max_windows={self.max_windows} must be at least the number of classes, {n_classes}.")
-        few = self.max_windows is None or len(labels) <= self.max_windows
-        rows = np.arange(len(labels)) if few else select_rows(labels, groups, self.max_windows)
-        self.sample_indices_ = rows
+        n_classes, n_kept = len(np.unique(labels)), len(labels) if self.max_windows is None else self.max_windows
+        if n_kept < n_classes:
+            raise ValueError(f"max_windows={n_kept} must be at least the number of classes, {n_classes}.")
+        self.sample_indices_ = rows = select_rows(labels, groups, n_kept)
         counts = zip(*(part.tolist() for part in np.unique(labels[rows], return_counts=True)), strict=True)
         self.sampling_strategy_ = dict(counts)
-        return (
-            (X, y) if few else (X[rows] if isinstance(X, Windows) else safe_indexing(X, rows), safe_indexing(y, rows))
-        )
+        if len(rows) == len(labels):
+            return X, y
+        return X[rows] if isinstance(X, Windows) else safe_indexing(X, rows), safe_indexing(y, rows)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -10,6 +10,7 @@ import numpy as np
 from imblearn.over_sampling import SMOTE
 from imblearn.under_sampling import RandomUnderSampler
 from joblib import Memory
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -86,11 +87,13 @@ class CompactSVC(SVC):
     these cost.
     """
 
+    support_vectors_: np.ndarray
+
     def fit(self, X, y, sample_weight=None):
         """Fit the model; see :class:`sklearn.svm.SVC`."""
         super().fit(X, y, sample_weight)
         if not self._keep_plane() and self.shape_fit_[0] > MANY_ROWS:
-            # The text is the same in each fold, so that Python shows it once.
+            # The text is the same in each fold, so that it can be shown once.
             warn(
                 f"An SVC was fitted to more than {MANY_ROWS} rows, and not to two classes with a linear kernel. "
                 "Prediction sums over all support vectors, mostly a third to all of the rows: an hour of sound, with a "
@@ -101,7 +104,7 @@ class CompactSVC(SVC):
 
     def _keep_plane(self):
         """Replace the support vectors by the plane; return whether there is one."""
-        if self.kernel != "linear" or len(self.classes_) != 2 or self._sparse:
+        if self.kernel != "linear" or len(self.classes_) != 2 or issparse(self.support_vectors_):
             return False
         self.support_vectors_ = np.array(self.coef_)
         self.support_ = np.zeros(1, dtype=np.int32)
@@ -189,6 +192,14 @@ def make_cry_pipeline(
         None keeps all.
     resample : {"smote", "under", "weight"} or None, default="smote"
         How the classes are balanced. "weight" sets ``class_weight="balanced"`` of the classifier.
+    max_windows : int or None, default=5000
+        Largest number of windows that the classifier is fitted to, see :class:`LimitWindows`; 5000 are more than an
+        hour of sound. SMOTE sees these only, and at most doubles them if a class is rare. None means all. Fitting the
+        SVC is quadratic in their number: for "pretrained", 5000 take half a second and 20000 some 15 s. With 14 hours
+        of 48 infants, average precision per second on soundscapes was the same with 1000 to 20000 windows for
+        "pretrained" (0.79 to 0.81), and for "stats" 0.67 with 2500, 0.72 with 5000, 0.71 with 10000 and 0.73 with
+        20000. With 8 infants only, equal shares of so many windows cost accuracy: 0.71 with 2500, 0.66 with 5000, 0.74
+        with all 40000 (``benchmarks/bench_rows.py``).
     memory : str, joblib.Memory or None, default=None
         Cache of the fitted features. With it, a search over parameters of the classifier fits the network once per
         split. Set ``random_state`` as well, because the cache keeps the result of the first training. A split takes

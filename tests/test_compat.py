@@ -68,7 +68,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing as take
 from joblib.externals.loky import set_loky_pickler
 import joblib.externals.loky
-model._fit_resample(X, y)
+model._fit_transform_one(X, y)
 function.__wrapped__
 class A: _doc_link_module = 'skcry'
 def _sk_visual_block_(self): ...

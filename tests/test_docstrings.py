@@ -111,6 +111,7 @@ def fitted():
         *(estimator.fit(sound) for estimator in [*of_sound, skcry.StatFeatures(), skcry.PretrainedEmbedding()]),
         skcry.AlexNetClassifier(early_stopping=False, **short).fit(images, y),
         skcry.FrameCNNClassifier(min_steps=1, **short).fit(images, y),
+        skcry.LimitWindows().fit(sound, y),
         skcry.CryDetector(fast, threshold=0.5).fit(sound, y),
     ]
 
