@@ -14,8 +14,8 @@ second. The script prints a markdown table for each family of features:
   largest size.
 
 14 hours of scenes by ``benchmarks.pretraining`` (half a minute each, 48 infants; a scene without crying is a group of
-its own), scored on the eight soundscapes of 5 minutes, whose families and sounds neither the scenes nor the network know
-(AMD EPYC with AVX-512 BF16, one thread, other work on the machine, 2026-11-30):
+its own), scored on the eight soundscapes of 5 minutes, whose families and sounds neither scenes nor network know (AMD
+EPYC with AVX-512 BF16, one thread, other work on the machine, 2026-11-30):
 
 | max_windows | rows of the SVC | its fit (s) | average precision [90 %] | to the largest [90 %] | at random |
 |---|---|---|---|---|---|
