@@ -14,8 +14,8 @@ second. The script prints a markdown table for each family of features:
   largest size.
 
 14 hours of scenes by ``benchmarks.pretraining`` (half a minute each, 48 infants; a scene without crying is a group of
-its own), scored on the eight soundscapes of 5 minutes, whose families and sounds neither scenes nor network know (AMD EPYC
-with AVX-512 BF16, one thread, other work on the machine, 2026-11-30):
+its own), scored on the eight soundscapes of 5 minutes, whose families and sounds neither scenes nor network know (AMD
+EPYC with AVX-512 BF16, one thread, other work on the machine, 2026-11-30):
 
 | max_windows | rows of the SVC | its fit (s) | average precision [90 %] | to the largest [90 %] | at random |
 |---|---|---|---|---|---|
@@ -67,13 +67,12 @@ class Learner:
         windows = Windower().fit_transform(training.recordings, groups=training.groups)
         windows = windows[windows.known(training.annotations, target_duration=self.duration)]
         self.y = windows.label(training.annotations, target_duration=self.duration)
-        self.groups = windows.groups if places.index("limit") < features else None
         self.table = self.before.fit_transform(windows, self.y)
 
     def rows(self, size, seed=None):
         """Return the rows that ``max_windows=size`` keeps, or with a seed as many at random."""
         if seed is None:
-            return select_rows(self.y, self.groups, size)
+            return select_rows(self.y, size)
         return np.sort(np.random.default_rng(seed).permutation(len(self.y))[:size])
 
     def fit(self, rows):

@@ -50,15 +50,13 @@ def equal_shares(sizes: ArrayLike, total: int) -> np.ndarray:
     return shares
 
 
-def select_rows(labels: np.ndarray, groups: np.ndarray | None, max_rows: int) -> np.ndarray:
-    """Select rows in equal shares of classes, and within a class of groups; evenly spaced within a group.
+def select_rows(labels: np.ndarray, max_rows: int) -> np.ndarray:
+    """Select rows in equal shares of classes, evenly spaced within a class.
 
     Parameters
     ----------
     labels : ndarray of shape (n_rows,)
         Class of each row.
-    groups : ndarray of shape (n_rows,) or None
-        Group of each row. None takes the rows of each class evenly spaced.
     max_rows : int
         Number of rows to select.
 
@@ -71,24 +69,13 @@ def select_rows(labels: np.ndarray, groups: np.ndarray | None, max_rows: int) ->
     --------
     >>> import numpy as np
     >>> from skcry.limit import select_rows
-    >>> select_rows(np.array([0, 0, 0, 0, 0, 0, 1, 1]), None, 4)
+    >>> select_rows(np.array([0, 0, 0, 0, 0, 0, 1, 1]), 4)
     array([1, 4, 6, 7])
     """
-
-    def split(rows, values):
-        """Split rows by their values."""
-        order = np.argsort(values[rows], kind="stable")
-        return np.split(rows[order], np.cumsum(np.unique(values[rows], return_counts=True)[1])[:-1])
-
-    def shared(parts, total):
-        return zip(parts, equal_shares([len(part) for part in parts], total).tolist(), strict=True)
-
-    groups = np.zeros(len(labels), int) if groups is None else np.unique(groups, return_inverse=True)[1]
+    classes, sizes = np.unique(labels, return_counts=True)
     kept = [
-        part[(2 * np.arange(n) + 1) * len(part) // (2 * n)]  # middles of n equal stretches
-        for rows, n_class in shared(split(np.arange(len(labels)), labels), max_rows)
-        for part, n in shared(split(rows, groups), n_class)
-        if n
+        np.flatnonzero(labels == one)[(2 * np.arange(n) + 1) * size // (2 * n)]  # middles of n equal stretches
+        for one, size, n in zip(classes, sizes, equal_shares(sizes, max_rows), strict=True)
     ]
     return np.sort(np.concatenate(kept))
 
@@ -98,8 +85,8 @@ class LimitWindows(BaseSampler, BaseEstimator):
 
     Neighbouring windows are alike, and an :class:`~sklearn.svm.SVC` takes four times as long for twice as many. Classes
     get equal shares of ``max_windows`` as far as they have windows, so a rare class keeps all of its own. Within a
-    class, groups (infants) get equal shares in the same way, and within a group windows are evenly spaced. The
-    selection is the same each time, and keeps the order of the windows. Prediction sees all windows.
+    class, windows are evenly spaced, so recordings and infants keep their shares. The selection is the same each time,
+    and keeps the order of the windows. Prediction sees all windows.
 
     Parameters
     ----------
@@ -169,7 +156,7 @@ class LimitWindows(BaseSampler, BaseEstimator):
         Parameters
         ----------
         X : Windows or array-like of shape (n_windows, n_features)
-            Windows, or a table of their features. Groups are those of ``Windows``; rows of a table have none.
+            Windows, or a table of their features.
         y : array-like of shape (n_windows,)
             Labels.
         sample_weight : array-like of shape (n_windows,) or None, default=None
@@ -203,8 +190,8 @@ class LimitWindows(BaseSampler, BaseEstimator):
             # The text is the same in each fold, so that it can be shown once.
             warn(
                 f"max_windows={self.max_windows}: the classifier is fitted to a selection of the training windows, in "
-                "equal shares of classes and of groups as far as they have windows. Its probabilities take the "
-                "classes to be as frequent as in the selection, unless they are calibrated afterwards, as by "
+                "equal shares of classes as far as they have windows. Its probabilities take the classes to be as "
+                "frequent as in the selection, unless they are calibrated afterwards, as by "
                 'CryDetector(threshold="cv"). A larger max_windows, or None for all, includes more; an SVC takes four '
                 "times as long for twice as many windows, from about a second for 5000."
             )
@@ -217,15 +204,13 @@ class LimitWindows(BaseSampler, BaseEstimator):
             check_some(self, X)
             check_consistent_length(X, labels)
             validate_data(self, X, reset=True, skip_check_array=True)
-            groups = X.groups
         else:
             validate_data(self, X, labels, reset=True, accept_sparse=("csr", "csc"))
-            groups = None
         check_sampling_strategy("auto", labels, "bypass")  # raises if there is one class only
         n_classes, n_kept = len(np.unique(labels)), len(labels) if self.max_windows is None else self.max_windows
         if n_kept < n_classes:
             raise ValueError(f"max_windows={n_kept} must be at least the number of classes, {n_classes}.")
-        self.sample_indices_ = rows = select_rows(labels, groups, n_kept)
+        self.sample_indices_ = rows = select_rows(labels, n_kept)
         counts = zip(*(part.tolist() for part in np.unique(labels[rows], return_counts=True)), strict=True)
         self.sampling_strategy_ = dict(counts)
         if len(rows) == len(labels):

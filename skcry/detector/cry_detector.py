@@ -33,7 +33,7 @@ from .._compat import (
 )
 from .._progress import Progress
 from .._typing import Annotations, Labels, RandomState, Recordings, Targets
-from .._warnings import warn
+from .._warnings import once, warn
 from ..events import UNKNOWN, LabelMap
 from ..io.audio import as_recordings, in_order, keys_of, warn_of_rate
 from ..pipeline import make_cry_pipeline
@@ -355,7 +355,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         estimator = make_cry_pipeline(random_state=seed) if self.estimator is None else self.estimator
         splits = data.split(self.cv, seed) if self.threshold == "cv" else []
-        with fit_callbacks(self, X, y, len(splits) + 1) as context:
+        with fit_callbacks(self, X, y, len(splits) + 1) as context, once():
 
             def fit_on(rows, name):
                 fitted = clone(estimator)

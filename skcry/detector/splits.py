@@ -10,14 +10,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import has_fit_parameter
 
-from ..features import MelSpectrogram
 from ..io.text_files import shorten
 from ..limit import LimitWindows, select_rows
-from ..signal import Denoise, HighPassFilter
 
 # Parameters of estimators that draw rows for those inside: bagging, imbalanced-learn's ensembles, halving searches.
 DRAWING = {"bootstrap", "sampling_strategy", "min_resources"}
-SOUND = (HighPassFilter, Denoise, MelSpectrogram)  # steps that turn Windows into Windows
 OFF = np.False_  # stands for early_stopping="auto" during a fit; a user's False is another object
 
 
@@ -193,12 +190,11 @@ def _resampler(path, parts):
 
 def _add_limited(training_sets, steps):
     """Add what :class:`LimitWindows` among these steps of a pipeline keeps of training sets."""
-    for place, step in enumerate(steps):
+    for step in steps:
         if isinstance(step, LimitWindows) and step.max_windows is not None:
-            sound = all(isinstance(one, SOUND) for one in steps[:place])  # tables have no groups
             for labels, groups in list(training_sets.values()):
                 if len(labels) > step.max_windows:
-                    rows = select_rows(labels, groups if sound else None, step.max_windows)
+                    rows = select_rows(labels, step.max_windows)
                     _add(training_sets, labels[rows], groups[rows])
 
 
