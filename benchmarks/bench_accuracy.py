@@ -137,18 +137,18 @@ def group_splits(groups):
 
 def predict_held_out(detector, data, y, splits, score):
     """Fit and score fold by fold; return the joined tables of ``score(fitted, test)``, and the costs."""
-    tables, fit_time, predict_time, n_timepoints = [], 0.0, 0.0, 0
+    tables, fit_time, predict_time, hours = [], 0.0, 0.0, 0.0
     for train, test in splits:
         began = time.perf_counter()
         fitted = clone(detector).fit([data.recordings[i] for i in train], [y[i] for i in train], data.groups[train])
         middle = time.perf_counter()
         tables.append(score(fitted, test))
         fit_time, predict_time = fit_time + middle - began, predict_time + time.perf_counter() - middle
-        n_timepoints += sum(len(data.recordings[i]) for i in test)
+        hours += data.durations[test].sum() / 3600
         print(f"fold {len(tables)} of {len(splits)}, {fit_time + predict_time:.0f} s", file=sys.stderr)
     return pd.concat(tables), {
         "training (s/fold)": fit_time / len(splits),
-        "prediction (s/h)": predict_time / (n_timepoints / SR / 3600),
+        "prediction (s/h)": predict_time / hours,
         "pickle (MB)": len(pickle.dumps(fitted)) / 1e6,
     }
 
@@ -162,7 +162,7 @@ def evaluate_seconds(detector, data, splits):
 
     timeline, costs = predict_held_out(detector, data, data.annotations, splits, score)
     annotations = dict(zip(data.names, data.annotations, strict=True))
-    durations = {name: len(sound) / SR for name, sound in zip(data.names, data.recordings, strict=True)}
+    durations = dict(zip(data.names, data.durations.tolist(), strict=True))
     groups = timeline.index.get_level_values("recording").map(dict(zip(data.names, data.groups, strict=True)))
     truth = metrics.second_truth(annotations, timeline, durations=durations)
     numbers = row_scores(truth, timeline, groups) | event_scores(annotations, timeline, durations)
@@ -217,7 +217,7 @@ def parse(arguments):
 
 def make_table(title, options, evaluate, data, splits, write, **about):
     """Write a table row by row; return its numbers by pipeline, and the share of crying."""
-    rows, groups, sound = {}, len(np.unique(data.groups)), sum(map(len, data.recordings)) / SR / 60
+    rows, groups, sound = {}, len(np.unique(data.groups)), data.durations.sum() / 60
     write(f"\n{title}: {len(data.recordings)} of {groups} groups, {sound:.0f} minutes, {len(splits)} folds.\n")
     for name in options.pipelines:
         rows[name], chance = evaluate(make_detector(name, options, **about), data, splits)

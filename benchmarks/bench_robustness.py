@@ -268,7 +268,7 @@ def main(arguments=None):
     rows, tables = [], {}
     write = partial(print, flush=True)
     if options.data:
-        data = load_annotated(options.data, SR)
+        data = load_annotated(options.data, SR, lazy=False)
         missing = set(options.without) - {Path(name).stem for name in data.names}
         if missing:
             raise SystemExit(f"--without {' '.join(sorted(missing))}: not in {options.data}. Leave out the extension.")

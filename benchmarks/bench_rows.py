@@ -92,7 +92,7 @@ class Learner:
         timeline = detector.timeline(data.recordings)
         seconds = time.perf_counter() - began
         timeline = timeline.rename(index=dict(enumerate(data.names)), level="recording")
-        durations = {name: len(y) / SR for name, y in zip(data.names, data.recordings, strict=True)}
+        durations = dict(zip(data.names, data.durations.tolist(), strict=True))
         annotations = dict(zip(data.names, data.annotations, strict=True))
         truth = metrics.second_truth(annotations, timeline, durations=durations)
         groups = timeline.index.get_level_values("recording").map(dict(zip(data.names, data.groups, strict=True)))
@@ -110,7 +110,7 @@ def interval(metric, *columns, groups):
 def make_table(family, training, scoring, options, write):
     """Write a row for each size; return average precision by size."""
     learner = Learner(family, training)
-    hours = sum(map(len, scoring.recordings)) / SR / 3600
+    hours = scoring.durations.sum() / 3600
     write(f"\n{family}: {len(learner.y)} windows of training, {learner.y.mean():.1%} of them crying\n")
     columns = ["max_windows", "crying", "rows of the SVC", "its fit (s)", "prediction (s/h)"]
     columns += ["average precision [90 %]", "to the largest [90 %]", *["at random"] * bool(options.seeds)]
@@ -158,7 +158,7 @@ def main(arguments=None):
 
     training, scoring = (load_annotated(folder, SR) for folder in (options.training, options.scoring))
     for what, data in {"Training": training, "Scoring": scoring}.items():
-        hours = sum(map(len, data.recordings)) / SR / 3600
+        hours = data.durations.sum() / 3600
         write(f"{what}: {len(data.recordings)} recordings of {len(np.unique(data.groups))} groups, {hours:.1f} hours")
     found = {family: make_table(family, training, scoring, options, write) for family in options.features}
     if options.out:

@@ -45,7 +45,7 @@ detector.detect(paths).to_csv(out + "/events.csv", index=False)
 def load(folder, n_recordings, duration):
     if folder is None:
         return make_cry_recordings(n_recordings, duration, sr=SR, random_state=0)
-    data = load_annotated(folder, sr=SR)
+    data = load_annotated(folder, sr=SR, lazy=False)
     return data.recordings, data.annotations, data.groups
 
 

@@ -42,7 +42,7 @@ def measure_untrained(detector, folder, without=()):
     timeline = detector.timeline(data.recordings)
     timeline = timeline.rename(index=dict(enumerate(data.names)), level="recording")
     annotations = dict(zip(data.names, data.annotations, strict=True))
-    durations = {name: len(y) / bench_accuracy.SR for name, y in zip(data.names, data.recordings, strict=True)}
+    durations = dict(zip(data.names, data.durations.tolist(), strict=True))
     truth = metrics.second_truth(annotations, timeline, durations=durations)
     names = timeline.index.get_level_values("recording")
     keep = ~names.isin(without)

@@ -392,6 +392,8 @@ def load_clips(
             As in the table; 0, 1, 2, ... with ``group=None``.
         names : list of str
             Files as in the table.
+        durations : ndarray of shape (n_clips,)
+            Lengths in seconds.
 
     Raises
     ------
@@ -447,4 +449,5 @@ def load_clips(
         labels=_as_array(table[label]),
         groups=np.arange(len(table)) if group is None else np.array(table[group].tolist()),
         names=[str(path) for path in table[file]],
+        durations=np.array([len(y) / sr for y in recordings]),
     )
