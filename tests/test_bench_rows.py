@@ -41,8 +41,7 @@ def test_rows_are_those_of_the_pipeline(bench, folders):
     learner = bench.Learner("stats", bench.load_annotated(folders[0]))
     assert list(dict(learner.before.steps)) == ["highpass", "denoise", "features"]
     assert list(dict(learner.after.steps)) == ["scale", "select", "resample", "classify"]
-    assert learner.groups is not None
-    assert (learner.rows(20) == bench.select_rows(learner.y, learner.groups, 20)).all()
+    assert (learner.rows(20) == bench.select_rows(learner.y, 20)).all()
     at_random = learner.rows(20, seed=0)
     assert (np.diff(at_random) > 0).all()
     assert len(at_random) == 20
