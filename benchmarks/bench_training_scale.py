@@ -2,8 +2,8 @@
 
     python benchmarks/bench_training_scale.py [--hours 1 3 10] [--pipelines default frames published] [--search 10]
 
-The script makes ten hours of synthetic sound (a FLAC file of an hour for each of ten infants, some minutes), and more
-hours by linking these files under other names: cost depends on the number of files, not on what is in them. It fits a
+The script makes ten hours of synthetic sound (FLAC files of 20 minutes, each of another infant; this takes some minutes), and
+more hours by linking these files under other names: cost depends on the hours, not on what is in them. It fits a
 ``CryDetector`` with learned threshold on so many hours, each in a process of its own, and detects crying in one file
 with the result. Memory is the peak resident memory of that process, disk the most that its temporary files take.
 "default" is ``make_cry_pipeline()``, "frames" and "published" (``features=("embedding", "stats")``) train a network.
@@ -33,7 +33,8 @@ import soundfile
 from skcry.datasets import make_cry_recordings
 
 SR = 16000
-N_FILES = 10  # of one hour, that differ
+N_FILES = 30  # that differ
+DURATION = 1200.0  # s, of a file
 LEAK = 0.03  # GiB per hour
 WORKERS, FITS = 20, 60
 PIPELINES = {"default": "pretrained", "frames": "frames", "published": ("embedding", "stats")}
@@ -105,10 +106,15 @@ report(one=one, search=time.perf_counter() - began)
 )
 
 
+def n_files(hours):
+    """Count the files of so many hours, at least as many as there are splits."""
+    return max(3, round(hours * 3600 / DURATION))
+
+
 def make_study(folder, hours):
-    """Write annotated recordings of an hour: ten that differ, or as many as asked for, then links to these."""
+    """Write annotated recordings: 30 that differ, or as many as asked for, then links to these."""
     folder.mkdir(exist_ok=True)
-    for number in range(int(np.ceil(hours))):
+    for number in range(n_files(hours)):
         recording, annotations = folder / f"{number:04d}.flac", folder / f"{number:04d}.csv"
         if recording.exists() and annotations.exists():
             continue
@@ -116,7 +122,7 @@ def make_study(folder, hours):
             os.link(folder / f"{number % N_FILES:04d}.flac", recording)
             os.link(folder / f"{number % N_FILES:04d}.csv", annotations)
             continue
-        (y,), (table,), _ = make_cry_recordings(1, duration=min(3600.0, 3600 * hours), random_state=number)
+        (y,), (table,), _ = make_cry_recordings(1, duration=DURATION, random_state=number)
         soundfile.write(recording, y, SR)
         table.to_csv(annotations, index=False)
     return folder
@@ -126,7 +132,7 @@ def part_of(study, folder, hours):
     """Link the first recordings of a study, with the infant of each."""
     folder.mkdir()
     lines = ["file,group"]
-    for path in sorted(study.glob("*.flac"))[: max(1, round(hours))]:
+    for path in sorted(study.glob("*.flac"))[: n_files(hours)]:
         for suffix in (".flac", ".csv"):
             os.link(path.with_suffix(suffix), folder / path.with_suffix(suffix).name)
         lines.append(f"{path.name},{int(path.stem) % N_FILES}")

@@ -128,7 +128,7 @@ PrimalSVC = CompactSVC  # name of the class in models that earlier versions save
         "features": [str, tuple, list],
         "select": [HasMethods(["fit", "transform"]), None],
         "resample": [StrOptions({"smote", "under", "weight"}), None],
-        "max_windows": [*LimitWindows._parameter_constraints["max_windows"], StrOptions({"auto"})],
+        "max_windows": LimitWindows._parameter_constraints["max_windows"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -138,7 +138,7 @@ def make_cry_pipeline(
     features: Labels = "pretrained",
     select: BaseEstimator | None = None,
     resample: Literal["smote", "under", "weight"] | None = "smote",
-    max_windows: int | Literal["auto"] | None = "auto",
+    max_windows: int | None = MAX_WINDOWS,
     memory: str | Memory | None = None,
     random_state: RandomState = None,
     verbose: bool = False,
@@ -192,14 +192,14 @@ def make_cry_pipeline(
         None keeps all.
     resample : {"smote", "under", "weight"} or None, default="smote"
         How the classes are balanced. "weight" sets ``class_weight="balanced"`` of the classifier.
-    max_windows : int, "auto" or None, default="auto"
-        Largest number of windows that the classifier is fitted to, see :class:`LimitWindows`. "auto" means 2500 for
-        "pretrained" or "frames" alone, whose SVC is linear, and 5000 else. None means all. SMOTE sees these windows
-        only, and at most doubles them if a class is rare. The cost of an SVC is quadratic in their number: 2500 take
-        0.2 s with "pretrained", 20000 some 15 s. More do not pay, because the regularisation of ``C=3e-4`` is that of
-        2500 windows. Average precision per second on soundscapes after training on 14 hours of synthetic scenes, 48
-        infants: 0.81 with 2500, 0.79 with 5000, 0.78 with 20000 (0.02 [0.01, 0.04] less than with 2500); 8 infants:
-        0.79, 0.74 and 0.69. For "stats", whose SVC has a radial kernel, STATS (``benchmarks/bench_rows.py``).
+    max_windows : int or None, default=2500
+        Largest number of windows that the classifier is fitted to, see :class:`LimitWindows`. None means all. SMOTE
+        sees these windows only, and at most doubles them if a class is rare. The cost of an SVC is quadratic in their
+        number: 2500 take 0.2 s with "pretrained", 20000 some 15 s. More do not pay, because the regularisation
+        ``C=3e-4`` was chosen for so many. Average precision per second on soundscapes after training on 14 hours of
+        synthetic scenes, 48 infants: 0.81 with 2500, 0.79 with 5000, 0.78 with 20000 (0.02 [0.01, 0.04] less than with
+        2500); 8 infants: 0.79, 0.74 and 0.69; "stats", whose SVC has a radial kernel: 0.73 with 2500, 0.74 with 5000
+        and 10000 (``benchmarks/bench_rows.py``).
     memory : str, joblib.Memory or None, default=None
         Cache of the fitted features. With it, a search over parameters of the classifier fits the network once per
         split. Set ``random_state`` as well, because the cache keeps the result of the first training. A split takes
@@ -278,8 +278,6 @@ def make_cry_pipeline(
         "smote": NotedSMOTE(random_state=random_state),
         "under": RandomUnderSampler(random_state=random_state),
     }
-    if max_windows == "auto":
-        max_windows = MAX_WINDOWS if families in LINEAR else 2 * MAX_WINDOWS
     limit = [("limit", "passthrough" if max_windows is None else LimitWindows(max_windows))]
     first = not TRAINED & set(families)
     return imblearn.pipeline.Pipeline(
