@@ -40,3 +40,13 @@ def test_scaling_runs_small():
     out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.count("| ") == 20
     assert "Model " in out.stdout
+
+
+@pytest.mark.slow
+def test_training_scale_runs_small():
+    command = [sys.executable, "-m", "benchmarks.bench_training_scale", "--duration", "30", "--pipelines", "default"]
+    command += ["--hours", "0.025", "0.05", "--search", "0.05"]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert out.returncode == 0, out.stderr
+    assert out.stdout.count("| default | 0.0") == 2
+    assert "Grid of 10 settings x 5 folds" in out.stdout

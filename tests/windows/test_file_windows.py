@@ -153,6 +153,15 @@ def test_each_recording_is_computed_once(X, monkeypatch):
     assert reads[4:] == [3]
 
 
+def test_spectrograms_of_a_setting_are_computed_once(X, monkeypatch):
+    reads = count_reads(monkeypatch)
+    for top_db in (80.0, 50.0):  # is applied to each window afterwards
+        np.asarray(MelSpectrogram(n_mels=20, top_db=top_db).fit(X).transform(X))
+    assert sorted(reads) == [0, 1, 2, 3]
+    np.asarray(MelSpectrogram(n_mels=25).fit(X).transform(X))
+    assert len(reads) == 8
+
+
 def test_only_stretches_with_windows_are_computed(X, monkeypatch):
     counted, original = [], StatFeatures._tabulate
 
