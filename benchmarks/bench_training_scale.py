@@ -42,6 +42,7 @@ WATCH = """
 import json, resource, sys, threading, time, warnings
 from pathlib import Path
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 from skcry.datasets import load_annotated
 from skcry.windows import scratch
 
@@ -55,6 +56,7 @@ def watch():
 
 def report(**numbers):
     stop.set()
+    get_reusable_executor().shutdown(wait=True)  # so that its workers are counted
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     print(json.dumps({**numbers, "memory": peak, "workers": workers, "disk": most[0] / 1e9}))

@@ -310,7 +310,8 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         Parameters
         ----------
         X : list of ndarray or path, or ndarray of shape (n_recordings, n_timepoints)
-            Recordings, see :class:`Windower`.
+            Recordings, see :class:`Windower`. More than two hours of sound in files stay there, so that memory does not
+            grow with the hours; the files must not change meanwhile.
         y : list of DataFrame or of list of tuples, or array-like of shape (n_recordings,)
             Annotations of each recording (onset, offset, label; see :func:`skcry.events.as_annotations`), or one label
             per recording, for all of its windows. A dict, or a Series indexed by names of files, is looked up by name.
