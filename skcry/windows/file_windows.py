@@ -112,15 +112,15 @@ def _read_file(path, n_bytes, modified, sr, channel):
 
 
 class ScratchTrack:
-    """Track of columns in a :class:`ScratchArray`, time last; gives arrays of ``dtype``."""
+    """Track of columns in a :class:`ScratchArray`, time last."""
 
-    def __init__(self, array, n_columns, dtype, lease):
+    def __init__(self, array, n_columns, lease):
         self._array, self._lease = array, lease
-        self.shape, self.dtype, self.nbytes = (*array.shape, n_columns), np.dtype(dtype), 0
+        self.shape, self.dtype, self.nbytes = (*array.shape, n_columns), array.dtype, 0
 
     def __getitem__(self, key):
         first, last, _ = key[-1].indices(self.shape[-1])
-        return np.moveaxis(self._array.read(first, max(first, last)), 0, -1).astype(self.dtype)
+        return np.moveaxis(self._array.read(first, max(first, last)), 0, -1)
 
 
 @dataclass(frozen=True)
@@ -343,8 +343,7 @@ class FileWindows(Windows):
     def stored(self):
         """Return windows whose tracks are in temporary files; see :meth:`Windows.stored`."""
         steps = self._steps if self._finish is None else self._steps[:-1]
-        half = self.ndim > 2 and self.dtype == np.float32
-        shape, dtype, n_columns = self.shape[1:-1], np.dtype(np.float16 if half else self.dtype), self._n_columns
+        shape, dtype, n_columns = self.shape[1:-1], self.dtype, self._n_columns
         between = self._step if self._aligned else n_columns  # columns from one window to the next in the file
         key = self._key([step.key for step in steps], "stored", str(dtype))
         lease, plan = Lease(key), self._plan()
@@ -362,7 +361,7 @@ class FileWindows(Windows):
         tracks: list[Any] = [None] * len(self._files)
         for number, array in arrays.items():
             total = (self._n_places[number] - 1) * between + n_columns
-            tracks[number] = ScratchTrack(array, total, self.dtype, lease)
+            tracks[number] = ScratchTrack(array, total, lease)
         if not arrays:  # without rows, for shape and dtype
             tracks[0] = self._any_track
         new = object.__new__(Windows)

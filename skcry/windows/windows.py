@@ -340,8 +340,7 @@ class Windows:
         Returns
         -------
         Windows
-            These, if their tracks are in memory. Of recordings in files, what was computed so far is computed and
-            written to temporary files, spectrograms of float32 with half precision.
+            These, if their tracks are in memory. Of recordings in files, the tracks are written to temporary files.
         """
         return self
 
