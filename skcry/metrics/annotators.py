@@ -265,11 +265,11 @@ def agreement(
           :func:`skcry.io.read_annotations`. Call that function yourself for files with several tiers;
         - a table of events with a column ``recording``, as :meth:`skcry.CryDetector.detect` and :func:`event_truth`
           give it;
-        - a table per second, as :meth:`skcry.CryDetector.timeline` gives it (column ``cry``; seconds that are not
-          ``usable`` are unknown), or the result of :func:`second_truth`.
+        - a table per second, as :meth:`skcry.CryDetector.timeline` gives it (column ``cry``, as it is, without the
+          rules of events; seconds that are not ``usable`` are unknown), or the result of :func:`second_truth`.
 
-        Both must be of the same recordings. A list is in the order of the recordings of a timeline; otherwise, pass
-        lists on both sides, or the same names.
+        Both must be of the same recordings: lists in the same order, or the same names. A list that is compared with a
+        timeline is in its order.
     unit : {"second", "5 min", "hour", "day"}, default="second"
         What is compared. Units longer than a second begin with each recording; with ``start`` they are those of the
         clock (and calendar days).

@@ -62,15 +62,15 @@ class AgreementDisplay:
     >>> ben = {"mon.wav": [(70, 180), (400, 450)], "tue.wav": [(30, 100)], "wed.wav": [(310, 400)]}
     >>> settings = {"durations": dict.fromkeys(ada, 600), "n_resamples": 100, "random_state": 0}
     >>> display = AgreementDisplay.from_predictions(ada, ben, unit="5 min", names=("Ada", "Ben"), **settings)
-    >>> display.minutes.round(1)
-                      a     b     hours
+    >>> display.minutes[["a", "b"]].round(1)
+                       a     b
     recording unit
-    mon.wav   0     24.0  22.0  0.083333
-              1     12.0  10.0  0.083333
-    tue.wav   0     12.0  14.0  0.083333
-              1      0.0   0.0  0.083333
-    wed.wav   0      0.0   0.0  0.083333
-              1     24.0  18.0  0.083333
+    mon.wav   0     24.0  22.0
+              1     12.0  10.0
+    tue.wav   0     12.0  14.0
+              1      0.0   0.0
+    wed.wav   0      0.0   0.0
+              1     24.0  18.0
     """
 
     minutes: pd.DataFrame

@@ -209,6 +209,13 @@ def test_unknown_time_counts_on_neither_side():
     assert measure(a, b)["value"]["percent_agreement"] > 95
 
 
+def test_recordings_that_are_all_unknown_are_left_out():
+    a, b = {**ADA, "d.wav": [(0, 60, "unknown")]}, {**BEN, "d.wav": [(0, 30)]}
+    for unit in ("second", "5 min"):
+        table = measure(a, b, unit=unit, durations={**DURATIONS, "d.wav": 60})
+        pd.testing.assert_frame_equal(table, measure(ADA, BEN, unit=unit))
+
+
 def test_seconds_without_sound_are_unknown():
     silent = {"x": [True] * 50 + [False] * 10, "y": [True] * 60}
     timeline = make_timeline({"x": [0.9] * 60, "y": [0.1] * 60}, usable=silent)
