@@ -25,9 +25,10 @@ For curves over thresholds use the displays of scikit-learn, with the seconds of
 >>> _ = CalibrationDisplay.from_predictions(truth, timeline["score"])
 """
 
+from .agreement import AgreementDisplay
 from .day import DayDisplay
 from .embedding import EmbeddingDisplay
 from .event_match import EventMatchDisplay
 from .timeline import TimelineDisplay
 
-__all__ = ["DayDisplay", "EmbeddingDisplay", "EventMatchDisplay", "TimelineDisplay"]
+__all__ = ["AgreementDisplay", "DayDisplay", "EmbeddingDisplay", "EventMatchDisplay", "TimelineDisplay"]
