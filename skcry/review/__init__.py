@@ -1,5 +1,6 @@
-"""Listen to clips in a browser, and use what was judged: choose clips."""
+"""Listen to clips in a browser, and use what was judged: choose clips, and read the judgements."""
 
+from .judgements import read_review, review_annotations
 from .selection import select_clips
 
-__all__ = ["select_clips"]
+__all__ = ["read_review", "review_annotations", "select_clips"]
