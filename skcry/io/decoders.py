@@ -67,6 +67,7 @@ class Decoder(contextlib.AbstractContextManager):
     format = ""
     subtype = "PCM_16"
     has_no_end = False  # whether the end mark of the format is missing
+    jumps = False
 
     def __init__(self, path):
         self.problems: list = []
@@ -338,12 +339,20 @@ class SoundFileDecoder(Decoder):
         self._open_stream(0)
         return total
 
+    @property
+    def jumps(self):
+        """Whether :meth:`seek` decodes nothing, and may be called again after something was read."""
+        return self.format != "MP3" and self.frames is not None
+
     def seek(self, frame, dtype="float32"):
-        """Go to a frame, before anything is read."""
-        if self.format == "MP3" or self._length is None:
+        """Go to a frame, before anything is read if the decoder does not jump."""
+        if not self.jumps:
             super().seek(frame, dtype)
             return
         self._split()
+        self._iterator = None
+        if len(self._streams) > 1:  # within the first one, since libsndfile looks for a frame in all that it is given
+            self._open_stream(0)
         while frame >= self._length and self._number + 1 < len(self._streams):
             frame -= self._length
             self._open_stream(self._number + 1)
