@@ -67,7 +67,7 @@ class Decoder(contextlib.AbstractContextManager):
     format = ""
     subtype = "PCM_16"
     has_no_end = False  # whether the end mark of the format is missing
-    jumps = False
+    jumps = False  # whether `seek` decodes nothing, and may be called again after something was read
 
     def __init__(self, path):
         self.problems: list = []
@@ -145,6 +145,7 @@ class SoundFileDecoder(Decoder):
         self.samplerate, self.channels = self._sound.samplerate, self._sound.channels
         self.format, self.subtype = self._sound.format, self._sound.subtype
         self.frames = self._length
+        self.jumps = self.format != "MP3" and self._length is not None
 
     def _open_stream(self, number):
         """Open one of the streams; its frames are counted from here."""
@@ -338,11 +339,6 @@ class SoundFileDecoder(Decoder):
             total += self._length + stream.silence
         self._open_stream(0)
         return total
-
-    @property
-    def jumps(self):
-        """Whether :meth:`seek` decodes nothing, and may be called again after something was read."""
-        return self.format != "MP3" and self.frames is not None
 
     def seek(self, frame, dtype="float32"):
         """Go to a frame, before anything is read if the decoder does not jump."""
