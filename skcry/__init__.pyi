@@ -7,6 +7,7 @@ from . import io as io
 from . import metrics as metrics
 from . import nn as nn
 from . import plotting as plotting
+from . import review as review
 from . import sharing as sharing
 from . import signal as signal
 from .detector import CryDetector as CryDetector

@@ -1,4 +1,4 @@
-"""Train, detect and report from the command line: ``skcry --help`` or ``python -m skcry --help``."""
+"""Train, detect, review and report from the command line: ``skcry --help`` or ``python -m skcry --help``."""
 
 import argparse
 import os
@@ -26,7 +26,7 @@ def _parser():
         prog=prog, description="Detect infant crying in long recordings.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"skcry {__version__}")
-    names = ("train", "evaluate", "detect", "report", "export", "card")
+    names = ("train", "evaluate", "detect", "report", "export", "review", "card")
     commands = parser.add_subparsers(required=True, metavar=f"{{{','.join(names)}}}", dest="command")
 
     def command(name, help):
@@ -128,7 +128,37 @@ def _parser():
         help="Audacity's labels, Praat's TextGrid, ELAN, or start,end,label (default: %(default)s)",
     )
     export.add_argument("--out", type=_path, default="annotations", help="folder for the files (default: %(default)s)")
+    review = command("review", "write a page with clips of recordings, in which a person judges them in a browser")
+    review.add_argument("results", type=_path, help="folder that detect wrote")
+    review.add_argument("--out", type=_path, default="review.html", help="file for the page (default: %(default)s)")
+    review.add_argument("--n", type=int, default=50, help="number of clips (default: %(default)s)")
+    review.add_argument(
+        "--strategy",
+        choices=["stratified", "random", "uncertain", "diverse"],
+        default="stratified",
+        help="stratified by score and hour; random; uncertain: scores near the threshold; diverse: sounds that differ "
+        "(default: %(default)s)",
+    )
+    review.add_argument("--duration", type=int, default=5, help="seconds of each clip (default: %(default)s)")
+    review.add_argument(
+        "--context", type=float, default=2.0, help="seconds to play before and after (default: %(default)s)"
+    )
+    review.add_argument("--seed", type=int, default=0, help="seed of the draw (default: %(default)s)")
+    review.add_argument(
+        "--start",
+        type=_name,
+        help="for strata by clock hour: name, where names of files hold the start of the recording, or a pattern, as "
+        "of report (default: hours since the start)",
+    )
+    review.add_argument("--recordings", type=_path, help="folder of the recordings (default: where detect read them)")
+    review.add_argument("--channel", type=int, help="channel to play, from 0 (default: mix them down)")
+    review.add_argument(
+        "--lowpass", type=float, metavar="HZ", help="remove the sound above, which makes speech harder to understand"
+    )
+    review.add_argument("--show-score", action="store_true", help="show the score before a clip is judged")
+
     what = {train: "an existing detector", detect: "all results, and begin anew", export: "existing files"}
+    what[review] = "an existing page; judgements stay in the browser"
     for one, replaced in what.items():
         one.add_argument("--overwrite", action="store_true", help=f"replace {replaced}")
 

@@ -13,7 +13,7 @@ N_RESAMPLES = 200
 N_SHOWN = 40  # events of a single recording
 # Options by the names of the parameters that they set.
 OPTIONS = {name: f"--{name}" for name in ("channel", "features", "label", "negative", "overwrite", "positive", "start")}
-OPTIONS |= {name: f"--{name}" for name in ("format", "ignore", "recording")}
+OPTIONS |= {name: f"--{name}" for name in ("format", "ignore", "recording", "recordings", "strategy", "lowpass", "n")}
 OPTIONS |= {"n_jobs": "--jobs", "on_error": "--on-error", "random_state": "--seed", "tier": "--tier"}
 OPTIONS["trusted"] = "--trusted"
 
@@ -324,6 +324,33 @@ def export(options):
         target.parent.mkdir(parents=True, exist_ok=True)
         write_annotations(events, target, format=options.format, duration=row.duration)
     print(f"Events of {len(targets)} recordings written to {options.out}")
+
+
+def review(options):
+    """Write a page in which a person judges clips of recordings in which crying was detected."""
+    from .files import read_manifest, read_timelines
+    from .review import select_clips, write_review
+
+    if options.out.exists() and not options.overwrite:
+        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
+    recordings = options.recordings
+    if recordings is None:
+        manifest = read_manifest(options.results)
+        recordings = dict(zip(manifest["file"], manifest["source"], strict=True))
+        gone = [path for path in recordings.values() if not Path(path).exists()]
+        if gone:
+            raise ValueError(
+                f"{gone[0]} is no longer there ({len(gone)} of {len(recordings)} recordings). Name their folder with "
+                "--recordings."
+            )
+    about = {name: getattr(options, name) for name in ("n", "strategy", "duration", "context", "start")}
+    clips = select_clips(read_timelines(options.results), random_state=options.seed, recordings=recordings, **about)
+    about = {name: getattr(options, name) for name in ("channel", "lowpass", "show_score", "overwrite")}
+    write_review(clips, options.out, recordings=recordings, **about)
+    minutes = (clips["offset"] - clips["onset"] + 2 * options.context).sum() / 60
+    print(f"{len(clips)} clips of {clips['recording'].nunique()} recordings, {minutes:.1f} min to listen to")
+    print(f"Written to {options.out}, {options.out.stat().st_size / 1e6:.1f} MB: open it in a browser")
+    print("It holds sound of the recordings: share and delete it as you would these")
 
 
 def card(options):
