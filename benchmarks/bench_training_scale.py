@@ -51,8 +51,7 @@ most, stop = [0], threading.Event()
 
 def watch():
     while not stop.wait(1.0):
-        folder = scratch.session_folder()
-        most[0] = max(most[0], sum(scratch._size_on_disk(path) for path in folder.rglob("*")))
+        most[0] = max(most[0], scratch.bytes_on_disk(scratch.session_folder()))
 
 def report(**numbers):
     stop.set()

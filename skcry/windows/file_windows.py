@@ -23,7 +23,8 @@ from .stretches import Usable, ahead, read_stretches, stretch_length
 from .windows import Windows
 
 READ_DURATION = 600  # seconds that are read at a time to learn about a file
-OWN = {"_files", "_hop_length", "_steps", "_probe", "_aligned", "_n_places"}  # attributes that only FileWindows have
+# Attributes that only FileWindows have.
+OWN = {"_files", "_hop_length", "_steps", "_probe", "_aligned", "_between", "_n_places"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +41,10 @@ class RecordingFile:
     modified: int  # ns
     machine: str = field(default_factory=platform.node)
 
-    @functools.cached_property
+    @property
     def key(self):
         """Text that identifies the file and its content."""
-        about = self.path, self.sr, self.channel, self.n_timepoints, self.n_bytes, self.modified
-        return joblib.hash(about)
+        return joblib.hash((self.path, self.sr, self.channel, self.n_timepoints, self.n_bytes, self.modified))
 
     def open(self):
         """Open the file; OSError if it is not the same as before."""
@@ -55,9 +55,10 @@ class RecordingFile:
                 f"{self.path} is no longer there. Training reads recordings several times; do not move them meanwhile."
             ) from None
         if n_bytes != self.n_bytes or (modified != self.modified and platform.node() == self.machine):
+            how = "written again" if n_bytes == self.n_bytes else f"{self.n_bytes} bytes, now {n_bytes}"
             raise OSError(
-                f"{self.path} has changed since it was first read: {self.n_bytes} bytes, now {n_bytes}, or written "
-                "again. Training needs the same file throughout; start again when it is complete."
+                f"{self.path} has changed since it was first read: {how}. Training needs the same file throughout; "
+                "start again when it is complete."
             )
         return AudioFile(self.path, self.sr, self.channel)
 
@@ -186,11 +187,12 @@ class FileWindows(Windows):
         self._steps: tuple[Step, ...] = ()
         lengths = [file.n_timepoints for file in self._files]
         self._set_rows(recording, start, n_timepoints, sr=sr, lengths=lengths, groups=groups, names=names)
-        self._step, self._aligned = hop_length, True
+        # Columns from one place of windows to the next, and whether columns are shared by overlapping windows.
+        self._between, self._aligned = hop_length, True
         # Windows of each recording, before any were selected.
-        self._n_places = (
-            1 + np.array([self.start[self.recording == i].max() for i in range(len(lengths))]) // hop_length
-        )
+        last = np.zeros(len(lengths), dtype=np.int64)
+        np.maximum.at(last, self.recording, self.start)
+        self._n_places = 1 + last // hop_length
 
     # Windows without tracks
 
@@ -225,13 +227,14 @@ class FileWindows(Windows):
         """Apply a function to each stretch when it is computed; see :meth:`Windows.map`."""
         options = (("frame_length", frame_length), ("hop_length", hop_length))
         aligned = self._aligned and self._finish is None
-        aligned = aligned and self._n_columns >= frame_length and self._step % hop_length == 0
+        aligned = aligned and self._n_columns >= frame_length and self._between % hop_length == 0
         new = self._then(Step("map", function, options, key_of(function)))
         place = {} if aligned else {"_track": np.arange(len(self)), "_column": np.zeros(len(self), dtype=int)}
+        n_columns = step = new._probe._n_columns
         if aligned:
-            place = {"_column": self._column // hop_length, "_step": self._step // hop_length}
-        n_columns = new._probe._n_columns
-        return new._replace(**place, _n_columns=n_columns, _finish=None, _aligned=aligned)
+            step = min(n_columns, max(1, self._step // hop_length))
+            place = {"_column": self._column // hop_length, "_between": self._between // hop_length}
+        return new._replace(**place, _n_columns=n_columns, _step=step, _finish=None, _aligned=aligned)
 
     def each(self, function):
         """Apply a function to windows whenever they are converted to an array; see :meth:`Windows.each`."""
@@ -255,8 +258,7 @@ class FileWindows(Windows):
     def _plan(self):
         """Return for each recording its rows, their places among all windows of the recording, and its stretches."""
         plan = {}
-        for number in np.unique(self.recording).tolist():
-            rows = np.flatnonzero(self.recording == number)
+        for number, rows in self._rows_of_recordings():
             place = self.start[rows] // self._hop_length
             plan[number] = rows, place, np.unique(place // self._per_stretch).tolist()
         return plan
@@ -278,15 +280,20 @@ class FileWindows(Windows):
                     if missing > 0:
                         sound = np.pad(sound, (0, missing))
                     relative = start - stretch.first
-                    about = {"sr": self.sr, "groups": self.groups[self.recording == number][:1]}
-                    about["names"] = self.names[number : number + 1]
+                    about = {"sr": self.sr, "names": self.names[number : number + 1]}
                     windows = Windows([sound], np.zeros(len(start), int), relative, length, **about)
-                    windows = windows._replace(_step=self._hop_length)
                     for step in self._steps:
                         windows = step(windows)
                     yield block, block * self._per_stretch, windows
                 if not wanted:
                     return
+
+    def _arrays(self, key, plan, shape, dtype):
+        """Return a :class:`ScratchArray` for each recording of a plan."""
+        return {
+            number: ScratchArray(key, f"{self._files[number].key}-{self._n_places[number]}", shape, dtype)
+            for number in plan
+        }
 
     def _fill(self, arrays, plan, write, n_bytes):
         """Write the missing stretches of ``arrays`` (by recording), those that another process writes at last.
@@ -324,7 +331,7 @@ class FileWindows(Windows):
                     out[rows[here]] = function(windows[place[here] - first])
             return out
         key = self._key([step.key for step in self._steps], key_of(function), str(probe.dtype))
-        arrays = {number: ScratchArray(key, self._files[number].key, probe.shape[1:], probe.dtype) for number in plan}
+        arrays = self._arrays(key, plan, probe.shape[1:], probe.dtype)
         lease = Lease(key)
         self._fill(
             arrays,
@@ -344,10 +351,10 @@ class FileWindows(Windows):
         """Return windows whose tracks are in temporary files; see :meth:`Windows.stored`."""
         steps = self._steps if self._finish is None else self._steps[:-1]
         shape, dtype, n_columns = self.shape[1:-1], self.dtype, self._n_columns
-        between = self._step if self._aligned else n_columns  # columns from one window to the next in the file
+        between = self._between if self._aligned else n_columns  # columns from one window to the next in the file
         key = self._key([step.key for step in steps], "stored", str(dtype))
         lease, plan = Lease(key), self._plan()
-        arrays = {number: ScratchArray(key, self._files[number].key, shape, dtype) for number in plan}
+        arrays = self._arrays(key, plan, shape, dtype)
 
         def write(array, block, first, windows):
             if self._aligned:
@@ -366,7 +373,7 @@ class FileWindows(Windows):
             tracks[0] = self._any_track
         new = object.__new__(Windows)
         kept = {name: value for name, value in vars(self).items() if name not in OWN}
-        new.__dict__.update(kept, _tracks=tuple(tracks), _track=self.recording, _step=between)
+        new.__dict__.update(kept, _tracks=tuple(tracks), _track=self.recording)
         if not self._aligned:
             new._column = self.start // self._hop_length * n_columns
         return new

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import multiprocessing
 import os
+import platform
 import shutil
 import stat
 import sys
@@ -20,6 +21,8 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 
 import numpy as np
+
+from .._warnings import warn
 
 if sys.platform != "win32":
     import fcntl
@@ -32,16 +35,22 @@ _sessions: dict[int, tuple[Path, int]] = {}  # of this process, by its number: a
 _making = threading.Lock()
 
 
-def _try_lock(descriptor, how):
-    """Lock a file without waiting; tell whether it worked. Without locks of files, all is taken for locked."""
+def _try_lock(descriptor, exclusive, without_locks=True):
+    """Lock a file without waiting; return whether it worked, or ``without_locks`` where files cannot be locked."""
     if sys.platform == "win32":
-        return True
+        return without_locks
     try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno not in NO_LOCKS:
-            return False
+        return without_locks if error.errno in NO_LOCKS else False
     return True
+
+
+def _wait_for_lock(descriptor):
+    """Lock a file; without locks of files, go on."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _open_lock(folder):
@@ -67,13 +76,21 @@ def session_folder() -> Path:
     with _making:
         if os.getpid() not in _sessions:
             root, user = Path(tempfile.gettempdir()), os.getuid() if hasattr(os, "getuid") else "user"
-            folder = root / f"skcry-{user}-{_home()}"
-            if sys.platform != "win32":
-                for other in root.glob(f"skcry-{user}-*"):
-                    _remove_if_left(other)
+            wanted = os.environ.get("TMPDIR")
+            if wanted and not (os.path.exists(wanted) and root.samefile(wanted)):
+                warn(f"TMPDIR={wanted} cannot be written to, so temporary files are in {root}. Choose another folder.")
+            for other in root.glob(f"skcry-{user}-*"):
+                _remove_if_left(other)
+            # With the name of the machine, since containers with equal process numbers may share the folder.
+            machine = "".join(character for character in platform.node() if character.isalnum())
+            folder = root / f"skcry-{user}-{machine}-{_home()}"
             _sessions[os.getpid()] = folder, _enter(folder)
             Finalize(None, _leave, exitpriority=0)
-        return _sessions[os.getpid()][0]
+        folder, lock = _sessions[os.getpid()]
+        if not _same(lock, folder / LOCK):  # someone has removed it
+            os.close(lock)
+            _sessions[os.getpid()] = folder, _enter(folder)
+        return folder
 
 
 def _enter(folder):
@@ -81,24 +98,26 @@ def _enter(folder):
     while True:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        about = folder.lstat()
-        if not stat.S_ISDIR(about.st_mode) or (hasattr(os, "getuid") and about.st_uid != os.getuid()):
-            raise PermissionError(f"{folder} belongs to someone else. Remove it, or set TMPDIR to another folder.")
         try:
+            about = folder.lstat()
+            if not stat.S_ISDIR(about.st_mode) or (hasattr(os, "getuid") and about.st_uid != os.getuid()):
+                raise PermissionError(f"{folder} belongs to someone else. Remove it, or set TMPDIR to another folder.")
             lock = _open_lock(folder)
         except FileNotFoundError:  # removed in between
             continue
-        if sys.platform == "win32" or (_try_lock(lock, fcntl.LOCK_SH) and _same(lock, folder / LOCK)):
+        if _try_lock(lock, exclusive=False) and _same(lock, folder / LOCK):
             return lock
         os.close(lock)
 
 
 def _remove_if_left(folder):
-    """Remove the folder of a session that no process uses any more."""
+    """Remove a folder that no process uses any more."""
     with contextlib.suppress(OSError):  # of another user, or removed by another process meanwhile
         lock = _open_lock(folder)
-        if _try_lock(lock, fcntl.LOCK_EX):
-            shutil.rmtree(folder, ignore_errors=True)
+        if _try_lock(lock, exclusive=True, without_locks=False) and _same(lock, folder / LOCK):
+            gone = folder.with_name(f"{folder.name}-gone")  # first, so that nobody enters it meanwhile
+            folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
         os.close(lock)
 
 
@@ -107,7 +126,7 @@ def _leave():
     if os.getpid() not in _sessions:
         return
     folder, lock = _sessions.pop(os.getpid())
-    if _home() == os.getpid() or _try_lock(lock, fcntl.LOCK_EX):
+    if _home() == os.getpid() or _try_lock(lock, exclusive=True, without_locks=False):
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         os.close(lock)
@@ -119,29 +138,44 @@ def make_room(n_bytes: int, key: str) -> None:
     Raises OSError if they would take more than half of the free space.
     """
     session = session_folder()
-    others = sorted(
-        (path for path in session.iterdir() if path.is_dir() and path.name != key),
-        key=lambda path: path.stat().st_mtime,
-    )
+    room = os.open(session / "room", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _wait_for_lock(room)  # one process at a time
+        _make_room(session, n_bytes, key)
+    finally:
+        os.close(room)
+
+
+def _make_room(session, n_bytes, key):
+    with os.scandir(session) as found:
+        others = sorted((_last_use(entry), entry.path) for entry in found if entry.is_dir() and entry.name != key)
     while True:
-        taken = sum(_size_on_disk(path) for path in session.rglob("*"))
+        taken = bytes_on_disk(session)
         allowed = FREE_SHARE * (shutil.disk_usage(session).free + taken)
         if taken + n_bytes <= allowed:
             return
         if not others:
             raise _no_space(n_bytes)
-        _remove_if_left(others.pop(0))
+        _remove_if_left(Path(others.pop(0)[1]))
 
 
-def _size_on_disk(path):
-    """Return the bytes that a file takes, without its holes; 0 for folders and what was removed meanwhile."""
+def _last_use(entry):
+    """Return when a folder was used last; 0 if it was removed meanwhile."""
     try:
-        about = path.stat()
+        return entry.stat().st_mtime
     except FileNotFoundError:
-        return 0
-    if not stat.S_ISREG(about.st_mode):
-        return 0
-    return about.st_blocks * 512 if hasattr(about, "st_blocks") else about.st_size
+        return 0.0
+
+
+def bytes_on_disk(folder: Path) -> int:
+    """Count the bytes that the files in a folder take, without their holes."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                about = os.stat(os.path.join(place, name))
+                total += about.st_blocks * 512 if hasattr(about, "st_blocks") else about.st_size
+    return total
 
 
 def _no_space(n_bytes):
@@ -156,13 +190,16 @@ def _no_space(n_bytes):
 class Lease:
     """Keeps the arrays of a key from being removed by :func:`make_room` as long as this object exists."""
 
+    _lock: int | None = None
+
     def __init__(self, key):
         self.key = key
         self._lock = _enter(session_folder() / key)
         os.utime(session_folder() / key)
 
     def __del__(self):
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def __reduce__(self):
         return Lease, (self.key,)
@@ -194,14 +231,16 @@ class ScratchArray:
     @contextlib.contextmanager
     def filling(self, wait=True):
         """Lock the array for writing; the value is False if another process or thread has, and ``wait`` is False."""
-        lock = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if not wait and not _try_lock(lock, 0 if sys.platform == "win32" else fcntl.LOCK_EX):
+            lock = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            raise self._gone() from None
+        try:
+            if wait:
+                _wait_for_lock(lock)  # without locks, several processes write the same
+            elif not _try_lock(lock, exclusive=True):
                 yield False
                 return
-            if wait and sys.platform != "win32":
-                with contextlib.suppress(OSError):  # without locks of files, several processes write the same
-                    fcntl.flock(lock, fcntl.LOCK_EX)
             yield True
         finally:
             os.close(lock)
@@ -220,6 +259,8 @@ class ScratchArray:
         try:
             _write_at(self._path("data"), first * self._row_bytes, values.tobytes())
             _write_at(self._path("done"), block, b"\x01")
+        except FileNotFoundError:
+            raise self._gone() from None
         except OSError as error:
             if error.errno in NO_SPACE:
                 raise _no_space(values.nbytes) from error
@@ -228,8 +269,17 @@ class ScratchArray:
     def read(self, first, last):
         """Read rows, (last - first, *shape)."""
         count, offset = (last - first) * self._row_bytes // self.dtype.itemsize, first * self._row_bytes
-        values = np.fromfile(self._path("data"), dtype=self.dtype, count=count, offset=offset)
+        try:
+            values = np.fromfile(self._path("data"), dtype=self.dtype, count=count, offset=offset)
+        except FileNotFoundError:
+            raise self._gone() from None
         return values.reshape(last - first, *self.shape)
+
+    def _gone(self):
+        return OSError(
+            f"{self._path('data')} is not there: the temporary files of training were removed, or belong to another "
+            "process. Compute the windows again; set TMPDIR to a folder that is not cleaned meanwhile."
+        )
 
 
 def _write_at(path, offset, content):

@@ -344,6 +344,12 @@ class Windows:
         """
         return self
 
+    def _rows_of_recordings(self):
+        """Return pairs of the number of a recording and its rows."""
+        order = np.argsort(self.recording, kind="stable")
+        numbers, first = np.unique(self.recording[order], return_index=True)
+        return list(zip(numbers.tolist(), np.split(order, first[1:]) if len(order) else [], strict=True))
+
     def _usable(self, number):
         """Tell which seconds (n_seconds,) of a recording of sound are neither silent nor stuck."""
         return usable_seconds(self._tracks[number][..., : self.lengths[number]], self.sr)
@@ -503,8 +509,7 @@ class Windows:
         if len(self) == 0:
             return Classes(np.empty(0, dtype=int), np.empty(0, dtype=bool), np.empty(0, dtype=bool))
         parts, faults = [], []
-        for number in np.unique(self.recording):
-            rows = np.flatnonzero(self.recording == number)
+        for number, rows in self._rows_of_recordings():
             length, name = int(self.lengths[number]), f"annotations of {self.names[number]}"
             start, n_timepoints = middle_of(self.start[rows], self.n_timepoints, length, self.sr, target_duration)
             onset, offset, duration = start / self.sr, (start + n_timepoints) / self.sr, length / self.sr

@@ -2,6 +2,7 @@ import os
 import pickle
 import threading
 
+import joblib
 import numpy as np
 import pytest
 import soundfile
@@ -107,6 +108,25 @@ def test_any_windows_are_those_in_memory(options, files, stay_in_files, monkeypa
     expected = Windower(**options).fit_transform(files)
     assert X.times.equals(expected.times)
     np.testing.assert_array_equal(np.asarray(X), np.asarray(expected))
+
+
+def test_results_of_other_ends_are_kept_apart(files, stay_in_files):
+    for last in ("drop", "pad"):
+        X = Windower(last=last).fit_transform([files[1]])
+        assert StatFeatures().fit(X).transform(X).shape == (len(X), 246)
+
+
+def test_clips_are_described_as_a_whole(files, stay_in_files, monkeypatch):
+    windower = Windower(window_duration=60.0)
+    found = PretrainedEmbedding().fit(windower.fit_transform(files))
+    monkeypatch.setattr("skcry.windows.windower.IN_MEMORY_DURATION", np.inf)
+    assert found.middle_ == PretrainedEmbedding().fit(windower.fit_transform(files)).middle_ == 1.0
+
+
+def test_a_hash_does_not_change_with_use(X, files):
+    before = joblib.hash(X)
+    PretrainedEmbedding().fit_transform(X)
+    assert joblib.hash(X) == before == joblib.hash(Windower().fit_transform(files, groups=GROUPS))
 
 
 def test_rows_are_those_of_an_array(in_memory, X):
@@ -216,7 +236,7 @@ def test_a_file_that_changes_is_an_error(X, files, rng, sr):
 
 def test_a_file_that_is_written_again_is_an_error(X, files):
     os.utime(files[1])
-    with pytest.raises(OSError, match=r"1\.wav has changed since it was first read"):
+    with pytest.raises(OSError, match=r"1\.wav has changed since it was first read: written again"):
         np.asarray(X)
 
 

@@ -106,7 +106,8 @@ def test_a_folder_of_someone_else_is_refused(folder, monkeypatch):
     with pytest.raises(PermissionError, match="belongs to someone else"):
         session_folder()
     monkeypatch.undo()
-    shutil.rmtree(folder / f"skcry-12345-{os.getpid()}", ignore_errors=True)
+    for path in folder.glob("skcry-12345-*"):
+        shutil.rmtree(path)
 
 
 def test_too_little_space_is_an_error_that_names_folder_and_bytes(folder, monkeypatch):
@@ -125,13 +126,72 @@ def test_results_that_nobody_uses_make_room_the_oldest_first(folder, monkeypatch
         ScratchArray(name, "name", (), np.uint8).write(0, 0, np.ones(200_000))
         os.utime(session_folder() / name, (age, age))
     del leases["old"], leases["new"]
-    taken = sum(scratch._size_on_disk(path) for path in session_folder().rglob("*"))
+    taken = scratch.bytes_on_disk(session_folder())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, taken))
     make_room(90_000, "mine")
     assert {path.name for path in session_folder().iterdir() if path.is_dir()} == {"used", "new"}
     with pytest.raises(OSError, match="needs 900000 bytes"):
         make_room(900_000, "mine")
     assert {path.name for path in session_folder().iterdir() if path.is_dir()} == {"used"}
+
+
+def test_a_removed_folder_is_made_again(folder):
+    lease, array = Lease("key"), ScratchArray("key", "name", (), np.float32)
+    array.write(0, 0, np.ones(5))
+    shutil.rmtree(session_folder())
+    for use in (lambda: array.read(0, 5), lambda: array.write(1, 5, np.ones(5)), lambda: array.filling().__enter__()):
+        with pytest.raises(OSError, match="temporary files of training were removed"):
+            use()
+    again = Lease(lease.key)
+    array.write(0, 0, np.ones(5))
+    assert array.read(0, 5).tolist() == [1.0] * 5
+    assert session_folder().exists()
+    assert again.key == "key"
+
+
+@posix
+def test_without_locks_of_files_nothing_of_others_is_removed(folder, monkeypatch):
+    def unsupported(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(scratch.fcntl, "flock", unsupported)
+    other = folder / f"skcry-{os.getuid()}-elsewhere-1"
+    other.mkdir()
+    (other / "lock").touch()
+    assert session_folder() != other
+    assert other.exists()
+    with ScratchArray(Lease("key").key, "name", (), np.float32).filling(wait=False) as mine:
+        assert mine
+
+
+def test_a_folder_that_cannot_be_used_is_not_replaced_silently(folder, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(folder / "missing"))
+    with pytest.warns(UserWarning, match="missing cannot be written to, so temporary files are in"):
+        session_folder()
+
+
+@posix
+def test_room_is_made_while_others_work(folder, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 150_000))
+    problems = []
+
+    def work(number):
+        try:
+            for turn in range(20):
+                lease = Lease(f"key {number} {turn % 3}")
+                array = ScratchArray(lease.key, "name", (), np.uint8)
+                make_room(20_000, lease.key)
+                array.write(0, 0, np.full(20_000, turn, np.uint8))
+                assert (array.read(0, 20_000) == turn).all()
+        except Exception as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
 
 
 def test_a_full_disk_is_an_error_that_names_the_folder(folder, monkeypatch):
