@@ -143,13 +143,14 @@ def key_of(function):
     inner = function.func if isinstance(function, functools.partial) else function
     estimator = getattr(inner, "__self__", None)
     owner = inner if estimator is None else type(estimator)
-    if owner.__module__.split(".")[0] != "skcry" or "<lambda>" in inner.__qualname__:
+    module = getattr(owner, "__module__", None) or ""
+    if module.split(".")[0] != "skcry" or "<lambda>" in inner.__qualname__:
         return uuid.uuid4().hex
     if estimator is None:
         return joblib.hash(function)
     # Parameters and fitted attributes, without what callbacks leave for the time of a fit.
     state = {name: value for name, value in estimator.__getstate__().items() if not name.startswith("_")}
-    return joblib.hash((owner.__module__, owner.__qualname__, inner.__name__, state))
+    return joblib.hash((module, owner.__qualname__, inner.__name__, state))
 
 
 class FileWindows(Windows):

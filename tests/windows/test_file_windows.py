@@ -144,6 +144,7 @@ def test_functions_of_users_are_applied(in_memory, X):
 
     expected = in_memory.map(np.abs).each(doubled)
     np.testing.assert_array_equal(np.asarray(X.map(np.abs).each(doubled)), np.asarray(expected))
+    np.testing.assert_array_equal(np.asarray(X.map(np.ndarray.copy)), np.asarray(in_memory))
     again = X.map(np.abs).each(doubled).map(np.sqrt)
     np.testing.assert_array_equal(np.asarray(again), np.asarray(expected.map(np.sqrt)))
     with pytest.raises(ValueError, match="already have a function"):
