@@ -28,6 +28,7 @@ For curves over thresholds use the displays of scikit-learn, with the seconds of
 from .day import DayDisplay
 from .embedding import EmbeddingDisplay
 from .event_match import EventMatchDisplay
+from .precision import PrecisionDisplay
 from .timeline import TimelineDisplay
 
-__all__ = ["DayDisplay", "EmbeddingDisplay", "EventMatchDisplay", "TimelineDisplay"]
+__all__ = ["DayDisplay", "EmbeddingDisplay", "EventMatchDisplay", "PrecisionDisplay", "TimelineDisplay"]
