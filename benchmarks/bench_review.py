@@ -159,8 +159,9 @@ def simulate(repeats, shares=SHARES, qualities=QUALITIES, sizes=SIZES, strategie
                 scale = np.array([right[0], 1, 1])
                 held.setdefault((strategy, n), []).append([*inside, *((high - low) / scale)])
         for (strategy, n), values in held.items():
-            rows.append((strategy, share, quality, n, *np.nanmean(values, axis=0)))
-        print(f"{share:.0%}, {quality}", file=sys.stderr, flush=True)
+            means = pd.DataFrame(values).mean()  # of those with an interval
+            rows.append((strategy, share, quality, n, *means))
+            print(*rows[-1][:4], *means.round(2), file=sys.stderr, flush=True)
     columns = [*TRIED, *(f"width of {name}" for name in TRIED)]
     return pd.DataFrame(rows, columns=["strategy", "share", "detector", "n", *columns])
 

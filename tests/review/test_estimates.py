@@ -201,7 +201,7 @@ def test_refuses_other_samples(seconds, review, change, message):
 
 def test_few_detected_clips_give_no_interval(seconds, review):
     low = review["score"] < seconds["score"][seconds["cry"]].min()
-    few = review.assign(judgement=review["judgement"].where(low | (review.index % 12 == 0), "unsure"))
+    few = review.assign(judgement=review["judgement"].where(low | review.index.isin(review.index[~low][:3]), "unsure"))
     with pytest.warns(UserWarning, match="detected clips are judged"):
         found = estimate_crying(seconds, few)
     assert found.loc[["precision", "recall"], ["low", "high"]].isna().all(axis=None)
