@@ -67,6 +67,7 @@ class Decoder(contextlib.AbstractContextManager):
     format = ""
     subtype = "PCM_16"
     has_no_end = False  # whether the end mark of the format is missing
+    jumps = False  # whether `seek` decodes nothing, and may be called again after something was read
 
     def __init__(self, path):
         self.problems: list = []
@@ -144,6 +145,7 @@ class SoundFileDecoder(Decoder):
         self.samplerate, self.channels = self._sound.samplerate, self._sound.channels
         self.format, self.subtype = self._sound.format, self._sound.subtype
         self.frames = self._length
+        self.jumps = self.format != "MP3" and self._length is not None
 
     def _open_stream(self, number):
         """Open one of the streams; its frames are counted from here."""
@@ -339,11 +341,14 @@ class SoundFileDecoder(Decoder):
         return total
 
     def seek(self, frame, dtype="float32"):
-        """Go to a frame, before anything is read."""
-        if self.format == "MP3" or self._length is None:
+        """Go to a frame, before anything is read if the decoder does not jump."""
+        if not self.jumps:
             super().seek(frame, dtype)
             return
         self._split()
+        self._iterator = None
+        if len(self._streams) > 1:  # within the first one, since libsndfile looks for a frame in all that it is given
+            self._open_stream(0)
         while frame >= self._length and self._number + 1 < len(self._streams):
             frame -= self._length
             self._open_stream(self._number + 1)

@@ -12,7 +12,7 @@ from .._typing import PathLike, Recordings
 from ..events import merge
 from ..files.recordings import list_recordings
 from ..io.audio import DEFAULT_SR, AudioFile, as_recordings, keys_of, load_recording, name_of
-from ..io.decoders import READ_LENGTH, SoundFileDecoder, open_decoder, unreadable
+from ..io.decoders import READ_LENGTH, open_decoder, unreadable
 from ..io.text_files import list_names
 
 Sources = PathLike | Recordings | Mapping[Any, Any]  # a folder, recordings, or recordings by name
@@ -76,35 +76,24 @@ def read_spans(item, name, spans, channel=None):
 
 
 def _read_file(path, spans, channel):
-    """Read disjoint spans of a file."""
+    """Read disjoint, sorted spans of a file."""
     import soxr
 
     AudioFile(path, channel=channel).close()  # its errors say what is wrong
-    path, stretches, sound, place = Path(path), [], None, 0
+    stretches, place = [], 0
     try:
-        for onset, offset in spans:
-            if sound is None or _jumps(sound):
-                if sound is not None:
-                    sound.close()
-                sound, place = open_decoder(path), 0
-            first, last = (round(time * sound.samplerate) for time in (onset, offset))
-            if _jumps(sound):
-                sound.seek(first)
-            else:
-                while place < first and (n := len(sound.read(min(first - place, READ_LENGTH)))):
-                    place += n
-            y = sound.read(last - first)
-            place = last
-            y = y.mean(axis=1) if channel is None else y[:, channel]
-            stretches.append(soxr.resample(y, sound.samplerate, DEFAULT_SR, quality="HQ") if len(y) else y)
+        with open_decoder(Path(path)) as sound:
+            for onset, offset in spans:
+                first, last = (round(time * sound.samplerate) for time in (onset, offset))
+                if sound.jumps:
+                    sound.seek(first)
+                else:
+                    while place < first and (n := len(sound.read(min(first - place, READ_LENGTH)))):
+                        place += n
+                y = sound.read(last - first)
+                place = last
+                y = y.mean(axis=1) if channel is None else y[:, channel]
+                stretches.append(soxr.resample(y, sound.samplerate, DEFAULT_SR, quality="HQ") if len(y) else y)
     except OSError as error:
         raise OSError(unreadable(path, error)) from None
-    finally:
-        if sound is not None:
-            sound.close()
     return stretches
-
-
-def _jumps(sound):
-    """Tell whether a decoder goes to a place in the file without decoding all before it."""
-    return isinstance(sound, SoundFileDecoder) and sound.format != "MP3"

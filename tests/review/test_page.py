@@ -80,6 +80,18 @@ def test_spans_of_files_are_those_of_the_whole(tmp_path, suffix, about, rate):
         read_spans(path, "a", spans, 2)
 
 
+def test_spans_of_joined_files_are_those_of_the_whole(tmp_path, sr):
+    whole = steps(sr, 40)
+    for suffix in ("flac", "ogg"):
+        path = tmp_path / f"a.{suffix}"
+        for part in (whole[: 15 * sr], whole[15 * sr :]):
+            soundfile.write(path.with_stem("part"), part, sr)
+            with path.open("ab") as file:
+                file.write(path.with_stem("part").read_bytes())
+        parts = read_spans(path, "a", np.array([[2, 4], [12, 18], [13, 19], [30, 33]]))
+        assert [seconds_of(part) for part in parts] == [[2, 3], [*range(12, 18)], [*range(13, 19)], [30, 31, 32]]
+
+
 def test_names_are_escaped(page, sr, parts_of):
     recordings = {HOSTILE: steps(sr, 10), "{{script}}": steps(sr, 10)}
     clips = make_clips((HOSTILE, 0, 5), ("{{script}}", 5, 10))
