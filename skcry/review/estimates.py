@@ -23,7 +23,6 @@ LEAST_CLIPS = 5  # detected and judged, for an interval of precision
 FEW_CLIPS = 20  # judged; with fewer, intervals have not been tried
 TOLERANCE = 1e-3  # of scores, which files round
 DESIGN = ["score", "stratum", "probability", "stratum_size", "stratum_drawn"]
-PER_CLIP = ["cry", "weight", "band"]
 QUANTITIES = ["cry_minutes_per_hour", "cry_minutes_per_day", "cry_minutes", "n_bouts", "precision", "recall"]
 
 
@@ -164,10 +163,10 @@ def estimate_crying(
     Each band has a Wilson interval, by its effective number of clips (Kish) and with the finite population correction,
     and these are combined by the distances of their bounds (MOVER; Zou and Donner, 2008), for recall as a ratio (Donner
     and Zou, 2012). A band in which nothing was judged as crying then still counts as uncertain: if 0 of 12 clips were
-    crying in a band of 20 hours, there may be much crying in it. Intervals from variances ignore that. In
-    ``benchmarks/bench_review.py`` those of 90 % cover the truth in 30 to 90 % of samples, these in 86 to 99 %. A
-    logistic regression on the score (LGREG; Lehtonen and Veijanen, 1998) has a smaller error where the detector is very
-    good, but an interval that covers in 30 to 80 %: what it gains cannot be seen in a sample of 50 clips.
+    crying in a band of 20 hours, there may be much crying in it. Intervals from variances ignore that: in a simulation
+    like that of ``benchmarks/bench_review.py``, those of 90 % held the truth in 30 to 90 % of stratified samples. So
+    did those of a logistic regression on the score (LGREG; Lehtonen and Veijanen, 1998). Its error is smaller where the
+    detector is excellent, but a sample of 50 clips cannot show that it is.
 
     A clip counts as crying or not throughout, and as detected or not. In simulation, precision and recall of clips of
     5 s differ from those of seconds by less than 0.01. Single seconds, compared with judgements of whole clips, would
@@ -221,12 +220,11 @@ def estimate_crying(
         )
     z = norm.ppf((1 + level) / 2)
     usable = flags(seconds, "usable") if "usable" in seconds else np.ones(len(seconds), dtype=bool)
-    rules = {"merge_gap": merge_gap, "min_duration": min_duration}
     of_recording = pd.DataFrame(
         {
             "n_usable": pd.Series(usable, seconds.index).groupby(level=0, sort=False).sum(),
             "n_found": pd.Series(flags(seconds, "cry") & usable, seconds.index).groupby(level=0, sort=False).sum(),
-            "n_bouts": summarize(seconds, **rules)["n_bouts"],
+            "n_bouts": summarize(seconds, merge_gap=merge_gap, min_duration=min_duration)["n_bouts"],
         }
     )
     tables = {"all": _estimate(clips, judged, of_recording.sum(), z)}
@@ -415,7 +413,8 @@ def _values(clips, judged, known, z):
     found, of_all = judged["found"].to_numpy(), clips["found"].to_numpy()
 
     def estimate(rows, of_all):
-        return total(*(judged.loc[rows, name].to_numpy() for name in PER_CLIP), _sizes(clips["band"][of_all]), z)
+        cry, weight, band = (judged.loc[rows, name].to_numpy() for name in ("cry", "weight", "band"))
+        return total(cry, weight, band, _sizes(clips["band"][of_all]), z)
 
     share = np.array(estimate(found | True, of_all | True)) / len(clips)
     true, missed = estimate(found, of_all), estimate(~found, ~of_all)
