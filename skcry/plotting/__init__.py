@@ -29,6 +29,14 @@ from .agreement import AgreementDisplay
 from .day import DayDisplay
 from .embedding import EmbeddingDisplay
 from .event_match import EventMatchDisplay
+from .precision import PrecisionDisplay
 from .timeline import TimelineDisplay
 
-__all__ = ["AgreementDisplay", "DayDisplay", "EmbeddingDisplay", "EventMatchDisplay", "TimelineDisplay"]
+__all__ = [
+    "AgreementDisplay",
+    "DayDisplay",
+    "EmbeddingDisplay",
+    "EventMatchDisplay",
+    "PrecisionDisplay",
+    "TimelineDisplay",
+]

@@ -1,0 +1,258 @@
+"""Estimates from judged clips: right on average, with intervals that hold, and errors for samples of something else."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, logit
+from scipy.stats import binomtest
+
+from skcry.review import (
+    estimate_crying,
+    precision_by_threshold,
+    read_review,
+    select_clips,
+    threshold_for_precision,
+)
+from skcry.review.estimates import part_of, total, wilson
+
+
+def make_seconds(rng, share=0.15, quality=3.0, n=7200, names=("ada.wav", "ben.wav")):
+    """Make a timeline, and the truth of its seconds, in bouts of 30 s on average."""
+    tables = {}
+    for name in names:
+        truth, place = np.zeros(n, dtype=bool), 0.0
+        while place < n:
+            place += rng.exponential(30 * (1 - share) / share)
+            length = rng.exponential(30) + 2
+            truth[int(place) : int(place + length)] = True
+            place += length
+        noise = np.repeat(rng.normal(size=n // 5), 5)
+        score = expit(quality * (quality * truth + noise - quality / 2) + logit(share))
+        tables[name] = pd.DataFrame({"score": score, "truth": truth})
+    seconds = pd.concat(tables, names=["recording", "second"])
+    seconds["cry"] = seconds["score"] >= seconds["score"].quantile(1 - share)
+    return seconds
+
+
+def judge(clips, seconds):
+    heard = [seconds["truth"].loc[row.recording].iloc[row.onset : row.offset].mean() for row in clips.itertuples()]
+    return clips.assign(judgement=np.where(np.array(heard) >= 0.5, "cry", "not"))
+
+
+@pytest.fixture
+def seconds():
+    return make_seconds(np.random.default_rng(0))
+
+
+@pytest.fixture
+def review(seconds):
+    return judge(select_clips(seconds, 60, random_state=0), seconds)
+
+
+def test_wilson_is_that_of_scipy():
+    for n, k in ((5, 0), (12, 12), (50, 7)):
+        low, high = wilson(k / n, n, 1.6448536269514722)
+        assert (low, high) == pytest.approx(tuple(binomtest(k, n).proportion_ci(0.9, method="wilson")), abs=1e-12)
+    assert wilson(0.3, np.inf, 1.6) == pytest.approx((0.3, 0.3))
+
+
+def test_ratio_of_two_estimates():
+    value, low, high = part_of((90.0, 80.0, 100.0), (10.0, 5.0, 20.0))
+    assert value == pytest.approx(0.9)
+    assert 0.8 < low < value < high < 0.96
+    mirrored = part_of((10.0, 5.0, 20.0), (90.0, 80.0, 100.0))
+    assert mirrored == pytest.approx((1 - value, 1 - high, 1 - low))
+    assert part_of((10.0, 8.0, 12.0), (0.0, 0.0, 2.0))[::2] == (1.0, 1.0)
+    assert np.isnan(part_of((0.0, 0.0, 1.0), (0.0, 0.0, 1.0))).all()
+
+
+def test_everything_judged_is_known(seconds):
+    """With all clips judged, values are those of the truth of clips, and intervals have no width."""
+    clips = judge(select_clips(seconds, 2880, random_state=0), seconds)
+    found = estimate_crying(seconds, clips)
+    clip_cry = (clips["judgement"] == "cry").to_numpy()
+    cry, detected = np.repeat(clip_cry, 5), seconds["cry"].to_numpy().reshape(-1, 5).mean(axis=1) >= 0.5
+    expected = {
+        "cry_minutes": cry.sum() / 60,
+        "cry_minutes_per_hour": cry.mean() * 60,
+        "cry_minutes_per_day": cry.mean() * 1440,
+        "precision": clip_cry[detected].mean(),
+        "recall": detected[clip_cry].mean(),
+    }
+    for name, value in expected.items():
+        assert found.loc[name, "value"] == pytest.approx(value)
+        assert found.loc[name, ["low", "high"]].to_numpy() == pytest.approx(value, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:review. . detected clips")
+@pytest.mark.parametrize("strategy", ["random", "stratified"])
+def test_is_right_on_average(seconds, strategy):
+    found = []
+    for seed in range(50):
+        found.append(
+            estimate_crying(seconds, judge(select_clips(seconds, 60, strategy, random_state=seed), seconds))["value"]
+        )
+    mean = pd.concat(found, axis=1).mean(axis=1)
+    truth, cry = (seconds[name].to_numpy().reshape(-1, 5).mean(axis=1) >= 0.5 for name in ("truth", "cry"))
+    assert mean["cry_minutes"] == pytest.approx(seconds["truth"].sum() / 60, rel=0.1)
+    assert mean["precision"] == pytest.approx(truth[cry].mean(), abs=0.04)
+    assert mean["recall"] == pytest.approx(cry[truth].mean(), abs=0.05)
+
+
+@pytest.mark.filterwarnings("ignore:review. . detected clips")
+@pytest.mark.parametrize("strategy", ["random", "stratified"])
+def test_intervals_hold_as_often_as_they_say(strategy):
+    """The larger simulation is in benchmarks/bench_review.py; of 120 samples the share is off by 0.05 by chance."""
+    rng, held = np.random.default_rng(1), []
+    for (share, quality), _ in itertools.product(((0.05, 3.0), (0.1, 2.0), (0.25, 3.0)), range(8)):
+        seconds = make_seconds(rng, share, quality)
+        truth, cry = (seconds[name].to_numpy().reshape(-1, 5).mean(axis=1) >= 0.5 for name in ("truth", "cry"))
+        right = np.array([seconds["truth"].sum() / 60, truth[cry].mean(), cry[truth].mean()])
+        for seed in range(5):
+            clips = judge(select_clips(seconds, 60, strategy, random_state=seed), seconds)
+            found = estimate_crying(seconds, clips).loc[["cry_minutes", "precision", "recall"]]
+            low, high = found["low"].to_numpy(), found["high"].to_numpy()
+            held.append(np.where(np.isnan(low), np.nan, (low <= right) & (right <= high)))
+    assert (np.nanmean(held, axis=0) >= 0.85).all()
+
+
+def test_unsure_clips_are_left_out_and_bounded(seconds, review):
+    review.loc[review.index[::7], "judgement"] = "unsure"
+    found = estimate_crying(seconds, review)
+    assert found.attrs["n_unsure"] == 9
+    assert found.attrs["n_clips"] == 51
+    assert found.loc["cry_minutes", "unsure_not"] < found.loc["cry_minutes", "unsure_cry"]
+    for answer in ("not", "cry"):
+        filled = review.assign(judgement=review["judgement"].replace("unsure", answer))
+        expected = estimate_crying(seconds, filled)["value"]
+        pd.testing.assert_series_equal(found[f"unsure_{answer}"], expected, check_names=False)
+
+
+def test_listeners_who_disagree_are_unsure(seconds, review):
+    second = review.head(10).assign(judgement="unsure")
+    second.iloc[5:, second.columns.get_loc("judgement")] = review["judgement"].iloc[5:10]
+    both = estimate_crying(seconds, pd.concat([review, second]))
+    assert both.attrs["n_unsure"] == 5
+    alone = review.assign(judgement=["unsure"] * 5 + review["judgement"].tolist()[5:])
+    pd.testing.assert_frame_equal(both, estimate_crying(seconds, alone))
+
+
+def test_groups(seconds, review):
+    found = estimate_crying(seconds, review, groups={"ada.wav": "ada", "ben.wav": "ben"})
+    assert found.index.unique("group").tolist() == ["all", "ada", "ben"]
+    pd.testing.assert_frame_equal(found.loc["all"], estimate_crying(seconds, review), check_like=True)
+    together = found.loc["ada"].loc["cry_minutes", "value"] + found.loc["ben"].loc["cry_minutes", "value"]
+    assert together == pytest.approx(found.loc["all"].loc["cry_minutes", "value"], rel=0.3)
+    with pytest.raises(ValueError, match=r"nothing for recording 'ben.wav'"):
+        estimate_crying(seconds, review, groups={"ada.wav": "ada"})
+
+
+def test_survives_files(seconds, review, tmp_path):
+    review.assign(reviewer="", at="").to_csv(tmp_path / "review.csv", index=False)
+    expected = estimate_crying(seconds, review)
+    pd.testing.assert_frame_equal(estimate_crying(seconds, read_review(tmp_path / "review.csv")), expected)
+
+
+def test_only_usable_seconds_count(seconds):
+    seconds["usable"] = seconds.index.get_level_values("recording") == "ada.wav"
+    clips = judge(select_clips(seconds, 60, random_state=0), seconds)
+    found = estimate_crying(seconds, clips)["value"]
+    assert found["cry_minutes"] == pytest.approx(found["cry_minutes_per_hour"] * 2)
+
+
+def test_bouts_follow_minutes(seconds, review):
+    found = estimate_crying(seconds, review, merge_gap=0, min_duration=0)["value"]
+    cry = seconds["cry"].to_numpy().reshape(2, -1)
+    n_bouts = (np.diff(cry.astype(int), axis=1, prepend=0) == 1).sum()
+    assert found["n_bouts"] == pytest.approx(n_bouts * found["cry_minutes"] * 60 / cry.sum())
+
+
+def test_nothing_detected(seconds):
+    clips = judge(select_clips(seconds, 60, "random", random_state=0), seconds)
+    found = estimate_crying(seconds.assign(cry=False), clips)["value"]
+    assert found[["precision", "recall", "n_bouts"]].isna().tolist() == [True, True, True]
+    assert found["cry_minutes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda review: review.assign(probability=np.nan), "no probability"),
+        (lambda review: review.assign(recording="cem.wav"), "not clips of these seconds, such as recording 'cem.wav'"),
+        (lambda review: review.assign(onset=review["onset"] + 1, offset=review["offset"] + 1), "not clips of these"),
+        (lambda review: review.assign(score=(review["score"] + 0.5) % 1), "not that of another detector"),
+        (lambda review: review.assign(judgement="unsure"), "all 60 clips are unsure"),
+        (lambda review: review.assign(judgement="perhaps"), "judgement 'perhaps'"),
+        (lambda review: review.drop(columns="stratum"), "no 'stratum'"),
+        (lambda review: review.iloc[:0], "no judgement"),
+        (lambda review: review.assign(stratum_size=review["stratum_size"] * 2), "were drawn from 5760"),
+        (lambda review: review.assign(stratum_drawn=1), "more judged clips than were drawn"),
+        (lambda review: review.assign(probability=np.linspace(0.1, 0.9, 60)), "differ in 'probability'"),
+        (lambda review: review[review["score"] > 0.5], "no clip below the threshold"),
+        (lambda review: review.assign(offset=review["offset"] + 5 * (review.index % 2)), "the same length"),
+    ],
+)
+def test_refuses_other_samples(seconds, review, change, message):
+    with pytest.raises(ValueError, match=message):
+        estimate_crying(seconds, change(review))
+
+
+def test_few_detected_clips_give_no_interval(seconds, review):
+    low = review["score"] < seconds["score"][seconds["cry"]].min()
+    few = review.assign(judgement=review["judgement"].where(low | review.index.isin(review.index[~low][:3]), "unsure"))
+    with pytest.warns(UserWarning, match="detected clips are judged"):
+        found = estimate_crying(seconds, few)
+    assert found.loc[["precision", "recall"], ["low", "high"]].isna().all(axis=None)
+    assert found.loc[["precision", "recall"], "value"].notna().all()
+
+
+def test_warns_of_few_clips_and_strata_without(seconds, review):
+    with pytest.warns(UserWarning, match="fewer than 20 clips of all recordings"):
+        estimate_crying(seconds, judge(select_clips(seconds, 12, random_state=0), seconds))
+    with pytest.warns(UserWarning, match="whole strata, none is judged"):
+        estimate_crying(seconds, review[review["stratum"] != review["stratum"].iloc[0]])
+
+
+def test_band_without_judged_clips_is_uncertain():
+    value, low, high = total(np.array([0.0, 1.0]), np.ones(2), np.array([0, 0]), np.array([100.0, 50.0]), 1.645)
+    assert value == pytest.approx(75)
+    assert low < 40
+    assert high > 100
+
+
+# Thresholds
+
+
+def test_precision_by_threshold(seconds, review):
+    table = precision_by_threshold(review, seconds)
+    assert table.index.is_monotonic_increasing
+    assert ((table["low"] <= table["precision"]) & (table["precision"] <= table["high"])).all()
+    threshold = seconds["score"][seconds["cry"]].min()
+    at = precision_by_threshold(review, seconds, thresholds=[threshold]).iloc[0]
+    found = estimate_crying(seconds, review).loc["precision"]
+    assert at[["precision", "low", "high"]].tolist() == pytest.approx(found[["value", "low", "high"]].tolist())
+
+
+def test_precision_of_clips_is_weighted(review):
+    table = precision_by_threshold(review, thresholds=[0.0])
+    weight, cry = 1 / review["probability"], review["judgement"] == "cry"
+    assert table["precision"].iloc[0] == pytest.approx(weight[cry].sum() / weight.sum())
+    assert table["n_clips"].iloc[0] == 60
+
+
+def test_precision_above_all_scores_is_unknown(seconds, review):
+    assert precision_by_threshold(review, seconds, thresholds=[1.0]).iloc[0, :3].isna().all()
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        precision_by_threshold(review, thresholds=[2.0])
+
+
+def test_threshold_for_precision(seconds, review):
+    table = precision_by_threshold(review, seconds)
+    for bound, column in (("value", "precision"), ("low", "low")):
+        threshold = threshold_for_precision(review, 0.6, seconds, bound=bound)
+        assert table.loc[threshold, column] >= 0.6
+        assert (table.loc[table.index < threshold, column] < 0.6).all()
+    with pytest.raises(ValueError, match=r"precision=1.0 is not reached .* the highest is 0\.\d+"):
+        threshold_for_precision(review, 1.0, seconds, bound="low")
