@@ -124,7 +124,7 @@ def test_readme_code_runs(tmp_path):
     blocks = re.findall(r"```python\n(.+?)```", readme, re.S)
     assert len(blocks) == 7
     commands = re.findall(r"^\$ skcry (.+)$", readme, re.M)
-    assert len(commands) == 5
+    assert len(commands) == 6
     last = "\nfrom skcry.__main__ import main\n"
     last += "\n".join(f"assert main({command.split()}) == 0" for command in commands)
     subprocess.run(
@@ -133,6 +133,7 @@ def test_readme_code_runs(tmp_path):
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
     )
+    assert (tmp_path / "review.html").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / "hours.csv")) == 2
     assert list(pd.read_csv(tmp_path / "found" / "baby.m4a.events.csv")) == ["onset", "offset", "label", "score"]
     assert len(pd.read_csv(tmp_path / "found" / "baby.m4a.timeline.csv")) in (20, 21)  # encoders pad
