@@ -134,9 +134,9 @@ def _parser():
     review.add_argument("--n", type=int, default=50, help="number of clips (default: %(default)s)")
     review.add_argument(
         "--strategy",
-        choices=["stratified", "random", "uncertain", "diverse"],
-        default="stratified",
-        help="stratified by score and hour; random; uncertain: scores near the threshold; diverse: sounds that differ "
+        choices=["random", "stratified", "uncertain", "diverse"],
+        default="random",
+        help="random; stratified by score and hour; uncertain: scores near the threshold; diverse: sounds that differ "
         "(default: %(default)s)",
     )
     review.add_argument("--duration", type=int, default=5, help="seconds of each clip (default: %(default)s)")

@@ -200,7 +200,7 @@ def estimate_crying(
     >>> score = np.repeat([0.1, 0.9], [2700, 900])
     >>> seconds = pd.DataFrame({"score": score, "cry": score >= 0.5})
     >>> seconds = pd.concat({"monday.wav": seconds}, names=["recording", "second"])
-    >>> review = select_clips(seconds, n=50, random_state=0)
+    >>> review = select_clips(seconds, n=50, strategy="stratified", random_state=0)
     >>> review["judgement"] = np.where(review["onset"].between(2500, 3395), "cry", "not")  # what a listener says
     >>> estimate_crying(seconds, review).loc[["cry_minutes", "precision", "recall"], ["value", "low", "high"]].round(2)
                  value    low   high

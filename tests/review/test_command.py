@@ -62,7 +62,7 @@ def test_recordings_that_were_moved_are_named(found, capsys):
         (["--n", "0"], "'n' parameter"),
         (["--lowpass", "20"], "'lowpass' parameter"),
         (["--duration", "90"], "'duration' parameter"),
-        (["--start", "name"], "holds no such time"),
+        (["--strategy", "stratified", "--start", "name"], "holds no such time"),
         (["--channel", "2"], "--channel 2 must be from 0 to 0"),
         (["--out", "none/review.html"], "no such folder to write"),
     ],

@@ -48,7 +48,7 @@ def seconds():
 
 @pytest.fixture
 def review(seconds):
-    return judge(select_clips(seconds, 60, random_state=0), seconds)
+    return judge(select_clips(seconds, 60, "stratified", random_state=0), seconds)
 
 
 def test_wilson_is_that_of_scipy():
@@ -70,7 +70,7 @@ def test_ratio_of_two_estimates():
 
 def test_everything_judged_is_known(seconds):
     """With all clips judged, values are those of the truth of clips, and intervals have no width."""
-    clips = judge(select_clips(seconds, 2880, random_state=0), seconds)
+    clips = judge(select_clips(seconds, 2880, "stratified", random_state=0), seconds)
     found = estimate_crying(seconds, clips)
     clip_cry = (clips["judgement"] == "cry").to_numpy()
     cry, detected = np.repeat(clip_cry, 5), seconds["cry"].to_numpy().reshape(-1, 5).mean(axis=1) >= 0.5
@@ -157,7 +157,7 @@ def test_survives_files(seconds, review, tmp_path):
 
 def test_only_usable_seconds_count(seconds):
     seconds["usable"] = seconds.index.get_level_values("recording") == "ada.wav"
-    clips = judge(select_clips(seconds, 60, random_state=0), seconds)
+    clips = judge(select_clips(seconds, 60, "stratified", random_state=0), seconds)
     found = estimate_crying(seconds, clips)["value"]
     assert found["cry_minutes"] == pytest.approx(found["cry_minutes_per_hour"] * 2)
 
@@ -210,7 +210,7 @@ def test_few_detected_clips_give_no_interval(seconds, review):
 
 def test_warns_of_few_clips_and_strata_without(seconds, review):
     with pytest.warns(UserWarning, match="fewer than 20 clips of all recordings"):
-        estimate_crying(seconds, judge(select_clips(seconds, 12, random_state=0), seconds))
+        estimate_crying(seconds, judge(select_clips(seconds, 12, "stratified", random_state=0), seconds))
     with pytest.warns(UserWarning, match="whole strata, none is judged"):
         estimate_crying(seconds, review[review["stratum"] != review["stratum"].iloc[0]])
 

@@ -204,7 +204,7 @@ def test_a_detector_learns_from_judgements(quick_detector, cry_data):
 
     recordings, annotations, infants = cry_data
     seconds = quick_detector.timeline(recordings)
-    clips = select_clips(seconds, 30, random_state=0)
+    clips = select_clips(seconds, 30, "stratified", random_state=0)
     truth = second_truth(annotations, seconds).astype(float)
     share = [truth.loc[clip.recording].loc[clip.onset : clip.offset - 1].mean() for clip in clips.itertuples()]
     review = clips.assign(judgement=np.where(np.array(share) >= 0.5, "cry", "not"))

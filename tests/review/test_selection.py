@@ -75,7 +75,7 @@ def test_probabilities_are_those_of_the_draw(rng, strategy, n):
 
 def test_strata_have_two_clips_and_know_their_sizes(seconds):
     for n in (4, 8, 9, 50, 333):
-        clips = select_clips(seconds, n, random_state=0)
+        clips = select_clips(seconds, n, "stratified", random_state=0)
         rows = clips.groupby("stratum")
         assert (rows.size() == rows["stratum_drawn"].first()).all()
         assert (rows.size() >= 2).all()
@@ -90,19 +90,19 @@ def test_strata_have_two_clips_and_know_their_sizes(seconds):
 def test_strata_are_clock_hours_if_the_start_is_known():
     low = np.full(3 * 3600, 0.1)
     seconds = make_timeline({"20240501_103000.wav": low, "20240502_113000.wav": low})
-    clips = select_clips(seconds, 60, random_state=0, start="name")
+    clips = select_clips(seconds, 60, "stratified", random_state=0, start="name")
     began = np.where(clips["recording"] == "20240501_103000.wav", 10.5, 11.5)
     clips["hour"] = (began + (clips["onset"] + 2.5) / 3600).astype(int)
     sizes = {hour: rows["stratum_size"].iloc[0] for hour, rows in clips.groupby("hour")}
     assert sizes == {10: 360, 11: 1080, 12: 1440, 13: 1080, 14: 360}
     assert clips.drop_duplicates(["stratum", "hour"])["stratum"].is_unique
-    plain = select_clips(seconds, 60, random_state=0)
+    plain = select_clips(seconds, 60, "stratified", random_state=0)
     plain["hour"] = plain["onset"] // 3600
     assert plain.drop_duplicates(["stratum", "hour"])["stratum"].is_unique
     zoned = {name: f"2024-05-01T{hour}:30:00+02:00" for name, hour in zip(sizes_of(seconds), (10, 11), strict=True)}
-    assert select_clips(seconds, 60, random_state=0, start=zoned).equals(clips.drop(columns="hour"))
+    assert select_clips(seconds, 60, "stratified", random_state=0, start=zoned).equals(clips.drop(columns="hour"))
     with pytest.raises(ValueError, match="no time for recording"):
-        select_clips(seconds, 60, start={"20240501_103000.wav": "2024-05-01 10:30"})
+        select_clips(seconds, 60, "stratified", start={"20240501_103000.wav": "2024-05-01 10:30"})
 
 
 def sizes_of(seconds):
@@ -141,9 +141,9 @@ def test_the_threshold_may_be_told_by_a_detector(quick_detector, cry_data):
     assert len(select_clips(seconds.drop(columns="cry"), 2, detector=Told())) == 2
 
     recordings = cry_data[0]
-    clips = select_clips(list(quick_detector.iter_detections(recordings)), 10, random_state=0)
+    clips = select_clips(list(quick_detector.iter_detections(recordings)), 10, "stratified", random_state=0)
     assert clips.attrs["threshold"] == quick_detector.threshold_
-    same = select_clips(quick_detector.timeline(recordings), 10, random_state=0, detector=quick_detector)
+    same = select_clips(quick_detector.timeline(recordings), 10, "stratified", random_state=0, detector=quick_detector)
     pd.testing.assert_frame_equal(clips, same)
     assert clips["recording"].dtype.kind == "i"
 
@@ -205,4 +205,4 @@ def test_bad_parameters_are_refused(seconds):
 
 def test_unusable_seconds_may_have_any_score(seconds):
     seconds.loc[~seconds["usable"], "score"] = np.nan
-    assert select_clips(seconds, 30, random_state=0)["score"].notna().all()
+    assert select_clips(seconds, 30, "stratified", random_state=0)["score"].notna().all()
