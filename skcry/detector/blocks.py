@@ -12,7 +12,7 @@ import numpy as np
 
 from ..io.audio import AudioFile, name_of, open_source
 from ..windows import Windows
-from ..windows.stretches import Usable, ahead, read_stretches, stretch_length
+from ..windows.stretches import Seconds, ahead, is_usable, read_stretches, stretch_length
 
 
 @dataclass
@@ -99,25 +99,23 @@ def _stretches(windower, item, recording, gate, progress):
     sr, hop, length = windower.sr, windower.hop_length_, windower.window_length_
     if gate is not None:
         recording.open = gate.open_seconds(item, recording.name)
-    usable = Usable(sr)
+    seconds, usable = Seconds(sr, is_usable), []
     with open_source(item, sr, recording.name, windower.channel) as source:
-        for sound, first, begin, n_new, at_end in read_stretches(source, length, hop, sr):
-            usable.push(sound[len(sound) - n_new :])
-            if at_end:
+        for stretch in read_stretches(source, length, hop, sr):
+            sound, first = stretch.sound, stretch.first
+            usable.append(seconds.push(sound[len(sound) - stretch.n_new :]))
+            if stretch.at_end:
                 recording.n_timepoints = first + len(sound)
                 if recording.n_timepoints == 0:
                     raise ValueError(f"{recording.name} is empty: 0 timepoints at {sr} Hz. Leave it out.")
-                recording.usable = usable.finish()
+                recording.usable = np.concatenate([*usable, seconds.finish()])
                 recording.problems = list(source.problems)
-                start = windower._starts(recording.n_timepoints)
-                start = start[start >= begin]
-            else:
-                start = np.arange(begin, begin + stretch_length(hop, sr), hop)
+            start = windower._starts_in(stretch)
             if recording.open is not None:
                 start = start[windows_in_open_seconds(start, length, sr, recording.open)]
             yield sound, first, start
             if progress is not None:
-                progress(n_new / sr)
+                progress(stretch.n_new / sr)
 
 
 def _block(windower, stretches, finished=True):

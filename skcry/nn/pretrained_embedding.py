@@ -183,8 +183,6 @@ class PretrainedEmbedding(ClassNamePrefixFeaturesOutMixin, SoundTransformer, aut
         net.middle = self.middle_
         if X.dtype == np.float64:
             net = copy.deepcopy(net).double()
-        if isinstance(X, Windows):
-            X = X._spanned()  # nothing before and after them matters
         shared = apply(X, functools.partial(listen, net=net), frame_length=SPAN, hop_length=HOP)
         out = np.empty((len(X), net.n_embedding), dtype=X.dtype)
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from .._warnings import warn
 from ..io.audio import AudioFile
 from .scratch import Lease, ScratchArray, make_room
-from .stretches import Usable, ahead, read_stretches, stretch_length
+from .stretches import Seconds, ahead, is_usable, read_stretches, stretch_length
 from .windows import Windows
 
 READ_DURATION = 600  # seconds that are read at a time to learn about a file
@@ -102,14 +102,16 @@ def checked(file: RecordingFile | Exception) -> RecordingFile:
 
 @functools.lru_cache(maxsize=10_000)
 def _read_file(path, n_bytes, modified, sr, channel):
-    usable, total = Usable(sr), 0
+    seconds, usable, total = Seconds(sr, is_usable), [], 0
     with AudioFile(path, sr, channel) as file:
         while len(y := file.read(READ_DURATION * sr)):
-            usable.push(y)
+            usable.append(seconds.push(y))
             total += len(y)
         if total == 0:
             raise ValueError(f"{file.name} is empty: 0 timepoints, but at least 1 is needed. Leave it out.")
-        return RecordingFile(path, sr, channel, total, usable.finish(), tuple(file.problems), n_bytes, modified)
+        usable.append(seconds.finish())
+        problems = tuple(file.problems)
+        return RecordingFile(path, sr, channel, total, np.concatenate(usable), problems, n_bytes, modified)
 
 
 class ScratchTrack:

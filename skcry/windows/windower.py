@@ -220,6 +220,13 @@ class Windower(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
         starts = np.arange(n_windows) * self.hop_length_
         return starts[starts < length]  # for hops longer than a window
 
+    def _starts_in(self, stretch):
+        """Return the starts of the windows (n_windows,) of a :class:`Stretch` of a recording."""
+        if not stretch.at_end:
+            return np.arange(stretch.begin, stretch.end, self.hop_length_)
+        start = self._starts(stretch.first + len(stretch.sound))
+        return start[start >= stretch.begin]
+
     def _cut(self, tracks, starts, **about):
         """Make windows at the given starts of each track; pad tracks with zeros to the end of their last window."""
         common = np.result_type(*{track.dtype for track in tracks})

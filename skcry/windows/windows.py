@@ -283,6 +283,8 @@ class Windows:
             return self._replace(
                 _tracks=tracks, _track=place, _column=0 * place, _n_columns=n_columns, _step=n_columns, _finish=None
             )
+        if frame_length > 1:
+            self = self._spanned()  # nothing before and after the windows matters
         used = self._used_tracks()
         tracks = tuple(_frozen(function(track[..., :])) if n in used else None for n, track in enumerate(self._tracks))
         n_columns = max(1, 1 + (self._n_columns - frame_length) // hop_length)
