@@ -1,6 +1,7 @@
 """Train, detect, review and report from the command line: ``skcry --help`` or ``python -m skcry --help``."""
 
 import argparse
+import datetime
 import os
 import sys
 import warnings
@@ -20,13 +21,21 @@ def _name(text):
     return str(_path(text))
 
 
+def _time(text):
+    """Return the time that a text names by the local clock, in seconds since 1970."""
+    try:
+        return datetime.datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}. Write 2024-05-06T07:30:00.") from None
+
+
 def _parser():
     prog = "python -m skcry" if Path(sys.argv[0]).name == "__main__.py" else "skcry"
     parser = argparse.ArgumentParser(
         prog=prog, description="Detect infant crying in long recordings.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"skcry {__version__}")
-    names = ("train", "evaluate", "detect", "report", "export", "review", "card")
+    names = ("train", "evaluate", "detect", "listen", "report", "export", "review", "card")
     commands = parser.add_subparsers(required=True, metavar=f"{{{','.join(names)}}}", dest="command")
 
     def command(name, help):
@@ -98,11 +107,41 @@ def _parser():
         help="what to do on unreadable files (default: %(default)s)",
     )
     detect.add_argument("--progress", action=argparse.BooleanOptionalAction, help="show a bar (default: in a terminal)")
-    for one in (detect, evaluate):
+
+    listen = command("listen", "detect crying in sound while it is recorded")
+    listen.add_argument("detector", type=_name, nargs="?", help=detector)
+    listen.add_argument(
+        "source",
+        type=_name,
+        nargs=1,
+        help="- for standard input, raw samples or WAV; a WAV file that is being written; or microphone",
+    )
+    listen.add_argument("--out", type=_path, help="folder for results, as detect writes them, one recording a day")
+    listen.add_argument("--jsonl", action="store_true", help="print a line of JSON for each second and event")
+    listen.add_argument("--sr", type=int, help="sampling rate in Hz of raw samples, or of the microphone (16000)")
+    listen.add_argument("--channels", type=int, help="number of channels of raw samples, or of the microphone (1)")
+    listen.add_argument(
+        "--dtype",
+        choices=["uint8", "int16", "int24", "int32", "float32"],
+        help="type of raw samples, little-endian (default: int16)",
+    )
+    listen.add_argument("--device", help="microphone, by name or number: see python -m sounddevice")
+    listen.add_argument(
+        "--timeout",
+        type=float,
+        default=10.0,
+        help="seconds without growth after which a file counts as finished (default: %(default)s)",
+    )
+    listen.add_argument(
+        "--start",
+        type=_time,
+        help="clock time of the first second, such as 2024-05-06T07:30 (default: now, less what a file holds already)",
+    )
+    for one in (detect, evaluate, listen):
         one.add_argument(
             "--trusted", nargs="+", default=[], metavar="TYPE", help="further types that the detector may hold"
         )
-    for one in (train, detect, evaluate):
+    for one in (train, detect, evaluate, listen):
         one.add_argument("--channel", type=int, help="channel to read, from 0 (default: mix them down)")
 
     report = command("report", "summarise results per recording or per hour")
@@ -158,6 +197,7 @@ def _parser():
     review.add_argument("--show-score", action="store_true", help="show the score before a clip is judged")
 
     what = {train: "an existing detector", detect: "all results, and begin anew", export: "existing files"}
+    what[listen] = "all results, and begin anew"
     what[review] = "an existing page; judgements stay in the browser"
     for one, replaced in what.items():
         one.add_argument("--overwrite", action="store_true", help=f"replace {replaced}")
@@ -171,7 +211,7 @@ def _parse(arguments):
     """Parse a command; collect the names that argparse leaves over where options stand between them."""
     parser = _parser()
     options, more = parser.parse_known_args(arguments)
-    takes = {"detect": "recordings", "evaluate": "folder"}.get(options.command)
+    takes = {"detect": "recordings", "evaluate": "folder", "listen": "source"}.get(options.command)
     if takes is not None:
         names = [*filter(None, [options.detector]), *getattr(options, takes)]
         if not any(one.startswith("-") or not one.strip() for one in more):
@@ -218,7 +258,7 @@ def main(arguments=None):
         except BrokenPipeError:  # the reader of the output, such as head, has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        except (OSError, ValueError) as error:
+        except (ImportError, OSError, ValueError) as error:  # ImportError of an extra that is missing
             print(f"Error: {_commands.in_terms(str(error))}", file=sys.stderr)
             for note in getattr(error, "__notes__", ()):
                 print(_commands.in_terms(note), file=sys.stderr)

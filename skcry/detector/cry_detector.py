@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import numbers
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, Self
 
 import numpy as np
@@ -35,13 +36,15 @@ from .._progress import Progress
 from .._typing import Annotations, Labels, RandomState, Recordings, Targets
 from .._warnings import once, warn
 from ..events import UNKNOWN, LabelMap
-from ..io.audio import as_recordings, in_order, keys_of, warn_of_rate
+from ..io.audio import PLAUSIBLE_SR, as_recordings, in_order, keys_of, warn_of_rate
+from ..io.live import Gap
 from ..pipeline import make_cry_pipeline
 from ..signal.gate import EnergyGate
 from ..windows import Windower
 from .blocks import Recording, score_recordings
 from .card import ModelCard, make_card
 from .detection import Detection
+from .live import LiveSecond, check_live, listen
 from .pooling import EPSILON, SecondScorer, response_method
 from .targets import holds_labels, second_classes, warn_of_labels
 from .threshold import OperatingPoint
@@ -689,6 +692,79 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         tables = [one.events.assign(recording=keys[one.recording]) for one in found]
         tables = [table for table in tables if len(table)]
         return pd.concat(tables, ignore_index=True) if tables else none
+
+    def listen(
+        self, source: Iterable[ArrayLike | Gap], *, sr: int | None = None, channel: int | None = None
+    ) -> Iterator[LiveSecond]:
+        """Score sound while it is recorded: each second as soon as no later sound can change its score.
+
+        Scores are those that :meth:`timeline` gives for the same sound, up to rounding, whatever the blocks. Memory
+        does not grow with time, and times are counted in samples, so that no clock matters.
+
+        Parameters
+        ----------
+        source : iterable of ndarray of shape (n_timepoints,) or (n_timepoints, n_channels)
+            Blocks of sound of any sizes, also none. Integers are scaled. :func:`skcry.io.read_pipe`,
+            :func:`skcry.io.follow_wav` and :func:`skcry.io.microphone` return such, and any generator will do. A
+            :class:`skcry.io.Gap` among them stands for lost sound.
+        sr : int or None, default=None
+            Rate of the blocks in Hz. None means what the source says (``source.sr``) or, if it does not, the rate of
+            the detector. Other rates are resampled.
+        channel : int or None, default=None
+            Channel to listen to, from 0. None means that of the windower; if this is None too, channels are mixed
+            down.
+
+        Yields
+        ------
+        LiveSecond
+            Second, score, cry, usable, level, and the events that begin or have ended with it.
+
+        Raises
+        ------
+        NotFittedError
+            If the detector is not fitted.
+        TypeError, ValueError
+            At once, if the detector has a gate or :class:`Denoise`, which need sound from long after a second. Later,
+            if a block is no sound; what came before it is scored first.
+        Exception
+            That of the source, after what came before it is scored.
+
+        See Also
+        --------
+        iter_detections : Scores recordings that have ended.
+
+        Notes
+        -----
+        A second is scored once the window around it and the seconds with which it is averaged have been heard: 3 s of
+        sound after its end with the default windows, of which 1 s is ``smooth_duration=3``. Events are told when they
+        are long enough to be kept, and again when the gap after them is too long to be closed: see
+        :class:`skcry.detector.LiveEvent`.
+
+        Examples
+        --------
+        >>> import skcry
+        >>> from skcry.datasets import make_cry_recordings
+        >>> recordings, _, _ = make_cry_recordings(1, duration=60, random_state=0)
+        >>> blocks = (recordings[0][i : i + 4000] for i in range(0, 960000, 4000))
+        >>> for second in skcry.load_pretrained().listen(blocks, sr=16000):
+        ...     for event in second.events:
+        ...         print(second.second, event.onset, event.offset, "ended" if event.final else "began")
+        """
+        check_is_fitted(self, "estimator_")
+        check_rules(self)
+        check_live(self)
+        if isinstance(source, (str, bytes, os.PathLike)) or not hasattr(source, "__iter__"):
+            raise TypeError(
+                f"source={source!r:.100} must be an iterable of blocks of sound. For a file that is being recorded, "
+                "pass skcry.io.follow_wav(path); for a pipe, skcry.io.read_pipe(file)."
+            )
+        own = getattr(source, "sr", None)
+        if None not in (sr, own) and sr != own:
+            raise ValueError(f"sr={sr} Hz contradicts the rate of the source, {own} Hz. Leave sr out.")
+        rate = sr or own or self.windower_.sr
+        if not isinstance(rate, numbers.Integral) or not PLAUSIBLE_SR[0] <= int(rate) <= PLAUSIBLE_SR[1]:
+            raise ValueError(f"sr={rate} Hz must be a whole number from {PLAUSIBLE_SR[0]} to {PLAUSIBLE_SR[1]}.")
+        return listen(self, source, rate, self.windower_.channel if channel is None else channel)
 
     def decision_function(self, X: Recordings) -> np.ndarray:
         """Score each recording: log-odds of crying, zero at the threshold.

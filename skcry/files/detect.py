@@ -149,7 +149,8 @@ def detect_files(
             with Progress(progress, todo.values()) as bar:
                 for name, state, found in _detect_all(detector, todo, n_jobs, bar):
                     # Only here: a worker may outlive this process, and would write beside the next one.
-                    row, error = _write_results(out, name, named[name], state, found)
+                    about = {"n_bytes": state[0], "modified": state[1], "source": os.path.abspath(named[name])}
+                    row, error = write_results(out, name, about, found)
                     if error is not None and on_error == "raise":
                         raise error
                     writer.append(row)
@@ -226,9 +227,12 @@ def _detect_one(detector, path, progress=False):
     return state, found
 
 
-def _write_results(out, name, path, state, found):
-    """Write timeline and events of a recording; return its row of the manifest, and the error if there is one."""
-    about = {"file": name, "n_bytes": state[0], "modified": state[1], "source": os.path.abspath(path)}
+def write_results(out, name, about, found):
+    """Write timeline and events of a recording; return its row of the manifest, and the error if there is one.
+
+    ``about`` holds the columns ``n_bytes``, ``modified`` and ``source`` of the row.
+    """
+    about = {"file": name, **about}
     error = found.error if found else RuntimeError(f"{name}: {KILLED}")
     if error is None:
         events = found.events.drop(columns="recording")
