@@ -42,11 +42,8 @@ def write_sound(path, hours):
 
 def memory(process):
     """Return the resident memory of a process, and the part of it that is not shared with files, in MB."""
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    found = {
-        line.split()[0]: int(line.split()[1]) / 1000 for line in lines if line.startswith("Rss") or "VmRSS" in line
-    }
-    return found["VmRSS:"], found["RssAnon:"]
+    words = Path(f"/proc/{process.pid}/status").read_text().split()
+    return tuple(int(words[words.index(name) + 1]) / 1000 for name in ("VmRSS:", "RssAnon:"))
 
 
 def seconds_of(process):
@@ -107,11 +104,13 @@ def main(arguments=None):
     alone = listen_in_blocks(detector)
     difference = np.abs(live - whole).max() if len(live) == len(whole) else np.inf
     growth = rows[-1, 2] / rows[0, 2] - 1
-    print(f"{options.hours} h in {wall:.0f} s; {share:.2%} of real time on one core (a finished file: ", end="")
-    print(f"{of_file / len(whole):.2%})")
     print(
-        f"Resident after a minute {rows[0, 2]:.0f} MB ({rows[0, 3]:.0f} MB not shared), at the end {rows[-1, 2]:.0f} MB"
+        f"{options.hours} h through a pipe in {wall:.0f} s. Share of real time on one core: {share:.2%}, in blocks of"
     )
+    print(f"0.1 s {alone:.2%}, of the finished file {of_file / len(whole):.2%}")
+    (first, first_own), (last, last_own) = rows[0, 2:], rows[-1, 2:]
+    print(f"Resident after half an hour {first:.0f} MB ({first_own:.0f} MB of them not shared with files), at the end")
+    print(f"{last:.0f} MB ({last_own:.0f} MB)")
     print(f"Largest difference of {len(live)} scores: {difference:.1e}")
     assert difference < 1e-4, "live scores differ from those of the file"
     assert growth < 0.05, "memory grows"
