@@ -122,7 +122,7 @@ def test_readme_code_runs(tmp_path):
 
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.+?)```", readme, re.S)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     commands = re.findall(r"^\$ skcry (.+)$", readme, re.M)
     assert len(commands) == 6
     last = "\nfrom skcry.__main__ import main\n"

@@ -749,6 +749,10 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         >>> for second in skcry.load_pretrained().listen(blocks, sr=16000):
         ...     for event in second.events:
         ...         print(second.second, event.onset, event.offset, "ended" if event.final else "began")
+        4 0.0 5.0 began
+        17 0.0 12.0 ended
+        27 23.0 28.0 began
+        56 23.0 51.0 ended
         """
         check_is_fitted(self, "estimator_")
         check_rules(self)
