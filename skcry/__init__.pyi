@@ -12,6 +12,8 @@ from . import sharing as sharing
 from . import signal as signal
 from .detector import CryDetector as CryDetector
 from .detector import Detection as Detection
+from .detector import LiveEvent as LiveEvent
+from .detector import LiveSecond as LiveSecond
 from .excerpts import draw_excerpts as draw_excerpts
 from .features.mel import MelSpectrogram as MelSpectrogram
 from .features.stats import StatFeatures as StatFeatures

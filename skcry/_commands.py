@@ -5,6 +5,7 @@ import sys
 import time
 import warnings
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 PICKLES = (".joblib", ".pickle", ".pkl")  # what is not named so holds data only
@@ -232,7 +233,7 @@ def listen(options):
                 print(json.dumps({"time": _clock(start, one.second), **line}), flush=True)
             for event in one.events:
                 if options.jsonl:
-                    print(json.dumps({"event": "ended" if event.final else "began", **event._asdict()}), flush=True)
+                    print(json.dumps({"event": "ended" if event.final else "began", **asdict(event)}), flush=True)
                 else:
                     print(f"{CLEAR if meter else ''}{_event_line(event, start)}", flush=True)
         if meter:
@@ -295,7 +296,7 @@ def _clock(start, second):
 
 
 def _event_line(event, start):
-    onset, offset = (_clock(start, time) for time in event[:2])
+    onset, offset = (_clock(start, time) for time in (event.onset, event.offset))
     if not event.final:
         return f"{onset}  {event.label} began"
     return f"{onset}  {event.label} ended at {offset[11:]}, {event.offset - event.onset:.0f} s, score {event.score:.2f}"

@@ -714,9 +714,9 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
             Channel to listen to, from 0. None means that of the windower; if this is None too, channels are mixed
             down.
 
-        Yields
-        ------
-        LiveSecond
+        Returns
+        -------
+        iterator of LiveSecond
             Second, score, cry, usable, level, and the events that begin or have ended with it.
 
         Raises
@@ -738,7 +738,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         A second is scored once the window around it and the seconds with which it is averaged have been heard: 3 s of
         sound after its end with the default windows, of which 1 s is ``smooth_duration=3``. Events are told when they
         are long enough to be kept, and again when the gap after them is too long to be closed: see
-        :class:`skcry.detector.LiveEvent`.
+        :class:`skcry.LiveEvent`.
 
         Examples
         --------

@@ -1,10 +1,8 @@
 """Score sound while it is recorded: seconds and events as soon as no later sound can change them."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +14,8 @@ from ..windows.windows import middle_of
 SILENCE_DB = -120.0  # level of digital silence, below the 24 bits of any recorder
 
 
-class LiveEvent(NamedTuple):
+@dataclass(frozen=True)
+class LiveEvent:
     """An event that :meth:`skcry.CryDetector.listen` reports: once when it begins, and once when it has ended.
 
     It begins, with ``final=False``, as soon as it is long enough to be kept; ``offset`` and ``score`` are those so far.
@@ -33,13 +32,19 @@ class LiveEvent(NamedTuple):
     final : bool
         Whether it has ended.
 
+    See Also
+    --------
+    CryDetector.listen : Reports them.
+
     Examples
     --------
-    >>> from skcry.detector import LiveEvent
+    >>> from skcry import LiveEvent
     >>> event = LiveEvent(onset=10.0, offset=15.0, score=0.8, label="cry", final=False)
     >>> event.offset - event.onset
     5.0
     """
+
+    __module__ = "skcry"
 
     onset: float
     offset: float
@@ -48,8 +53,11 @@ class LiveEvent(NamedTuple):
     final: bool
 
 
-class LiveSecond(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class LiveSecond:
     """A second that :meth:`skcry.CryDetector.listen` reports.
+
+    It comes as soon as no later sound can change its score.
 
     Parameters
     ----------
@@ -74,14 +82,20 @@ class LiveSecond(NamedTuple):
     duration : float, default=1.0
         Its length, which is less than 1 s for the last second of a source that ended within it.
 
+    See Also
+    --------
+    CryDetector.listen : Yields them.
+
     Examples
     --------
     >>> import numpy as np
-    >>> from skcry.detector import LiveSecond
+    >>> from skcry import LiveSecond
     >>> second = LiveSecond(7, 0.8, True, 1, True, -32.0, (), (), np.array([0.2, 0.8]))
     >>> second.second, second.cry
     (7, True)
     """
+
+    __module__ = "skcry"
 
     second: int
     score: float

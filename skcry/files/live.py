@@ -51,7 +51,7 @@ class LiveResults(contextlib.AbstractContextManager):
             self._finish()
 
     def push(self, second):
-        """Add a :class:`skcry.detector.LiveSecond`."""
+        """Add a :class:`skcry.LiveSecond`."""
         now = datetime.datetime.fromtimestamp(self._start + second.second)
         if self._name is None or now.date() != self._day:
             self._finish()

@@ -10,9 +10,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import Generator, Iterable
+from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -38,8 +39,11 @@ PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # formats in the header of a WAV file
 WAV_DTYPES = {(PCM, 8): "uint8", (PCM, 16): "int16", (PCM, 24): "int24", (PCM, 32): "int32", (FLOAT, 32): "float32"}
 
 
-class Gap(NamedTuple):
-    """Sound that a source lost: yield it between two blocks, so that later times stay right.
+@dataclass(frozen=True)
+class Gap:
+    """Sound that a source lost.
+
+    A source yields it between two blocks, so that later times stay right.
 
     Parameters
     ----------
@@ -49,12 +53,18 @@ class Gap(NamedTuple):
     reason : str, default="the source lost sound"
         What happened, for the message.
 
+    See Also
+    --------
+    skcry.CryDetector.listen : Takes blocks of sound and gaps.
+
     Examples
     --------
     >>> from skcry.io import Gap
     >>> Gap(2.5, "the network was down")
     Gap(duration=2.5, reason='the network was down')
     """
+
+    __module__ = "skcry.io"
 
     duration: float
     reason: str = "the source lost sound"

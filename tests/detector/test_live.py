@@ -39,7 +39,7 @@ def assert_same(found, timeline, events):
     assert [one.cry for one in found] == timeline["cry"].tolist()
     assert [one.usable for one in found] == timeline["usable"].tolist()
     ended = [event for one in found for event in one.events if event.final]
-    table = np.array([event[:3] for event in ended]).reshape(-1, 3)
+    table = np.array([(event.onset, event.offset, event.score) for event in ended]).reshape(-1, 3)
     np.testing.assert_allclose(table, events[["onset", "offset", "score"]], atol=1e-5)
 
 
@@ -89,7 +89,7 @@ def test_several_classes(recordings, annotations, infants):
     np.testing.assert_allclose(
         [one.probabilities for one in found], timeline[list(map(str, detector.classes_))], atol=1e-5
     )
-    ended = sorted([*e[:2], e.label] for one in found for e in one.events if e.final)
+    ended = sorted([e.onset, e.offset, e.label] for one in found for e in one.events if e.final)
     assert ended == sorted(detector.detect([y])[["onset", "offset", "label"]].to_numpy().tolist())
     assert all(one.cry is None for one in found)
 
@@ -122,7 +122,7 @@ def test_events_are_those_of_find_events(active, merge_gap, min_duration, last):
     duration = len(active) - 1 + last
     reports = [event for event in (*reports, tracker.finish(duration)) if event is not None]
     expected = find_events(active, merge_gap=merge_gap, min_duration=min_duration, duration=duration)
-    assert [event[:2] for event in reports if event.final] == list(map(tuple, expected.tolist()))
+    assert [(event.onset, event.offset) for event in reports if event.final] == list(map(tuple, expected.tolist()))
     begun = [event.onset for event in reports if not event.final]
     assert set(begun) <= set(expected[:, 0].tolist())  # what was told to begin is never taken back
     assert len(begun) == len(set(begun))
