@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
 import json
 import os
 import re
@@ -15,12 +14,10 @@ import numpy as np
 import pandas as pd
 
 from .._base import library_versions
+from .._locks import is_at, try_lock, unlock
 from .._typing import PathLike
 from .._warnings import warn
 from ..io.text_files import atomic_path, read_table, read_text, shorten
-
-if sys.platform != "win32":
-    import fcntl
 
 MANIFEST = "manifest.csv"
 DETECTOR = "detector.json"
@@ -29,7 +26,6 @@ NOT_CLASSES = ("second", "label", "usable")  # columns of the timelines of sever
 TEXTS = ["file", "status", "message", "source"]
 COLUMNS = ["file", "status", "duration", "cry_duration", "n_bouts", "usable", "message"]
 COLUMNS += ["n_bytes", "modified", "source"]  # of the audio file
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # of file systems that cannot lock files
 # Temporary files of `atomic_path` that remain when the process is killed.
 LEFTOVER = re.compile(r"\..*(\.timeline\.csv|\.events\.csv|manifest\.csv|detector\.json)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
@@ -203,33 +199,24 @@ class ManifestWriter(contextlib.AbstractContextManager):
             if not self.appended:
                 (self.out / LOCK).unlink(missing_ok=True)
         finally:
-            if self._lock is not None and sys.platform != "win32":
-                fcntl.flock(self._lock, fcntl.LOCK_UN)  # also of processes that were forked from this one
-                os.close(self._lock)
+            if self._lock is not None:
+                unlock(self._lock)
 
 
 def _lock(out):
-    """Make the lock file of a folder of results and lock it; return its descriptor, None where files have no locks."""
+    """Make the lock file of a folder of results and lock it; return its descriptor, None on Windows."""
     while True:
         lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         if sys.platform == "win32":
-            os.close(lock)
+            os.close(lock)  # or the file could not be removed
             return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another process may have removed the file just before it was locked here.
-            if os.path.exists(out / LOCK) and os.path.samestat(os.fstat(lock), os.stat(out / LOCK)):
-                return lock
+        if not try_lock(lock, exclusive=True):
             os.close(lock)
-        except OSError as error:
-            os.close(lock)
-            if error.errno in NO_LOCKS:
-                return None
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                raise OSError(
-                    f"Another process is writing to {out}. Wait until it has finished, or give another folder."
-                ) from None
-            raise
+            raise OSError(f"Another process is writing to {out}. Wait until it has finished, or give another folder.")
+        # Another process may have removed the file just before it was locked here.
+        if is_at(lock, out / LOCK):
+            return lock
+        os.close(lock)
 
 
 def read_rows(out, description, appended=False):

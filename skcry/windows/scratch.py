@@ -22,47 +22,18 @@ from pathlib import Path
 
 import numpy as np
 
+from .._locks import is_at, try_lock, wait_for_lock
 from .._warnings import warn
-
-if sys.platform != "win32":
-    import fcntl
 
 LOCK = "lock"
 FREE_SHARE = 0.5  # of the free space, and of what these files take, that they may take
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if hasattr(errno, "EDQUOT") else (errno.ENOSPC, errno.EFBIG)
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # of file systems that cannot lock files
 _sessions: dict[int, tuple[Path, int]] = {}  # of this process, by its number: a forked one makes its own
 _making = threading.Lock()
 
 
-def _try_lock(descriptor, exclusive, without_locks=True):
-    """Lock a file without waiting; return whether it worked, or ``without_locks`` where files cannot be locked."""
-    if sys.platform == "win32":
-        return without_locks
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except OSError as error:
-        return without_locks if error.errno in NO_LOCKS else False
-    return True
-
-
-def _wait_for_lock(descriptor):
-    """Lock a file; without locks of files, go on."""
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-
 def _open_lock(folder):
     return os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-
-
-def _same(descriptor, path):
-    """Tell whether an open file still is the one with this path."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
 
 
 def _home():
@@ -87,7 +58,7 @@ def session_folder() -> Path:
             _sessions[os.getpid()] = folder, _enter(folder)
             Finalize(None, _leave, exitpriority=0)
         folder, lock = _sessions[os.getpid()]
-        if not _same(lock, folder / LOCK):  # someone has removed it
+        if not is_at(lock, folder / LOCK):  # someone has removed it
             os.close(lock)
             _sessions[os.getpid()] = folder, _enter(folder)
         return folder
@@ -105,7 +76,7 @@ def _enter(folder):
             lock = _open_lock(folder)
         except FileNotFoundError:  # removed in between
             continue
-        if _try_lock(lock, exclusive=False) and _same(lock, folder / LOCK):
+        if try_lock(lock, exclusive=False) and is_at(lock, folder / LOCK):
             return lock
         os.close(lock)
 
@@ -114,7 +85,7 @@ def _remove_if_left(folder):
     """Remove a folder that no process uses any more."""
     with contextlib.suppress(OSError):  # of another user, or removed by another process meanwhile
         lock = _open_lock(folder)
-        if _try_lock(lock, exclusive=True, without_locks=False) and _same(lock, folder / LOCK):
+        if try_lock(lock, exclusive=True, without_locks=False) and is_at(lock, folder / LOCK):
             gone = folder.with_name(f"{folder.name}-gone")  # first, so that nobody enters it meanwhile
             folder.rename(gone)
             shutil.rmtree(gone, ignore_errors=True)
@@ -126,7 +97,7 @@ def _leave():
     if os.getpid() not in _sessions:
         return
     folder, lock = _sessions.pop(os.getpid())
-    if _home() == os.getpid() or _try_lock(lock, exclusive=True, without_locks=False):
+    if _home() == os.getpid() or try_lock(lock, exclusive=True, without_locks=False):
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         os.close(lock)
@@ -140,7 +111,7 @@ def make_room(n_bytes: int, key: str) -> None:
     session = session_folder()
     room = os.open(session / "room", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _wait_for_lock(room)  # one process at a time
+        wait_for_lock(room)  # one process at a time
         _make_room(session, n_bytes, key)
     finally:
         os.close(room)
@@ -237,8 +208,8 @@ class ScratchArray:
             raise self._gone() from None
         try:
             if wait:
-                _wait_for_lock(lock)  # without locks, several processes write the same
-            elif not _try_lock(lock, exclusive=True):
+                wait_for_lock(lock)  # without locks, several processes write the same
+            elif not try_lock(lock, exclusive=True):
                 yield False
                 return
             yield True

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skcry import _locks
 from skcry.windows import scratch
 from skcry.windows.scratch import Lease, ScratchArray, make_room, session_folder
 
@@ -154,7 +155,7 @@ def test_without_locks_of_files_nothing_of_others_is_removed(folder, monkeypatch
     def unsupported(*args):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(scratch.fcntl, "flock", unsupported)
+    monkeypatch.setattr(_locks.fcntl, "flock", unsupported)
     other = folder / f"skcry-{os.getuid()}-elsewhere-1"
     other.mkdir()
     (other / "lock").touch()
