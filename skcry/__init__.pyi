@@ -13,6 +13,7 @@ from . import signal as signal
 from .detector import CryDetector as CryDetector
 from .detector import Detection as Detection
 from .excerpts import draw_excerpts as draw_excerpts
+from .export import export_onnx as export_onnx
 from .features.mel import MelSpectrogram as MelSpectrogram
 from .features.stats import StatFeatures as StatFeatures
 from .files import detect_files as detect_files
