@@ -27,12 +27,12 @@ class Cut:
 
 
 def add_windows(graph: Graph, sound: str, cut: Cut) -> tuple[str, str, str]:
-    """Pad sound with zeros, or cut it, to the end of its last window.
+    """Count the windows of sound.
 
     Returns
     -------
-    sound, length, n_windows : str
-        Values of shapes (n_timepoints,), (1,) and (1,). ``length`` is that of the sound as it was.
+    length, padded_length, n_windows : str
+        Values of shape (1,). The first is that of the sound, the second the least one that holds all windows.
     """
     length = graph("Shape", sound)
     beyond = graph("Max", graph("Sub", length, [cut.window_length]), [0])
@@ -44,9 +44,7 @@ def add_windows(graph: Graph, sound: str, cut: Cut) -> tuple[str, str, str]:
         n_windows = graph("Min", n_windows, begun)
     span = graph("Mul", graph("Sub", n_windows, [1]), [cut.hop_length])
     span = graph("Add", span, [cut.window_length])
-    missing = graph("Max", graph("Sub", span, length), [0])
-    sound = graph("Pad", sound, graph("Concat", [0], missing, axis=0))
-    return graph("Slice", sound, [0], span, [0]), length, n_windows
+    return length, graph("Max", length, span), n_windows
 
 
 def add_range(graph: Graph, count: str) -> str:
@@ -54,16 +52,53 @@ def add_range(graph: Graph, count: str) -> str:
     return graph("Range", np.array(0), graph("Squeeze", count, [0]), np.array(1))
 
 
-def add_mel(graph: Graph, sound: str, mel_basis: np.ndarray, n_fft: int, hop_length: int, smallest: float) -> str:
-    """Compute mel power in dB re 1, of shape (1, n_mels, n_frames); power below ``smallest`` is raised to it."""
-    bins = np.flatnonzero(mel_basis.any(axis=0))
-    # As a convolution, because few runtimes have a Fourier transform. Only bins in a band are computed.
-    phase = 2 * np.pi * np.outer(bins, np.arange(n_fft)) / n_fft
-    waves = np.concatenate([np.cos(phase), np.sin(phase)]) * scipy.signal.get_window("hann", n_fft)
-    sound = graph("Unsqueeze", sound, [0, 1])
-    spectrum = graph("Conv", sound, waves[:, np.newaxis], kernel_shape=[n_fft], strides=[hop_length])
-    power = graph("MatMul", np.tile(mel_basis[:, bins], 2), graph("Mul", spectrum, spectrum))
-    return graph("Mul", graph("Log", graph("Max", power, smallest)), 10 / math.log(10))
+def add_frames(graph: Graph, sound: str, padded_length: str, n_fft: int, hop_length: int) -> str:
+    """Cut sound into frames (n_frames, n_fft), at least all those in ``padded_length``; what is beyond it is zero."""
+    n_parts = -(-n_fft // hop_length)  # steps that a frame touches
+    n_rows = graph("Div", graph("Add", padded_length, [(n_parts + 1) * hop_length - 1]), [hop_length])
+    missing = graph("Sub", graph("Mul", n_rows, [hop_length]), graph("Shape", sound))
+    rows = graph("Reshape", graph("Pad", sound, graph("Concat", [0], missing, axis=0)), [-1, hop_length])
+    parts = []
+    for first in range(n_parts):
+        last = first + 1 - n_parts if first + 1 < n_parts else np.iinfo(np.int64).max
+        width = min(hop_length, n_fft - first * hop_length)
+        parts.append(graph("Slice", rows, [first, 0], [last, width], [0, 1]))
+    return graph("Concat", *parts, axis=1)
+
+
+def add_mel(graph: Graph, frames: str, mel_basis: np.ndarray, smallest: float) -> str:
+    """Compute mel power in dB re 1, of shape (n_mels, n_frames); power below ``smallest`` is raised to it.
+
+    As products with matrices, because few runtimes have a Fourier transform: with timepoint ``n_b * a + b`` and bin
+    ``n_a * c + d``, sums over ``a`` and then over ``b`` take a fifth of the products of one with all timepoints (Cooley
+    and Tukey, 1965). Bins above the highest band are left out.
+    """
+    n_mels, n_bins = len(mel_basis), int(np.flatnonzero(mel_basis.any(axis=0))[-1]) + 1
+    n_fft = 2 * (mel_basis.shape[1] - 1)
+    n_a = max(one for one in range(1, math.isqrt(n_fft) + 1) if n_fft % one == 0)
+    n_b, n_c = n_fft // n_a, -(-n_bins // n_a)
+    d = np.arange(n_a // 2 + 1)  # of the others, the sums over a are conjugates, because sound is real
+    x = graph("Mul", frames, scipy.signal.get_window("hann", n_fft))
+    wave = np.exp(-2j * np.pi * np.outer(d, np.arange(n_a)) / n_a)
+    wave = np.stack([wave.real, wave.imag], axis=1).reshape(-1, n_a)
+    x = graph("MatMul", wave, graph("Reshape", x, [-1, n_a, n_b]))
+    x = graph("Transpose", graph("Reshape", x, [-1, len(d), 2 * n_b]), perm=[1, 0, 2])
+    bins = [n_a * np.arange(n_c) + one[:, np.newaxis] for one in (d, n_a - d)]
+    steps = [np.exp(-2j * np.pi * np.arange(n_b)[:, np.newaxis] * one[:, np.newaxis] / n_fft) for one in bins]
+    waves = np.block([
+        [steps[0].real, steps[0].imag, steps[1].real, steps[1].imag],
+        [-steps[0].imag, steps[0].real, steps[1].imag, -steps[1].real],
+    ])
+    x = graph("MatMul", x, waves)
+    x = graph("Reshape", graph("Transpose", graph("Mul", x, x), perm=[1, 0, 2]), [-1, waves.shape[0] * waves.shape[2]])
+    basis = np.zeros((n_mels, n_a * (n_c + 1)))
+    basis[:, :n_bins] = mel_basis[:, :n_bins]
+    weights = [basis[:, one] for one in bins]
+    weights[1][:, (d == 0) | (2 * d == n_a)] = 0  # these have been counted
+    weights = np.concatenate([weights[0], weights[0], weights[1], weights[1]], axis=2).reshape(n_mels, -1)
+    power = graph("MatMul", x, weights.T)
+    decibels = graph("Mul", graph("Log", graph("Max", power, smallest)), 10 / math.log(10))
+    return graph("Transpose", decibels, perm=[1, 0])
 
 
 class CryCNNEmbedding:
@@ -75,11 +110,11 @@ class CryCNNEmbedding:
     def __init__(self, net: CryCNN, mel_basis: np.ndarray) -> None:
         self.net, self.mel_basis = net, mel_basis
 
-    def add(self, graph: Graph, sound: str, n_windows: str, cut: Cut) -> str:
+    def add(self, graph: Graph, sound: str, padded_length: str, n_windows: str, cut: Cut) -> str:
         """Compute embeddings of shape (n_windows, n_embedding)."""
         net = self.net
-        lengths = SPECTROGRAM["n_fft"], SPECTROGRAM["hop_length"]
-        x = add_mel(graph, sound, self.mel_basis, *lengths, smallest=10 ** (FLOOR_DB / 10))
+        x = add_frames(graph, sound, padded_length, SPECTROGRAM["n_fft"], SPECTROGRAM["hop_length"])
+        x = graph("Unsqueeze", add_mel(graph, x, self.mel_basis, smallest=10 ** (FLOOR_DB / 10)), [0])
         level = graph("ReduceMean", x, axes=[1], keepdims=1)
         level = graph("AveragePool", level, kernel_shape=[LEVEL_FRAMES])
         side = LEVEL_FRAMES // 2
@@ -88,11 +123,11 @@ class CryCNNEmbedding:
         graph.part = "trunk/"
         x = graph.layers(x, net.trunk)
         graph.part = ""
-        x = graph("Squeeze", x, [0, 2])
+        x = graph("Transpose", graph("Squeeze", x, [0, 2]), perm=[1, 0])
         n_outputs = 1 + (cut.window_length - self.n_least) // self.stride
         first = graph("Mul", add_range(graph, n_windows), cut.hop_length // self.stride)
         columns = graph("Add", graph("Unsqueeze", first, [1]), np.arange(n_outputs))
-        x = graph("Transpose", graph("Gather", x, columns, axis=1), perm=[1, 0, 2])
+        x = graph("Transpose", graph("Gather", x, columns, axis=0), perm=[0, 2, 1])
         whole = graph.linear(graph("ReduceMean", x, axes=[2], keepdims=0), net.whole)
         near = graph.layers(x, net.near)
         x = graph("Relu", graph("Add", near, graph("Unsqueeze", whole, [2])))
@@ -115,10 +150,11 @@ class FrameCNNEmbedding:
         self.net, self.mel, self.mean, self.scale = net, mel, mean, scale
         self.stride, self.n_least = mel.hop_length, mel.n_fft
 
-    def add(self, graph: Graph, sound: str, n_windows: str, cut: Cut) -> str:
+    def add(self, graph: Graph, sound: str, padded_length: str, n_windows: str, cut: Cut) -> str:
         """Compute embeddings of shape (n_windows, n_embedding)."""
         mel, net = self.mel, self.net
-        x = add_mel(graph, sound, mel.mel_basis_, mel.n_fft, mel.hop_length, smallest=AMIN)
+        x = add_frames(graph, sound, padded_length, mel.n_fft, mel.hop_length)
+        x = graph("Unsqueeze", add_mel(graph, x, mel.mel_basis_, smallest=AMIN), [0])
         first = graph("Mul", add_range(graph, n_windows), cut.hop_length // self.stride)
         columns = graph("Add", graph("Unsqueeze", first, [1]), np.arange(mel.n_frames_))
         x = graph("Transpose", graph("Gather", x, columns, axis=2), perm=[2, 0, 1, 3])

@@ -147,8 +147,8 @@ def export_onnx(
 
 def _build(detector, parts: Parts):
     graph = Graph()
-    sound, length, n_windows = add_windows(graph, "sound", parts.cut)
-    embedding = parts.embedding.add(graph, sound, n_windows, parts.cut)
+    length, padded_length, n_windows = add_windows(graph, "sound", parts.cut)
+    embedding = parts.embedding.add(graph, "sound", padded_length, n_windows, parts.cut)
     scores = parts.classifier.add(graph, embedding)
     pooled = add_seconds(graph, scores, length, n_windows, parts.cut, parts.target)
     pooled = add_log_odds(graph, pooled, parts.classifier, detector.smooth_duration)
