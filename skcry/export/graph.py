@@ -58,7 +58,7 @@ class Graph:
         """Apply layers of torch without batch norms, for prediction."""
         for layer in sequence.children():
             if isinstance(layer, (nn.Conv1d, nn.Conv2d)):
-                weights = [layer.weight.detach().numpy(), layer.bias.detach().numpy()]
+                weights = [one.detach().numpy() for one in layer.parameters()]  # and the bias
                 about = {"strides": layer.stride, "dilations": layer.dilation, "pads": [*layer.padding] * 2}
                 x = self("Conv", x, *weights, kernel_shape=layer.kernel_size, **about)
             elif isinstance(layer, nn.ReLU):

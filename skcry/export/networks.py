@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.signal
-from torch import nn
 
 from ..features.mel import AMIN, MelSpectrogram
 from ..nn.cry_cnn import FLOOR_DB, LEVEL_FRAMES, SCALE_DB, SPECTROGRAM, TRUNK_FRAMES, TRUNK_STRIDE, CryCNN
@@ -85,12 +84,15 @@ def add_mel(graph: Graph, frames: str, mel_basis: np.ndarray, smallest: float) -
     x = graph("Transpose", graph("Reshape", x, [-1, len(d), 2 * n_b]), perm=[1, 0, 2])
     bins = [n_a * np.arange(n_c) + one[:, np.newaxis] for one in (d, n_a - d)]
     steps = [np.exp(-2j * np.pi * np.arange(n_b)[:, np.newaxis] * one[:, np.newaxis] / n_fft) for one in bins]
-    waves = np.block([
-        [steps[0].real, steps[0].imag, steps[1].real, steps[1].imag],
-        [-steps[0].imag, steps[0].real, steps[1].imag, -steps[1].real],
-    ])
+    waves = np.block(
+        [
+            [steps[0].real, steps[0].imag, steps[1].real, steps[1].imag],
+            [-steps[0].imag, steps[0].real, steps[1].imag, -steps[1].real],
+        ]
+    )
     x = graph("MatMul", x, waves)
-    x = graph("Reshape", graph("Transpose", graph("Mul", x, x), perm=[1, 0, 2]), [-1, waves.shape[0] * waves.shape[2]])
+    x = graph("Transpose", graph("Mul", x, x), perm=[1, 0, 2])
+    x = graph("Reshape", x, [-1, len(d) * 4 * n_c])
     basis = np.zeros((n_mels, n_a * (n_c + 1)))
     basis[:, :n_bins] = mel_basis[:, :n_bins]
     weights = [basis[:, one] for one in bins]
@@ -193,6 +195,8 @@ class FrameCNNEmbedding:
 Embedding = CryCNNEmbedding | FrameCNNEmbedding
 
 
-def decision(net: nn.Module) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights (n_embedding, n_classes) and the biases of the last layer of a network."""
-    return net.decide.weight.detach().numpy().T, net.decide.bias.detach().numpy()
+def decision(net: CryCNN | FrameCNN) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights (n_embedding, n_classes) and the biases by which a network classifies embeddings."""
+    weights = np.zeros((net.n_embedding, net.decide.out_features))
+    weights[: net.decide.in_features] = net.decide.weight.detach().numpy().T  # not of the maxima of CryCNN
+    return weights, net.decide.bias.detach().numpy()

@@ -11,12 +11,12 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from .._compat import copy_module
 from ..features import MelSpectrogram
 from ..nn.cry_cnn import SPECTROGRAM, SR, CryCNN, pretrained_net
 from ..nn.frame_cnn import FrameCNNClassifier
 from ..nn.pretrained_embedding import PretrainedEmbedding, mel_bank
 from ..pipeline import CompactSVC
-from .._compat import copy_module
 from .networks import CryCNNEmbedding, Cut, Embedding, FrameCNNEmbedding, decision
 from .seconds import Classifier
 
@@ -58,7 +58,7 @@ def read_parts(detector) -> Parts:
 def _steps(name, part):
     """Yield the names and steps of pipelines in one another that do something at prediction."""
     part = getattr(part, "best_estimator_", part)
-    if part is None or isinstance(part, str) and part in ("passthrough", "drop") or hasattr(part, "fit_resample"):
+    if part is None or (isinstance(part, str) and part in ("passthrough", "drop")) or hasattr(part, "fit_resample"):
         return
     if hasattr(part, "steps"):
         for inner, step in part.steps:
@@ -119,24 +119,24 @@ def _check_grid(embedding, windower, cut):
 
 def _read_classifier(steps, embedding):
     """Read the steps from embeddings to scores of windows: all of them are linear, so they become one."""
-    matrix, constant = None, None  # of the steps before the classifier
     *before, (name, last) = steps
-    for inner, step in before:
-        if type(step) is StandardScaler:
-            n_values = step.n_features_in_
-            scale = np.ones(n_values) if step.scale_ is None else step.scale_
-            mean = np.zeros(n_values) if step.mean_ is None or not step.with_mean else step.mean_
-            new = np.diag(1 / scale), -mean / scale
-        elif type(step) in (SelectKBest, SelectPercentile):
-            n_values = step.n_features_in_
-            new = np.eye(n_values)[:, step.get_support()], np.zeros(step.get_support().sum())
-        else:
-            _refuse(inner, step)
-        matrix, constant = new if matrix is None else (matrix @ new[0], constant @ new[0] + new[1])
+    linear = [_linear(inner, step) for inner, step in before]
     weights, bias, link, classes = _decide(name, last, embedding)
-    if matrix is not None:
+    for matrix, constant in reversed(linear):
         weights, bias = matrix @ weights, constant @ weights + bias
     return Classifier(weights, bias, link, len(classes))
+
+
+def _linear(name, step):
+    """Return matrix (n_values, n_new_values) and constant (n_new_values,) of a step between."""
+    if type(step) is StandardScaler:
+        scale = np.ones(step.n_features_in_) if step.scale_ is None else step.scale_
+        mean = step.mean_ if step.with_mean else np.zeros(step.n_features_in_)
+        return np.diag(1 / scale), -mean / scale
+    if type(step) in (SelectKBest, SelectPercentile):
+        matrix = np.eye(step.n_features_in_)[:, step.get_support()]
+        return matrix, np.zeros(matrix.shape[1])
+    return _refuse(name, step)
 
 
 def _decide(name, step, embedding):
