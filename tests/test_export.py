@@ -31,7 +31,7 @@ from skcry import (
     make_cry_pipeline,
 )
 from skcry.datasets import load_annotated, make_cry_recordings
-from skcry.events import as_annotations
+from skcry.metrics import second_truth
 from skcry.nn.cry_cnn import SPECTROGRAM
 
 pytest.importorskip("onnx", reason="needs pip install 'skcry[onnx]'")
@@ -123,7 +123,7 @@ def test_hostile_sound(pretrained, session, rng, sr):
         "tone, then nothing": (tone + 3e-5 * rng.normal(size=t.size)) * (t < 6),  # noise of 16 bits
         "click": click,
         "below the floor": 1e-9 * rng.normal(size=t.size),
-        "beyond full scale": 30 * tone + 1e-4 * rng.normal(size=t.size),
+        "beyond full scale": 5 * tone + 1e-4 * rng.normal(size=t.size),
         "noise": 0.1 * rng.normal(size=t.size),
     }
     check_equal(pretrained, session, sounds.values())
@@ -268,7 +268,7 @@ UNSUPPORTED = {
     "gate=EnergyGate": {"gate": EnergyGate()},
     "highpass=HighPassFilter": {"estimator": make_cry_pipeline(features="stats")},
     "denoise=Denoise": {"estimator": make_cry_pipeline().set_params(denoise=Denoise())},
-    "statfeatures=StatFeatures": {"estimator": make_pipeline(skcry.StatFeatures(["mfcc"]), LogisticRegression())},
+    "statfeatures=StatFeatures": {"estimator": make_pipeline(skcry.StatFeatures(["mfcc"]), LogisticRegression(C=1e-3))},
     "minmaxscaler=MinMaxScaler": {"estimator": pretrained_pipeline(MinMaxScaler(), LogisticRegression())},
     "classify=CompactSVC": {"estimator": make_cry_pipeline().set_params(classify__kernel="rbf")},
     "classify=GradientBoosting": {
@@ -336,29 +336,22 @@ def test_arguments(pretrained, session, folder, tmp_path, monkeypatch):
 # 8 bits
 
 
-def seconds_of_crying(annotations, n_seconds):
-    table = as_annotations(annotations, duration=n_seconds)
-    table = table[table["label"] == "cry"]
-    second = np.arange(n_seconds)[:, np.newaxis]
-    covered = np.minimum(table["offset"].to_numpy(), second + 1) - np.maximum(table["onset"].to_numpy(), second)
-    return np.maximum(covered, 0).sum(axis=1) >= 0.5
+def average_precision(session, recordings, truth):
+    return average_precision_score(truth, np.concatenate([run(session, y) for y in recordings]))
 
 
-def average_precision(session, recordings, annotations):
-    scores = [run(session, y) for y in recordings]
-    truth = [seconds_of_crying(table, len(one)) for table, one in zip(annotations, scores, strict=True)]
-    return average_precision_score(np.concatenate(truth), np.concatenate(scores))
+def check_int8(detector, session, int8_session, recordings, annotations):
+    truth = second_truth(annotations, detector.timeline(recordings)).to_numpy()
+    exact, rounded = (average_precision(one, recordings, truth) for one in (session, int8_session))
+    assert abs(exact - rounded) < 0.01
 
 
-def test_int8(session, int8_session, folder, sound):
+def test_int8(pretrained, session, int8_session, folder, sound):
     assert (folder / "int8.onnx").stat().st_size < 0.6 * (folder / "pretrained.onnx").stat().st_size
     assert metadata(int8_session)["dtype"] == "int8"
     assert metadata(int8_session)["card"] == metadata(session)["card"]
     recordings, annotations, _ = make_cry_recordings(6, duration=60, random_state=1)
-    change = average_precision(int8_session, recordings, annotations) - average_precision(
-        session, recordings, annotations
-    )
-    assert abs(change) < 0.01
+    check_int8(pretrained, session, int8_session, recordings, annotations)
     np.testing.assert_array_equal(run(int8_session, sound), run(int8_session, sound))
 
 
@@ -372,7 +365,6 @@ def test_int8_with_calibration(pretrained, int8_session, folder, tmp_path, sound
 @pytest.mark.real
 def test_int8_on_soundscapes(session, int8_session, pretrained, shared):
     data = load_annotated(shared / "data" / "soundscapes")
-    recordings = Windower().fit_transform(data.recordings)._tracks
-    exact, rounded = (average_precision(one, recordings, data.annotations) for one in (session, int8_session))
-    assert abs(exact - rounded) < 0.01
+    recordings = [np.asarray(y, dtype=np.float32) for y in data.recordings]
+    check_int8(pretrained, session, int8_session, recordings, data.annotations)
     check_equal(pretrained, session, recordings[:2])
