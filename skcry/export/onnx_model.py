@@ -226,7 +226,8 @@ def _quantize(model, sounds):
     reader = type("Reader", (quantization.CalibrationDataReader,), {"get_next": lambda _: next(inputs, None)})
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
-        preparation.quant_pre_process(model, source, skip_optimization=True, skip_symbolic_shape=True)
+        onnx.save(model, source)
+        preparation.quant_pre_process(source, source, skip_optimization=True, skip_symbolic_shape=True)
         quantization.quantize_static(
             source,
             target,
