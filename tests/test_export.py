@@ -1,5 +1,6 @@
 """Exported models: the scores of Python, in a process without skcry."""
 
+import doctest
 import json
 import subprocess
 import sys
@@ -167,6 +168,16 @@ print(session.get_modelmeta().custom_metadata_map["threshold"])
     timeline = pretrained.timeline([sound])
     np.testing.assert_allclose(score, timeline["score"], atol=TOLERANCE)
     assert ((score >= float(out.stdout)) == timeline["cry"]).all()
+
+
+@pytest.mark.parametrize("n_timepoints", [1, 40_000, 6 * 16000, 7 * 16000, 120_001, 30 * 16000, 470_000])
+def test_loop_of_the_guide(pretrained, session, sound, n_timepoints):
+    examples = doctest.DocTestParser().get_examples(GUIDE.read_text())
+    names = {"np": np}
+    exec(next(one.source for one in examples if one.source.startswith("def listen")), names)
+    sound = sound[:n_timepoints]
+    live = list(names["listen"](session, (sound[first : first + 16000] for first in range(0, len(sound), 16000))))
+    np.testing.assert_allclose(live, in_python(pretrained, sound), atol=TOLERANCE)
 
 
 # Detectors of users
