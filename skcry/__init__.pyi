@@ -15,6 +15,7 @@ from .detector import Detection as Detection
 from .detector import LiveEvent as LiveEvent
 from .detector import LiveSecond as LiveSecond
 from .excerpts import draw_excerpts as draw_excerpts
+from .export import export_onnx as export_onnx
 from .features.mel import MelSpectrogram as MelSpectrogram
 from .features.stats import StatFeatures as StatFeatures
 from .files import detect_files as detect_files

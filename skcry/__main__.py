@@ -35,12 +35,11 @@ def _parser():
         prog=prog, description="Detect infant crying in long recordings.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"skcry {__version__}")
-    names = ("train", "evaluate", "detect", "listen", "report", "export", "review", "card")
-    commands = parser.add_subparsers(required=True, metavar=f"{{{','.join(names)}}}", dest="command")
+    commands = parser.add_subparsers(required=True, dest="command")
 
     def command(name, help):
         added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False)
-        added.set_defaults(run=getattr(_commands, name))
+        added.set_defaults(run=getattr(_commands, name.replace("-", "_")))
         return added
 
     train = command("train", "fit a detector on a folder of annotated recordings")
@@ -196,14 +195,25 @@ def _parser():
     )
     review.add_argument("--show-score", action="store_true", help="show the score before a clip is judged")
 
+    export_model = command("export-model", "write a detector as a model of ONNX, for small devices")
+    export_model.add_argument("detector", type=_path, nargs="?", help=detector)
+    export_model.add_argument(
+        "--out", type=_path, default="detector.onnx", help="file for the model (default: %(default)s)"
+    )
+    export_model.add_argument(
+        "--dtype", choices=["float32", "int8"], default="float32", help="of the network (default: %(default)s)"
+    )
+
     what = {train: "an existing detector", detect: "all results, and begin anew", export: "existing files"}
     what[listen] = "all results, and begin anew"
+    what[export_model] = "an existing file"
     what[review] = "an existing page; judgements stay in the browser"
     for one, replaced in what.items():
         one.add_argument("--overwrite", action="store_true", help=f"replace {replaced}")
 
     card = command("card", "print the model card of a detector: training data, scores, limits")
     card.add_argument("detector", type=_path, nargs="?", help=detector)
+    commands.metavar = f"{{{','.join(commands.choices)}}}"  # also in the error without a command
     return parser
 
 

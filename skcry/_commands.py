@@ -469,6 +469,16 @@ def review(options):
     print("It holds sound of the recordings: share and delete it as you would these")
 
 
+def export_model(options):
+    """Write a detector as a model of ONNX."""
+    from . import export_onnx
+
+    if options.out.exists() and not options.overwrite:
+        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
+    export_onnx(_load(options.detector), options.out, dtype=options.dtype, overwrite=options.overwrite)
+    print(f"Written to {options.out}, {options.out.stat().st_size / 1e6:.1f} MB, {options.dtype}")
+
+
 def card(options):
     """Print the model card of a detector."""
     from .sharing import PRETRAINED, read_about

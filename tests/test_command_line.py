@@ -93,7 +93,7 @@ def test_module_runs():
         [sys.executable, "-m", "skcry", "--help"], capture_output=True, text=True, cwd=Path(__file__).parents[1]
     )
     assert shown.returncode == 0
-    assert "{train,evaluate,detect,report,export,review,card}" in shown.stdout
+    assert "{train,evaluate,detect,listen,report,export,review,export-model,card}" in shown.stdout
 
 
 def test_evaluate(here, data, capsys):
@@ -376,3 +376,22 @@ def test_interrupted(here, monkeypatch, capsys):
     monkeypatch.setattr(skcry.CryDetector, "iter_detections", interrupt)
     assert main(["detect", here["cry.skcry"], here["days"]]) == 130
     assert "the same command goes on with the rest" in capsys.readouterr().err
+
+
+def test_export_model(here, capsys, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs pip install 'skcry[onnx]'")
+    assert main(["export-model"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "Written to detector.onnx, 1.8 MB, float32\n"
+    assert captured.err.startswith("The detector is the one that comes with skcry")
+    assert onnxruntime.InferenceSession("detector.onnx").get_inputs()[0].name == "sound"
+    assert main(["export-model"]) == 2
+    assert capsys.readouterr().err == "Error: detector.onnx exists. Give another name, or pass --overwrite.\n"
+    assert main(["export-model", here["cry.skcry"], "--out", "other.onnx"]) == 2
+    assert "StatFeatures" in capsys.readouterr().err
+    assert main(["export-model", "--overwrite", "--dtype", "int8"]) == 0
+    assert "1.0 MB, int8" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(["export-model", "--out", "other.onnx"]) == 2
+    assert "pip install 'skcry[onnx]'" in capsys.readouterr().err
+    assert not Path("other.onnx").exists()
