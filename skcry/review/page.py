@@ -25,8 +25,8 @@ from .._compat import Interval, validate_params
 from .._typing import PathLike
 from ..io.audio import DEFAULT_SR
 from ..io.text_files import atomic_path
+from .clips import COLUMNS as CLIP_COLUMNS
 from .judgements import COLUMNS
-from .selection import COLUMNS as CLIP_COLUMNS
 from .sounds import Sources, find_recordings, read_spans
 
 TOP = 8000.0  # Hz, of spectrograms

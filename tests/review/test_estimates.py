@@ -5,50 +5,12 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit, logit
+from judged import judge, make_seconds
 from scipy.stats import binomtest
 
-from skcry.review import (
-    estimate_crying,
-    precision_by_threshold,
-    read_review,
-    select_clips,
-    threshold_for_precision,
-)
-from skcry.review.estimates import part_of, total, wilson
-
-
-def make_seconds(rng, share=0.15, quality=3.0, n=7200, names=("ada.wav", "ben.wav")):
-    """Make a timeline, and the truth of its seconds, in bouts of 30 s on average."""
-    tables = {}
-    for name in names:
-        truth, place = np.zeros(n, dtype=bool), 0.0
-        while place < n:
-            place += rng.exponential(30 * (1 - share) / share)
-            length = rng.exponential(30) + 2
-            truth[int(place) : int(place + length)] = True
-            place += length
-        noise = np.repeat(rng.normal(size=n // 5), 5)
-        score = expit(quality * (quality * truth + noise - quality / 2) + logit(share))
-        tables[name] = pd.DataFrame({"score": score, "truth": truth})
-    seconds = pd.concat(tables, names=["recording", "second"])
-    seconds["cry"] = seconds["score"] >= seconds["score"].quantile(1 - share)
-    return seconds
-
-
-def judge(clips, seconds):
-    heard = [seconds["truth"].loc[row.recording].iloc[row.onset : row.offset].mean() for row in clips.itertuples()]
-    return clips.assign(judgement=np.where(np.array(heard) >= 0.5, "cry", "not"))
-
-
-@pytest.fixture
-def seconds():
-    return make_seconds(np.random.default_rng(0))
-
-
-@pytest.fixture
-def review(seconds):
-    return judge(select_clips(seconds, 60, "stratified", random_state=0), seconds)
+from skcry.review import estimate_crying, read_review, select_clips
+from skcry.review.estimates import part_of
+from skcry.review.sample import total, wilson
 
 
 def test_wilson_is_that_of_scipy():
@@ -220,39 +182,3 @@ def test_band_without_judged_clips_is_uncertain():
     assert value == pytest.approx(75)
     assert low < 40
     assert high > 100
-
-
-# Thresholds
-
-
-def test_precision_by_threshold(seconds, review):
-    table = precision_by_threshold(review, seconds)
-    assert table.index.is_monotonic_increasing
-    assert ((table["low"] <= table["precision"]) & (table["precision"] <= table["high"])).all()
-    threshold = seconds["score"][seconds["cry"]].min()
-    at = precision_by_threshold(review, seconds, thresholds=[threshold]).iloc[0]
-    found = estimate_crying(seconds, review).loc["precision"]
-    assert at[["precision", "low", "high"]].tolist() == pytest.approx(found[["value", "low", "high"]].tolist())
-
-
-def test_precision_of_clips_is_weighted(review):
-    table = precision_by_threshold(review, thresholds=[0.0])
-    weight, cry = 1 / review["probability"], review["judgement"] == "cry"
-    assert table["precision"].iloc[0] == pytest.approx(weight[cry].sum() / weight.sum())
-    assert table["n_clips"].iloc[0] == 60
-
-
-def test_precision_above_all_scores_is_unknown(seconds, review):
-    assert precision_by_threshold(review, seconds, thresholds=[1.0]).iloc[0, :3].isna().all()
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        precision_by_threshold(review, thresholds=[2.0])
-
-
-def test_threshold_for_precision(seconds, review):
-    table = precision_by_threshold(review, seconds)
-    for bound, column in (("value", "precision"), ("low", "low")):
-        threshold = threshold_for_precision(review, 0.6, seconds, bound=bound)
-        assert table.loc[threshold, column] >= 0.6
-        assert (table.loc[table.index < threshold, column] < 0.6).all()
-    with pytest.raises(ValueError, match=r"precision=1.0 is not reached .* the highest is 0\.\d+"):
-        threshold_for_precision(review, 1.0, seconds, bound="low")
