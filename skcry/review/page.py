@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.signal
 import soundfile
 
 from .._compat import Interval, validate_params
 from .._typing import PathLike
 from ..io.audio import DEFAULT_SR
 from ..io.text_files import atomic_path
+from ..signal.lowpass import lowpass as remove_above
 from .clips import COLUMNS as CLIP_COLUMNS
 from .judgements import COLUMNS
 from .sounds import Sources, find_recordings, read_spans
@@ -33,10 +33,6 @@ TOP = 8000.0  # Hz, of spectrograms
 # Every browser plays MP3. At a variable bit rate it keeps the band up to 7 kHz and the length (at a constant 24 kbit/s,
 # 6 kHz, and 70 ms are added): 23 kB for 9 s of a home, 30 kB for 9 s of white noise.
 MP3 = {"format": "MP3", "subtype": "MPEG_LAYER_III", "compression_level": 0.5, "bitrate_mode": "VARIABLE"}
-N_TAPS = (
-    2001  # of the low-pass filter, which falls by 80 dB within 42 Hz: speech can be understood through shallow edges
-)
-KAISER_BETA = 8.0
 CONTEXT = 2.0
 
 
@@ -231,8 +227,7 @@ def _as_text(number):
 def _encode(y, lowpass):
     """Return sound, (n_timepoints,) at 16 kHz, as MP3 in the letters of base64."""
     if lowpass is not None:
-        taps = scipy.signal.firwin(N_TAPS, lowpass, window=("kaiser", KAISER_BETA), fs=DEFAULT_SR)
-        y = scipy.signal.fftconvolve(y, taps)[N_TAPS // 2 : N_TAPS // 2 + len(y)]
+        y = np.concatenate(list(remove_above([y], lowpass, DEFAULT_SR)))
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", DEFAULT_SR, 1, **MP3) as sound:
         sound.write(np.clip(y, -1, 1).astype(np.float32))
