@@ -219,7 +219,10 @@ def estimate_crying(
 def _group_of(groups, recordings):
     """Return the group of each recording, as Series."""
     groups = pd.Series(groups)
-    missing = recordings.difference(groups.index)
+    twice = groups.index[groups.index.duplicated()]
+    if len(twice):
+        raise ValueError(f"groups: recording {quote(twice[0])} is there twice. Keep one group for each recording.")
+    missing = recordings.difference(groups.dropna().index)
     if len(missing):
         raise ValueError(
             f"groups: nothing for recording {quote(missing[0])} ({len(missing)} of {len(recordings)} recordings). Add "

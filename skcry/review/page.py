@@ -71,7 +71,9 @@ def write_review(
     Parameters
     ----------
     clips : DataFrame of shape (n_clips, n_columns)
-        Output of :func:`select_clips`, or a table with columns ``recording``, ``onset`` and ``offset`` in seconds.
+        Output of :func:`select_clips`, or a table with columns ``recording``, ``onset`` and ``offset`` in seconds. The
+        page asks for crying, or for the class that ``attrs["label"]`` names; "cry" in the file of judgements then
+        means that class.
     path : str or path-like, default="review.html"
         File to write.
     recordings : str, path-like, list or mapping
@@ -152,6 +154,7 @@ def write_review(
             "--force-reinstall soundfile, whose wheels bring one that does."
         )
     context = clips.attrs.get("context", CONTEXT) if context is None else context
+    words = _words(clips.attrs.get("label", "cry"))
     clips = _check_clips(clips)
     found = find_recordings(recordings, clips["recording"].unique().tolist(), "clips")
     digest = hashlib.sha256(clips.to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -182,10 +185,12 @@ def write_review(
         "top": TOP if lowpass is None else min(TOP, 2 * lowpass),
         "showScore": bool(show_score),
         "columns": COLUMNS,
+        "said": words["said"],
+        "saidNot": words["said_not"],
         "file": path.stem,
         "clips": shown.to_dict("records"),
     }
-    text = _fill_page(about, [sounds[row] for row in order], title or f"Review of {len(clips)} clips")
+    text = _fill_page(about, [sounds[row] for row in order], title or f"Review of {len(clips)} clips", words)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogatepass", newline="\n")
     return path
@@ -234,7 +239,17 @@ def _encode(y, lowpass):
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _fill_page(about, sounds, title):
+def _words(label):
+    """Return the words by which the page asks for crying, or for another class or several."""
+    if label in ("cry", ["cry"]):
+        ask = {"heard": "the infant cries", "question": "Does the infant cry", "name": "Cry"}
+        return {**ask, "said": "cry", "said_not": "not crying"}
+    name = label if isinstance(label, str) else " or ".join(label)
+    ask = {"heard": f"you hear “{name}”", "question": f"Do you hear “{name}”", "name": name}
+    return {**ask, "said": name, "said_not": f"not {name}"}
+
+
+def _fill_page(about, sounds, title, words):
     """Put the parts of a page together; all names in it are escaped."""
     parts = {name: files(__package__).joinpath(f"page.{name}").read_text("utf-8") for name in ("html", "css", "js")}
 
@@ -246,6 +261,7 @@ def _fill_page(about, sounds, title):
         content = content.replace(letter, f"\\u{ord(letter):04x}")
     filled = {
         "title": html.escape(title),
+        **{name: html.escape(text) for name, text in words.items()},
         "n_clips": str(len(sounds)),
         "style": parts["css"],
         "script": parts["js"],

@@ -13,6 +13,7 @@ from scipy.stats import norm
 from .._compat import Interval, StrOptions, validate_params
 from .._typing import Labels
 from .clips import N_BANDS, one_class
+from .judgements import as_number
 from .sample import LEAST_CLIPS, band_sizes, judged_clips, read_sample, total
 
 
@@ -99,7 +100,7 @@ def precision_by_threshold(
     decided = judged["cry"].notna().to_numpy()
     scores, judged = scores[decided], judged[decided]
     cry, weight = judged["cry"].to_numpy(), judged["weight"].to_numpy()
-    values = np.unique(np.asarray(scores if thresholds is None else thresholds, dtype=float))
+    values = np.unique([as_number(one) for one in np.ravel(scores if thresholds is None else thresholds)])
     if not (len(values) and values[0] >= 0 and values[-1] <= 1):
         raise ValueError(f"thresholds={thresholds!s:.60} must be numbers from 0 to 1. Pass some.")
     if seconds is None:  # quarters of the judged clips stand for the bands

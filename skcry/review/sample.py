@@ -7,13 +7,15 @@ import pandas as pd
 
 from .._clock import quote
 from .._warnings import warn
+from ..io.text_files import list_names
 from ..summary import flags
 from .clips import N_BANDS, candidates, score_bands, threshold_in
-from .judgements import CLIP, JUDGEMENTS, NEEDED
+from .judgements import CLIP, check_review
 
 MANY = 1000  # clips: asks for all bands of score
 LEAST_CLIPS = 5  # detected and judged, for an interval of precision
 TOLERANCE = 1e-3  # of scores, which files round
+ROUNDING = 0.01  # of probabilities, which spreadsheets round
 DESIGN = ["score", "stratum", "probability", "stratum_size", "stratum_drawn"]
 
 
@@ -55,17 +57,9 @@ def band_sizes(band):
 
 def judged_clips(review):
     """Check judgements; return a row per clip, with ``cry`` (1, 0, NaN if unsure) and ``weight``."""
-    missing = [name for name in [*NEEDED, *DESIGN[:3]] if name not in review]
-    if missing:
-        raise ValueError(
-            f"review has columns {list(review.columns)!s:.100}, but no {missing[0]!r}. Pass the output of read_review."
-        )
-    strange = review["judgement"][~review["judgement"].isin(JUDGEMENTS)]
-    if len(strange) or review.empty:
-        raise ValueError(
-            f"review holds {'judgement ' + repr(strange.iloc[0]) if len(strange) else 'no judgement'}, but must hold "
-            f"some of {', '.join(JUDGEMENTS)}. Pass the output of read_review."
-        )
+    check_review(review, DESIGN[:3])
+    if review.empty:
+        raise ValueError("review holds no judgement. Pass the output of read_review.")
     probability = review["probability"].to_numpy(dtype=float)
     wrong = ~((probability > 0) & (probability <= 1))
     if wrong.any():
@@ -74,9 +68,16 @@ def judged_clips(review):
             f"{probability[wrong][0]}), as those of strategy='uncertain' and 'diverse'. Estimates need clips that "
             "select_clips drew by 'stratified' or 'random'."
         )
+    if review["stratum"].isna().any():
+        raise ValueError(
+            f"review: {int(review['stratum'].isna().sum())} of {len(review)} clips have no stratum. Save the "
+            "judgements from the page again."
+        )
     # Listeners who disagree are unsure together.
     cry = review["judgement"].map({"cry": 1.0, "not": 0.0}).to_numpy()
-    table = review.reindex(columns=[*CLIP, *DESIGN]).assign(cry=cry, weight=1 / probability)
+    table = review.reindex(columns=[*CLIP, *DESIGN]).assign(cry=cry)
+    table = table.astype(dict.fromkeys(["onset", "offset", *DESIGN], float))
+    table["weight"] = 1 / probability
     by_clip = table.groupby(CLIP, sort=False)
     agreed = (by_clip["cry"].transform("min") == by_clip["cry"].transform("max")) & (
         by_clip["cry"].transform("count") == by_clip["cry"].transform("size")
@@ -95,6 +96,15 @@ def judged_clips(review):
             else "review: a stratum has more judged clips than were drawn from it, so that they are of several draws. "
             "Estimate from the clips of each call of select_clips alone."
         )
+    counted = table["stratum_drawn"] / table["stratum_size"]  # exact, also if the probability was rounded
+    off = (counted - 1 / table["weight"]).abs() > ROUNDING
+    if off.any():
+        raise ValueError(
+            f"review: {int(off.sum())} of {len(table)} clips have a probability that is not stratum_drawn / "
+            f"stratum_size, such as {1 / table['weight'][off].iloc[0]:g} instead of {counted[off].iloc[0]:g}. Save the "
+            "judgements from the page again."
+        )
+    table["weight"] = (1 / counted).fillna(table["weight"])
     if table["cry"].isna().all():
         raise ValueError(f"review: all {len(table)} clips are unsure, or judged differently. Judge more clips.")
     return table
@@ -145,25 +155,29 @@ def _locate(judged, clips):
     """Add what is known of all clips to those that were judged; refuse others."""
     # Files hold names and numbers of recordings as text.
     known = {str(name): name for name in clips["recording"].unique()}
-    names = judged["recording"].map(lambda name: known.get(str(name), name))
+
+    def refuse(foreign):
+        if len(foreign):
+            row = foreign.iloc[0]
+            raise ValueError(
+                f"review: {len(foreign)} of {len(judged)} clips are not clips of these seconds, such as recording "
+                f"{quote(foreign['recording'].iloc[0])} from {row['onset']:g} to {row['offset']:g} s. The seconds "
+                f"are of {list_names(known.values())}. Pass the table of seconds that select_clips was given."
+            )
+
+    refuse(judged[~judged["recording"].map(str).isin(known)])
+    names = judged["recording"].map(lambda name: known[str(name)])
     found = judged.assign(recording=names).merge(
         clips, how="left", on=CLIP, suffixes=("_then", ""), validate="one_to_one", indicator=True
     )
-    foreign = found[found["_merge"] != "both"]
-    if len(foreign):
-        row = foreign.iloc[0]
-        raise ValueError(
-            f"review: {len(foreign)} of {len(found)} clips are not clips of these seconds, such as recording "
-            f"{quote(row['recording'])} from {row['onset']:g} to {row['offset']:g} s. Pass the table of seconds that "
-            "select_clips was given."
-        )
+    refuse(found[found["_merge"] != "both"])
     moved = found[(found["score"] - found["score_then"]).abs() > TOLERANCE]
     if len(moved):
         row = moved.iloc[0]
         raise ValueError(
             f"review: recording {quote(row['recording'])} from {row['onset']:g} s scored {row['score_then']:.3f}, "
             f"but {row['score']:.3f} in seconds. Pass the table of seconds that select_clips was given, not that of "
-            "another detector."
+            "another detector; or save the judgements again, if a spreadsheet has rounded them."
         )
     return found.drop(columns=["_merge", "score_then"])
 

@@ -29,7 +29,7 @@ def lowpass(blocks, cutoff, sr):
 
 
 def _filtered(before, block, taps, n_ahead):
-    """Filter a block; return it without its first ``n_ahead`` timepoints, then ``before`` and ``n_ahead`` of the next."""
+    """Filter a block; return it without ``n_ahead`` timepoints, and ``before`` and ``n_ahead`` of the next block."""
     y = np.concatenate([before, block])
     out = oaconvolve(y, taps, mode="valid", axes=0)
     return out[n_ahead:], y[len(y) - len(before) :], max(0, n_ahead - len(out))

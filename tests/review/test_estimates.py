@@ -109,12 +109,48 @@ def test_groups(seconds, review):
     assert together == pytest.approx(found.loc["all"].loc["cry_minutes", "value"], rel=0.3)
     with pytest.raises(ValueError, match=r"nothing for recording 'ben.wav'"):
         estimate_crying(seconds, review, groups={"ada.wav": "ada"})
+    with pytest.raises(ValueError, match=r"nothing for recording 'ben.wav'"):
+        estimate_crying(seconds, review, groups={"ada.wav": "ada", "ben.wav": None})
+    with pytest.raises(ValueError, match=r"recording 'ada.wav' is there twice"):
+        estimate_crying(seconds, review, groups=pd.Series(["ada", "ada", "ben"], ["ada.wav", "ada.wav", "ben.wav"]))
 
 
 def test_survives_files(seconds, review, tmp_path):
     review.assign(reviewer="", at="").to_csv(tmp_path / "review.csv", index=False)
     expected = estimate_crying(seconds, review)
     pd.testing.assert_frame_equal(estimate_crying(seconds, read_review(tmp_path / "review.csv")), expected)
+
+
+def test_probabilities_that_a_spreadsheet_rounded_change_nothing(seconds, review):
+    rounded = review.assign(probability=review["probability"].round(2))
+    pd.testing.assert_frame_equal(estimate_crying(seconds, rounded), estimate_crying(seconds, review))
+
+
+def test_one_of_several_classes(seconds, review):
+    several = seconds.rename(columns={"score": "cry", "cry": "found"})
+    several["fuss"] = (1 - several["cry"]) / 4
+    several["other"] = (1 - several["cry"]) / 2
+    several["laugh"] = (1 - several["cry"]) / 4
+    several["label"] = np.where(several.pop("found"), "cry", "fuss")
+    several = several.drop(columns="truth")
+    clips = select_clips(several, 60, "stratified", random_state=0, label="cry")
+    pd.testing.assert_frame_equal(clips, review.drop(columns="judgement"))
+    assert clips.attrs["label"] == "cry"
+    for label in ("cry", ["cry"]):
+        found = estimate_crying(several, review, label=label)
+        pd.testing.assert_frame_equal(found, estimate_crying(seconds, review))
+    one = several.assign(score=several["cry"], cry=several["label"] == "cry")  # chosen by hand
+    pd.testing.assert_frame_equal(estimate_crying(one, review), estimate_crying(seconds, review))
+    for function in (select_clips, lambda table: estimate_crying(table, review)):
+        with pytest.raises(ValueError, match=r"several classes, 'cry', 'fuss', 'other', 'laugh'\. Choose .* label="):
+            function(several)
+    with pytest.raises(ValueError, match=r"the classes of the timeline are .*'fuss'"):
+        select_clips(several, label="fuzz")
+    both = select_clips(several, 60, label=["fuss", "other"], random_state=0)
+    assert both["score"].max() <= 1
+    assert both.attrs["label"] == ["fuss", "other"]
+    with pytest.raises(ValueError, match="not that of another detector"):
+        estimate_crying(several, review, label="fuss")
 
 
 def test_only_usable_seconds_count(seconds):
@@ -149,7 +185,18 @@ def test_nothing_detected(seconds):
         (lambda review: review.assign(judgement="perhaps"), "judgement 'perhaps'"),
         (lambda review: review.drop(columns="stratum"), "no 'stratum'"),
         (lambda review: review.iloc[:0], "no judgement"),
-        (lambda review: review.assign(stratum_size=review["stratum_size"] * 2), "were drawn from 5760"),
+        (
+            lambda review: review.assign(
+                stratum_size=review["stratum_size"] * 2, probability=review["probability"] / 2
+            ),
+            "were drawn from 5760",
+        ),
+        (lambda review: review.assign(probability=0.5), "not stratum_drawn / stratum_size, such as 0.5 instead of 0.0"),
+        (lambda review: review.assign(stratum=np.nan), "60 of 60 clips have no stratum"),
+        (lambda review: review.assign(score="high"), "score 'high' is no number"),
+        (lambda review: review.assign(stratum_size="many"), "stratum_size 'many' is no number"),
+        (lambda review: review.assign(recording=7), "recording 7 from .* The seconds are of 'ada.wav', 'ben.wav'"),
+        (lambda review: pd.concat([review, review[["score"]]], axis=1), "two columns 'score'"),
         (lambda review: review.assign(stratum_drawn=1), "more judged clips than were drawn"),
         (lambda review: review.assign(probability=np.linspace(0.1, 0.9, 60)), "differ in 'probability'"),
         (lambda review: review[review["score"] > 0.5], "no clip below the threshold"),

@@ -1,5 +1,6 @@
 """Precision by threshold from judged clips, and the threshold for a stated precision."""
 
+import pandas as pd
 import pytest
 
 from skcry.review import estimate_crying, precision_by_threshold, threshold_for_precision
@@ -26,6 +27,8 @@ def test_precision_above_all_scores_is_unknown(seconds, review):
     assert precision_by_threshold(review, seconds, thresholds=[1.0]).iloc[0, :3].isna().all()
     with pytest.raises(ValueError, match="from 0 to 1"):
         precision_by_threshold(review, thresholds=[2.0])
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        precision_by_threshold(review, thresholds=["high"])
 
 
 def test_threshold_for_precision(seconds, review):
@@ -36,3 +39,13 @@ def test_threshold_for_precision(seconds, review):
         assert (table.loc[table.index < threshold, column] < 0.6).all()
     with pytest.raises(ValueError, match=r"precision=1.0 is not reached .* the highest is 0\.\d+"):
         threshold_for_precision(review, 1.0, seconds, bound="low")
+
+
+def test_precision_of_one_of_several_classes(seconds, review):
+    several = seconds.assign(cry=seconds["score"], fuss=0.0, label=seconds["cry"].map({True: "cry", False: "fuss"}))
+    several = several.drop(columns="score")
+    expected = precision_by_threshold(review, seconds)
+    pd.testing.assert_frame_equal(precision_by_threshold(review, several, label="cry"), expected)
+    assert threshold_for_precision(review, 0.6, several, label="cry") == threshold_for_precision(review, 0.6, seconds)
+    with pytest.raises(ValueError, match="several classes"):
+        precision_by_threshold(review, several)
