@@ -374,7 +374,9 @@ def estimate(options):
     if options.thresholds is None:
         table = estimate_crying(seconds, judged, label=label, groups=groups, level=LEVEL)
         n_clips, n_unsure = table.attrs["n_clips"], table.attrs["n_unsure"]
-        print(f"{n_clips} clips judged as cry or not, {n_unsure} unsure; from low to high: {LEVEL:.0%} intervals")
+        print(
+            f"{n_clips} clips judged as cry or not, {n_unsure} unsure; from low to high: {100 * LEVEL:.0f} % intervals"
+        )
     else:
         if groups is not None:
             raise ValueError("--groups is for estimates of crying, not for --thresholds. Leave one of them out.")
