@@ -382,7 +382,7 @@ def estimate(options):
             raise ValueError("--groups is for estimates of crying, not for --thresholds. Leave one of them out.")
         thresholds = options.thresholds or THRESHOLDS
         table = precision_by_threshold(judged, seconds, label=label, thresholds=thresholds, level=LEVEL)
-    for one, other in itertools.combinations(judged["reviewer"].unique(), 2):
+    for one, other in itertools.combinations(sorted(judged["reviewer"].unique()), 2):
         print(_compared(judged, one, other))
     _show(table, options.out, 2)
 
