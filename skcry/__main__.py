@@ -185,9 +185,9 @@ def _parser():
     review.add_argument(
         "--start",
         type=_name,
-        help="for strata by clock hour: name, where names of files hold the start of the recording, or a pattern, as "
-        "of report (default: hours since the start)",
+        help="for strata by clock hour: a CSV file, name or a pattern, as of report (default: hours since the start)",
     )
+    review.add_argument("--label", nargs="+", help="class to listen for, for a detector of several classes")
     review.add_argument("--recordings", type=_path, help="folder of the recordings (default: where detect read them)")
     review.add_argument("--channel", type=int, help="channel to play, from 0 (default: mix them down)")
     review.add_argument(
@@ -195,6 +195,21 @@ def _parser():
     )
     review.add_argument("--show-score", action="store_true", help="show the score before a clip is judged")
 
+    estimate = command("estimate", "estimate crying, and errors of the detector, from clips that a person judged")
+    estimate.add_argument("results", type=_path, help="folder that detect wrote")
+    estimate.add_argument("reviews", type=_path, nargs="+", metavar="review", help="CSV files that the page saved")
+    estimate.add_argument("--label", nargs="+", help="class that review was told, for a detector of several classes")
+    estimate.add_argument(
+        "--groups", type=_path, help="CSV file with columns file,group (infant), for estimates of each group as well"
+    )
+    estimate.add_argument(
+        "--thresholds",
+        type=float,
+        nargs="*",
+        metavar="SCORE",
+        help="print the precision at these scores instead (without scores: at 0.1 to 0.9)",
+    )
+    estimate.add_argument("--out", type=_path, help="CSV file for the table (default: print it)")
     export_model = command("export-model", "write a detector as a model of ONNX, for small devices")
     export_model.add_argument("detector", type=_path, nargs="?", help=detector)
     export_model.add_argument(

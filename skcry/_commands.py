@@ -1,5 +1,6 @@
 """The commands of the command line, each a function of its options; :mod:`skcry.__main__` parses these."""
 
+import itertools
 import re
 import sys
 import time
@@ -13,6 +14,8 @@ SUFFIXES = {"audacity": ".txt", "textgrid": ".TextGrid", "elan": ".eaf", "csv": 
 N_RESAMPLES = 200
 CLEAR = "\r\x1b[K"  # removes the line of the meter
 N_SHOWN = 40  # events of a single recording
+LEVEL = 0.9  # of intervals of estimates
+THRESHOLDS = [round(0.1 * step, 1) for step in range(1, 10)]
 # Options by the names of the parameters that they set.
 OPTIONS = {name: f"--{name}" for name in ("channel", "features", "label", "negative", "overwrite", "positive", "start")}
 OPTIONS |= {name: f"--{name}" for name in ("format", "ignore", "recording", "recordings", "strategy", "lowpass", "n")}
@@ -444,7 +447,9 @@ def export(options):
 
 def review(options):
     """Write a page in which a person judges clips of recordings in which crying was detected."""
+    from ._clock import is_pattern
     from .files import read_manifest, read_timelines
+    from .files.report import read_start
     from .review import select_clips, write_review
 
     if options.out.exists() and not options.overwrite:
@@ -459,7 +464,10 @@ def review(options):
                 f"{gone[0]} is no longer there ({len(gone)} of {len(recordings)} recordings). Name their folder with "
                 "--recordings."
             )
-    about = {name: getattr(options, name) for name in ("n", "strategy", "duration", "context", "start")}
+    about = {name: getattr(options, name) for name in ("n", "strategy", "duration", "context", "label")}
+    about["start"] = options.start
+    if options.start is not None and not is_pattern(options.start):
+        about["start"] = read_start(Path(options.start))
     clips = select_clips(read_timelines(options.results), random_state=options.seed, recordings=recordings, **about)
     about = {name: getattr(options, name) for name in ("channel", "lowpass", "show_score", "overwrite")}
     write_review(clips, options.out, recordings=recordings, **about)
@@ -467,6 +475,55 @@ def review(options):
     print(f"{len(clips)} clips of {clips['recording'].nunique()} recordings, {minutes:.1f} min to listen to")
     print(f"Written to {options.out}, {options.out.stat().st_size / 1e6:.1f} MB: open it in a browser")
     print("It holds sound of the recordings: share and delete it as you would these")
+
+
+def estimate(options):
+    """Estimate crying, or precision by threshold, from judged clips of the recordings of a folder of results."""
+    from .datasets.folders import read_columns
+    from .files import read_timelines
+    from .review import estimate_crying, precision_by_threshold, read_review
+
+    judged = read_review(options.reviews)
+    seconds, label = read_timelines(options.results), options.label
+    groups = None if options.groups is None else read_columns(options.groups, ["file", "group"])
+    groups = None if groups is None else groups.set_index("file")["group"]
+    if options.thresholds is None:
+        table = estimate_crying(seconds, judged, label=label, groups=groups, level=LEVEL)
+        n_clips, n_unsure = table.attrs["n_clips"], table.attrs["n_unsure"]
+        print(
+            f"{n_clips} clips judged as cry or not, {n_unsure} unsure; from low to high: {100 * LEVEL:.0f} % intervals"
+        )
+    else:
+        if groups is not None:
+            raise ValueError("--groups is for estimates of crying, not for --thresholds. Leave one of them out.")
+        thresholds = options.thresholds or THRESHOLDS
+        table = precision_by_threshold(judged, seconds, label=label, thresholds=thresholds, level=LEVEL)
+    for one, other in itertools.combinations(sorted(judged["reviewer"].unique()), 2):
+        print(_compared(judged, one, other))
+    _show(table, options.out, 2)
+
+
+def _compared(judged, one, other):
+    """Say in a line how well two listeners agree."""
+    from .metrics import agreement
+    from .review import review_annotations
+    from .review.judgements import CLIP
+
+    names = " and ".join(name or "the listener without a name" for name in (one, other))
+    known = judged[judged["judgement"] != "unsure"]
+    first, second = (known[known["reviewer"] == name] for name in (one, other))
+    n_both = len(first.merge(second, on=CLIP))
+    if not n_both:
+        return f"{names} judged no clip in common as cry or not"
+    lengths = judged.groupby("recording")["offset"].max()
+    sides = (review_annotations(rows, lengths) for rows in (first, second))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of intervals, which are not shown, and of values that are NaN
+        values = agreement(*sides, durations=lengths.to_dict(), n_resamples=1)["value"]
+    return (
+        f"{names} agree in {values['percent_agreement']:.0f} % of {n_both} clips that both judged as cry or not: "
+        f"kappa {values['cohen_kappa']:.2f}, AC1 {values['gwet_ac1']:.2f}"
+    )
 
 
 def export_model(options):

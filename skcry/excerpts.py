@@ -21,6 +21,7 @@ from .io.annotations import write_annotations
 from .io.audio import AudioFile, as_recordings, file_names
 from .io.decoders import open_decoder, unreadable
 from .io.text_files import atomic_path, list_names, shorten
+from .signal.lowpass import lowpass as remove_above
 
 INDEX_FILE = "excerpts.csv"
 COLUMNS = ["file", "annotation", "source", "onset", "offset", "n_events", "group"]
@@ -138,13 +139,21 @@ def _draw_starts(n_frames, length, sr, annotations, n_excerpts, min_events, max_
     return sorted(starts)
 
 
-def _copy_stretch(source, start, length, target, header):
-    """Copy ``length`` frames of an audio file from ``start`` on, without reading the others."""
+def _read_blocks(sound, length, dtype):
+    """Yield the next ``length`` frames of a sound, or as many as there are."""
+    while length and len(block := sound.read(min(BLOCK_LENGTH, length), dtype)):
+        yield block
+        length -= len(block)
+
+
+def _copy_stretch(source, start, length, target, header, cutoff):
+    """Copy ``length`` frames of an audio file from ``start`` on, without reading the others; up to ``cutoff`` Hz."""
     import soundfile
 
     (file_format, subtype), n_left = _written_format(header), length
     # int32 keeps integer samples bit for bit; float and lossy samples are copied as floats.
-    dtype = "int32" if header.subtype.startswith("PCM") or header.subtype.endswith("LAW") else "float64"
+    whole = header.subtype.startswith("PCM") or header.subtype.endswith("LAW")
+    dtype = "int32" if whole and cutoff is None else "float64"
     try:
         with (
             open_decoder(Path(source)) as sound,
@@ -153,7 +162,8 @@ def _copy_stretch(source, start, length, target, header):
             ) as excerpt,
         ):
             sound.seek(start, dtype)
-            while n_left and len(block := sound.read(min(BLOCK_LENGTH, n_left), dtype)):
+            blocks = _read_blocks(sound, length, dtype)
+            for block in blocks if cutoff is None else remove_above(blocks, cutoff, header.samplerate):
                 excerpt.write(block)
                 n_left -= len(block)
         if n_left:
@@ -176,6 +186,7 @@ def _copy_stretch(source, start, length, target, header):
         "min_events": [Interval(Integral, 0, None, closed="left")],
         "prefill": ["boolean"],
         "suffix": [str],
+        "lowpass": [Interval(Real, 100, None, closed="left"), None],
         "max_tries": [Interval(Integral, 1, None, closed="left")],
         "overwrite": ["boolean"],
         "random_state": ["random_state"],
@@ -193,6 +204,7 @@ def draw_excerpts(
     min_events: int = 1,
     prefill: bool = True,
     suffix: str = ".csv",
+    lowpass: float | None = None,
     max_tries: int = 10_000,
     overwrite: bool = False,
     random_state: RandomState = None,
@@ -201,8 +213,8 @@ def draw_excerpts(
 
     Each excerpt is a sound file with an annotation file of the same name. Excerpts of one recording do not overlap, and
     are drawn uniformly among the stretches with enough events. Only these stretches are read. Samples are those of the
-    recording: same rate, channels and resolution. WAV files give WAV, others FLAC (lossy formats in 16 bits; WAV for
-    samples that FLAC cannot hold).
+    recording, unless ``lowpass`` changes them: same rate, channels and resolution. WAV files give WAV, others FLAC
+    (lossy formats in 16 bits; WAV for samples that FLAC cannot hold).
 
     Parameters
     ----------
@@ -229,6 +241,9 @@ def draw_excerpts(
         With False they are empty, so that annotators are not influenced.
     suffix : str, default=".csv"
         Extension of the annotation files, which chooses their format: see :func:`skcry.io.write_annotations`.
+    lowpass : float or None, default=None
+        Frequency in Hz, from 100 on, above which the sound is removed, so that speech is harder to understand. It does
+        not hide who speaks: see the Notes of :func:`skcry.review.write_review`.
     max_tries : int, default=10000
         Stretches that are tried for each excerpt. Increase it if events are rare.
     overwrite : bool, default=False
@@ -250,7 +265,8 @@ def draw_excerpts(
     FileExistsError
         If one of the files exists and ``overwrite`` is False.
     ValueError
-        If events or groups do not fit the recordings, or groups differ only in case, accents or blanks.
+        If events or groups do not fit the recordings, groups differ only in case, accents or blanks, or ``lowpass`` is
+        not below half the sampling rate of a recording.
 
     Warns
     -----
@@ -288,6 +304,12 @@ def draw_excerpts(
         raise NotADirectoryError(f"{out} is a file, not a folder. Name a folder to write to.")
     groups = _check_groups(groups, recordings)
     headers = [_header(path) for path in recordings]
+    for path, header in zip(recordings, headers, strict=True):
+        if lowpass is not None and lowpass >= header.samplerate / 2:
+            raise ValueError(
+                f"lowpass={lowpass:g} Hz must be below {header.samplerate / 2:g} Hz, half the sampling rate of {path}. "
+                "Lower it, or leave it out."
+            )
     found = _events_by_recording(events, recordings, headers)
     rng = check_random_state(random_state)
 
@@ -326,7 +348,7 @@ def draw_excerpts(
         # Annotations first, so that an unknown suffix is refused before any sound is copied.
         write_annotations(inside, out / row.annotation, duration=length / header.samplerate)
         with atomic_path(out / row.file) as target:
-            _copy_stretch(path, start, length, target, header)
+            _copy_stretch(path, start, length, target, header, lowpass)
     with atomic_path(out / INDEX_FILE) as target:
         table.to_csv(target, index=False, encoding="utf-8")
     return table

@@ -94,7 +94,7 @@ def _uninterrupted(recordings, first, ends, second, clocks):
         yield from zip([begin, *cuts], [*cuts, end], strict=True)
 
 
-def _chosen(timeline, label):
+def chosen(timeline, label):
     """Tell which seconds (n_seconds,) of a timeline of several classes have one of the labels."""
     if label is None or "label" not in timeline:
         remedy = "CryDetector.timeline gives it"
@@ -213,7 +213,7 @@ def summarize(
     """
     rules = rules_of(timeline, merge_gap, min_duration)
     if label is not None or "cry" not in timeline or ("label" in timeline and timeline["cry"].dtype != bool):
-        timeline = timeline.assign(cry=_chosen(timeline, label))
+        timeline = timeline.assign(cry=chosen(timeline, label))
     recordings, first, second = blocks(timeline)
     cry = flags(timeline, "cry")
     usable = flags(timeline, "usable") if "usable" in timeline else np.ones(len(cry), dtype=bool)

@@ -29,6 +29,7 @@ GALLERY = {
     "plot_embeddings": (1, ["embeddings: (328, 16)", "the nearest window of another infant", "by chance: "]),
     "plot_thresholds": (2, ["learned threshold: 0.", "at most 20 per hour", "at most 5 per hour"]),
     "plot_day": (2, ["ada.flac     ok", "2024-05-01 06:00:00", "in all 2.0 hours, "]),
+    "plot_review": (1, ["50 clips in ", "draws of 20 whose interval holds the truth: ", "calibrated: kappa 0."]),
     "plot_new_home": (1, ["in a pocket none", "from annotations"]),
     "plot_cluster": (0, ["day0.wav     ok", "day7.wav     ok"]),
     "plot_published_scripts": (1, ["All keys matched", "25.68 million", "225 bands, 224 frames"]),

@@ -80,6 +80,38 @@ def test_channels_rate_and_resolution_stay(write_sound, out, name, options, expe
     np.testing.assert_allclose(soundfile.read(out / row.file)[0], source, atol=1e-4 if lossy else 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("day.wav", {"subtype": "PCM_24"}), ("day.ogg", {}), ("day.wav", {"subtype": "FLOAT"})]
+)
+def test_lowpass_removes_what_is_above(write_sound, out, name, options):
+    day = write_sound(name, channels=2, sr=16000, **options)
+    about = {"duration": 20, "random_state": 0}
+    row = draw_excerpts([day], MANY, out, **about).iloc[0]
+    low = draw_excerpts([day], MANY, out / "low", lowpass=600, **about).iloc[0]
+    pd.testing.assert_series_equal(low, row)
+    before, after = (soundfile.read(folder / row.file)[0] for folder in (out, out / "low"))
+    assert soundfile.info(out / "low" / row.file).subtype == soundfile.info(out / row.file).subtype
+    assert after.shape == before.shape
+    hertz = np.fft.rfftfreq(len(before), 1 / 16000)
+    inside = slice(2000, -2000)  # as if there were silence around the excerpt
+    spectra = [np.fft.rfft(y[inside], len(y), axis=0) for y in (before, after)]
+    power = [
+        [(abs(one[(hertz > a) & (hertz < b)]) ** 2).mean() for a, b in ((100, 550), (700, 7000))] for one in spectra
+    ]
+    assert power[1][0] == pytest.approx(power[0][0], rel=0.05)
+    assert power[1][1] < 1e-4 * power[0][1]
+    at = np.argmax(np.correlate(before[4000:12000, 0], after[5000:11000, 0]))
+    assert at == 1000  # in time with the annotations
+
+
+def test_lowpass_must_be_below_half_the_rate(write_sound, out):
+    with pytest.raises(
+        ValueError, match=r"lowpass=4000 Hz must be below 4000 Hz, half the sampling rate of .*day\.wav"
+    ):
+        draw_excerpts([write_sound()], MANY, out, lowpass=4000)
+    assert not out.exists()
+
+
 def test_only_the_stretch_is_read(write_sound, out, monkeypatch):
     day, n_read = write_sound(duration=300), []
 

@@ -86,7 +86,7 @@ def test_oldest_constraints_are_the_bounds_of_the_project():
         assert name == "torch" or re.fullmatch(rf"{re.escape(bounds[name])}(\.0)*", version), name
 
 
-def test_wheel_and_source_hold_weights_and_credits(tmp_path):
+def test_wheel_and_source_hold_weights_credits_and_page(tmp_path):
     pytest.importorskip("setuptools", minversion="77", reason="needs pip install 'skcry[test]'")
     shutil.copytree(ROOT / "skcry", tmp_path / "skcry", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
@@ -99,10 +99,21 @@ def test_wheel_and_source_hold_weights_and_credits(tmp_path):
     with tarfile.open(source) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
     data = {f"skcry/pretrained/{name}" for name in ("cry_cnn.safetensors", "detector.skcry", "CREDITS.md")}
-    assert data | {"skcry/py.typed", "skcry/__init__.pyi"} <= sizes.keys()
-    assert data <= names
+    page = {f"skcry/review/page.{suffix}" for suffix in ("html", "css", "js")}
+    assert data | page | {"skcry/py.typed", "skcry/__init__.pyi"} <= sizes.keys()
+    assert data | page <= names
     assert sum(sizes[name] for name in data) < 2.2e6
     assert not [name for name in sizes if name.endswith((".wav", ".flac", ".tflite"))]
+
+
+# What a listener does with the page.
+JUDGE = """
+import json, re, pandas
+about = json.loads(re.search('id="about">(.*?)</script>', open("review.html", encoding="utf-8").read(), re.S)[1])
+clips = pandas.DataFrame(about["clips"]).assign(reviewer="AB", at="")
+clips["judgement"] = ["cry" if float(score) > 0.5 else "not" for score in clips["score"]]
+clips[about["columns"]].to_csv("review-AB.csv", index=False)
+"""
 
 
 @pytest.mark.slow
@@ -124,9 +135,11 @@ def test_readme_code_runs(tmp_path):
     blocks = re.findall(r"```python\n(.+?)```", readme, re.S)
     assert len(blocks) == 8
     commands = re.findall(r"^\$ skcry (.+)$", readme, re.M)
-    assert len(commands) == 6
+    assert len(commands) == 7
     last = "\nfrom skcry.__main__ import main\n"
-    last += "\n".join(f"assert main({command.split()}) == 0" for command in commands)
+    for command in commands:
+        last += JUDGE if command.startswith("estimate") else ""
+        last += f"assert main({command.split()}) == 0\n"
     subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning", "-c", "\n".join(blocks) + last],
         check=True,

@@ -8,6 +8,7 @@ ORDER = [
     "plot_thresholds.py",
     "plot_day.py",
     "plot_new_home.py",
+    "plot_review.py",
     "plot_search_at_scale.py",
     "plot_cluster.py",
     "plot_published_scripts.py",

@@ -97,7 +97,7 @@ def _read_timeline(out, name, classes):
     return table.set_index("second").astype(dict.fromkeys(scores, float))
 
 
-def _read_start(path):
+def read_start(path):
     """Read start times from a CSV file: a Series from file to time or, with a column ``onset``, a dict to stretches."""
     table = read_columns(path, ["file", "start"])
     if "onset" not in table:
@@ -154,7 +154,7 @@ def report(
     """
     prefix = ""
     if isinstance(start, (str, os.PathLike)) and not is_pattern(start):
-        start, prefix = _read_start(Path(start)), f"{Path(start).name}: "
+        start, prefix = read_start(Path(start)), f"{Path(start).name}: "
     files, classes, rules = _readable(out), _classes(out), read_rules(out)
     starts = None
     if start is not None and (by == "hour" or holds_tables(start)):

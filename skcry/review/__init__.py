@@ -7,9 +7,10 @@ crying there is, and how often the detector is right, with intervals; :func:`pre
 :func:`threshold_for_precision` help to choose a threshold.
 """
 
-from .estimates import estimate_crying, precision_by_threshold, threshold_for_precision
+from .estimates import estimate_crying
 from .judgements import read_review, review_annotations
 from .page import write_review
+from .precision import precision_by_threshold, threshold_for_precision
 from .selection import select_clips
 
 __all__ = [

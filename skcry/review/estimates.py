@@ -4,57 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from .._clock import quote
-from .._compat import Interval, StrOptions, validate_params
+from .._compat import Interval, validate_params
+from .._typing import Labels
 from .._warnings import warn
 from ..summary import flags, summarize
-from .judgements import CLIP, JUDGEMENTS, NEEDED
-from .selection import N_BANDS, _bands, _candidates, _threshold_in
+from .clips import one_class
+from .sample import LEAST_CLIPS, band_sizes, judged_clips, read_sample, total
 
-MANY = 1000  # clips: asks for all bands of score
-LEAST_CLIPS = 5  # detected and judged, for an interval of precision
 FEW_CLIPS = 20  # judged; with fewer, intervals have not been tried
-TOLERANCE = 1e-3  # of scores, which files round
-DESIGN = ["score", "stratum", "probability", "stratum_size", "stratum_drawn"]
 QUANTITIES = ["cry_minutes_per_hour", "cry_minutes_per_day", "cry_minutes", "n_bouts", "precision", "recall"]
-
-
-def wilson(share, n, z):
-    """Return the bounds of Wilson's interval of a share of ``n`` clips; ``n`` need not be whole, and may be inf."""
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def total(cry, weight, band, whole, z):
-    """Estimate how many clips are crying: value, low, high.
-
-    ``cry`` (1 or 0), ``weight`` (the reciprocal of the inclusion probability) and ``band`` are those of the judged
-    clips (n_judged,), ``whole`` (n_bands,) the numbers of all clips in each band. NaN if none is judged.
-    """
-    held = np.unique(band)
-    if not len(held):
-        return (np.nan,) * 3
-    value = below = above = 0.0
-    for number in np.flatnonzero(whole):
-        near = min(held, key=lambda other: (abs(other - number), other))
-        of_band = weight[band == near]
-        share, low, high = min(1.0, of_band @ cry[band == near] / of_band.sum()), 0.0, 1.0
-        if near == number:
-            unheard = 1 - len(of_band) / whole[number]  # finite population correction
-            n = of_band.sum() ** 2 / (of_band @ of_band) / max(unheard, 1e-9)  # clips of equal weight (Kish)
-            low, high = wilson(share, n, z)
-        value += whole[number] * share
-        below += (whole[number] * (share - low)) ** 2
-        above += (whole[number] * (high - share)) ** 2
-    return value, max(0.0, value - np.sqrt(below)), min(whole.sum(), value + np.sqrt(above))
 
 
 def part_of(part, rest):
@@ -81,6 +45,7 @@ def part_of(part, rest):
     {
         "seconds": [pd.DataFrame],
         "review": [pd.DataFrame],
+        "label": [str, tuple, list, None],
         "groups": [Mapping, pd.Series, None],
         "level": [Interval(Real, 0, 1, closed="neither")],
         "merge_gap": [Interval(Real, 0, None, closed="left"), None],
@@ -92,6 +57,7 @@ def estimate_crying(
     seconds: pd.DataFrame,
     review: pd.DataFrame,
     *,
+    label: Labels | None = None,
     groups: Mapping | pd.Series | None = None,
     level: float = 0.9,
     merge_gap: float | None = None,
@@ -110,6 +76,9 @@ def estimate_crying(
     review : DataFrame of shape (n_judgements, n_columns)
         Output of :func:`read_review`: judgements of clips that :func:`select_clips` drew by "random" or "stratified"
         from these seconds. Not all of them need to be judged, if they were judged in the order of the page.
+    label : str, tuple of str or None, default=None
+        For a timeline of more than two classes: the class to estimate, or several together, as in
+        :func:`select_clips`. What is said of crying below then holds for it.
     groups : dict, Series or None, default=None
         Infant (or day, or home) of each recording. Adds the estimates of each group, from its own clips.
     level : float, default=0.9
@@ -209,10 +178,8 @@ def estimate_crying(
     precision     0.80   0.65   0.89
     recall        0.87   0.62   0.97
     """
-    judged = judged_clips(review)
-    clips = _all_clips(seconds, judged)
-    judged = _locate(judged, clips)
-    _check_strata(judged, clips)
+    seconds = one_class(seconds, label)
+    clips, judged = read_sample(seconds, judged_clips(review))
     decided = judged[judged["cry"].notna()]
     few = "" if len(decided) >= FEW_CLIPS else "all recordings"
     if clips["found"].any() and decided["found"].sum() < LEAST_CLIPS:
@@ -249,153 +216,19 @@ def estimate_crying(
     return result
 
 
-def judged_clips(review):
-    """Check judgements; return a row per clip, with ``cry`` (1, 0, NaN if unsure) and ``weight``."""
-    missing = [name for name in [*NEEDED, *DESIGN[:3]] if name not in review]
-    if missing:
-        raise ValueError(
-            f"review has columns {list(review.columns)!s:.100}, but no {missing[0]!r}. Pass the output of read_review."
-        )
-    strange = review["judgement"][~review["judgement"].isin(JUDGEMENTS)]
-    if len(strange) or review.empty:
-        raise ValueError(
-            f"review holds {'judgement ' + repr(strange.iloc[0]) if len(strange) else 'no judgement'}, but must hold "
-            f"some of {', '.join(JUDGEMENTS)}. Pass the output of read_review."
-        )
-    probability = review["probability"].to_numpy(dtype=float)
-    wrong = ~((probability > 0) & (probability <= 1))
-    if wrong.any():
-        raise ValueError(
-            f"review: {int(wrong.sum())} of {len(review)} clips have no probability (the first is "
-            f"{probability[wrong][0]}), as those of strategy='uncertain' and 'diverse'. Estimates need clips that "
-            "select_clips drew by 'stratified' or 'random'."
-        )
-    # Listeners who disagree are unsure together.
-    cry = review["judgement"].map({"cry": 1.0, "not": 0.0}).to_numpy()
-    table = review.reindex(columns=[*CLIP, *DESIGN]).assign(cry=cry, weight=1 / probability)
-    by_clip = table.groupby(CLIP, sort=False)
-    agreed = (by_clip["cry"].transform("min") == by_clip["cry"].transform("max")) & (
-        by_clip["cry"].transform("count") == by_clip["cry"].transform("size")
-    )
-    table["cry"] = table["cry"].where(agreed)
-    table = table.drop_duplicates(CLIP, ignore_index=True)
-    draws = table.groupby("stratum")
-    varied = [
-        name for name in DESIGN[2:] if (draws[name].max() - draws[name].min() > TOLERANCE * draws[name].max()).any()
-    ]
-    if varied or (draws["cry"].size() > draws["stratum_drawn"].first()).any():
-        raise ValueError(
-            f"review: clips of one stratum differ in {varied[0]!r}, so that they are of several draws. Estimate from "
-            "the clips of each call of select_clips alone."
-            if varied
-            else "review: a stratum has more judged clips than were drawn from it, so that they are of several draws. "
-            "Estimate from the clips of each call of select_clips alone."
-        )
-    if table["cry"].isna().all():
-        raise ValueError(f"review: all {len(table)} clips are unsure, or judged differently. Judge more clips.")
-    return table
-
-
-def _all_clips(seconds, judged):
-    """Return all clips that may have been drawn, with ``found`` (detected), ``reached``, ``band`` and ``above``.
-
-    ``reached`` is the score that at least half of the seconds of a clip reach.
-    """
-    lengths = (judged["offset"] - judged["onset"]).unique()
-    if len(lengths) > 1 or lengths[0] % 1 or lengths[0] < 1:
-        raise ValueError(
-            f"review: clips last {', '.join(f'{length:g}' for length in lengths[:3])} s, but must all have the same "
-            "length in whole seconds. Estimate from the clips of each call of select_clips alone."
-        )
-    if "score" not in seconds:
-        raise ValueError(f"seconds has columns {list(seconds.columns)!s:.100}, but no 'score'. Pass a timeline.")
-    threshold = _threshold_in(seconds)
-    duration = int(lengths[0])
-    clips = _candidates(seconds, duration)
-    clips["found"] = _of_half(seconds, clips, duration, flags(seconds, "cry"))
-    clips["reached"] = _of_half(seconds, clips, duration, seconds["score"])
-    clips["band"] = _bands(clips["score"].to_numpy(), threshold, MANY)
-    clips["above"] = clips["score"] >= threshold
-    return clips
-
-
-def _of_half(seconds, clips, duration, values):
-    """Return the highest value that at least half of the seconds of each clip reach (n_clips,)."""
-    codes, second = seconds.index.codes[0], seconds.index.get_level_values("second").to_numpy()
-    begin = np.flatnonzero(np.diff(codes, prepend=-1))
-    first = pd.Series(begin - second[begin], index=seconds.index.levels[0].take(codes[begin]))
-    row = first[clips["recording"]].to_numpy() + clips["onset"].to_numpy(dtype=int)
-    of_clips = np.asarray(values)[row[:, None] + np.arange(duration)]
-    return np.sort(of_clips, axis=1)[:, duration // 2]
-
-
-def _locate(judged, clips):
-    """Add what is known of all clips to those that were judged; refuse others."""
-    # Files hold names and numbers of recordings as text.
-    known = {str(name): name for name in clips["recording"].unique()}
-    names = judged["recording"].map(lambda name: known.get(str(name), name))
-    found = judged.assign(recording=names).merge(
-        clips, how="left", on=CLIP, suffixes=("_then", ""), validate="one_to_one", indicator=True
-    )
-    foreign = found[found["_merge"] != "both"]
-    if len(foreign):
-        row = foreign.iloc[0]
-        raise ValueError(
-            f"review: {len(foreign)} of {len(found)} clips are not clips of these seconds, such as recording "
-            f"{quote(row['recording'])} from {row['onset']:g} to {row['offset']:g} s. Pass the table of seconds that "
-            "select_clips was given."
-        )
-    moved = found[(found["score"] - found["score_then"]).abs() > TOLERANCE]
-    if len(moved):
-        row = moved.iloc[0]
-        raise ValueError(
-            f"review: recording {quote(row['recording'])} from {row['onset']:g} s scored {row['score_then']:.3f}, "
-            f"but {row['score']:.3f} in seconds. Pass the table of seconds that select_clips was given, not that of "
-            "another detector."
-        )
-    return found.drop(columns=["_merge", "score_then"])
-
-
-def _check_strata(judged, clips):
-    """Refuse another draw, or one that was judged on one side of the threshold; warn of strata without judgement."""
-    sizes = judged.groupby("stratum")["stratum_size"].first()
-    n_told = sizes.sum() if len(sizes) and sizes.notna().all() else len(clips)
-    if n_told > len(clips):
-        raise ValueError(
-            f"review: the clips were drawn from {n_told:g}, but seconds holds {len(clips)} clips. Pass the table of "
-            "seconds that select_clips was given, with all recordings."
-        )
-    decided = judged[judged["cry"].notna()]
-    by_chance_alone = len(sizes) < 2 and n_told == len(clips)
-    for above, name in () if by_chance_alone else ((True, "above"), (False, "below")):
-        n_side = int((clips["above"] == above).sum())
-        if n_side and not (decided["above"] == above).any():
-            raise ValueError(
-                f"review: no clip {name} the threshold is judged as cry or not, but {n_side} of {len(clips)} clips are "
-                "there. Judge more clips, in the order of the page."
-            )
-    if n_told < len(clips):
-        warn(
-            f"review: of {len(clips) - n_told:g} of {len(clips)} clips, whole strata, none is judged. They are taken "
-            "to be like others of similar score. Judge all clips for an estimate without this assumption."
-        )
-
-
 def _group_of(groups, recordings):
     """Return the group of each recording, as Series."""
     groups = pd.Series(groups)
-    missing = recordings.difference(groups.index)
+    twice = groups.index[groups.index.duplicated()]
+    if len(twice):
+        raise ValueError(f"groups: recording {quote(twice[0])} is there twice. Keep one group for each recording.")
+    missing = recordings.difference(groups.dropna().index)
     if len(missing):
         raise ValueError(
             f"groups: nothing for recording {quote(missing[0])} ({len(missing)} of {len(recordings)} recordings). Add "
             "the infant of each recording."
         )
     return groups.reindex(recordings)
-
-
-def _sizes(band):
-    """Return the number of clips in each band."""
-    return np.bincount(band, minlength=N_BANDS).astype(float)
 
 
 def _estimate(clips, judged, known, z):
@@ -416,7 +249,7 @@ def _values(clips, judged, known, z):
 
     def estimate(rows, of_all):
         cry, weight, band = (judged.loc[rows, name].to_numpy() for name in ("cry", "weight", "band"))
-        return total(cry, weight, band, _sizes(clips["band"][of_all]), z)
+        return total(cry, weight, band, band_sizes(clips["band"][of_all]), z)
 
     share = np.array(estimate(found | True, of_all | True)) / len(clips)
     true, missed = estimate(found, of_all), estimate(~found, ~of_all)
@@ -432,174 +265,3 @@ def _values(clips, judged, known, z):
         "precision": np.array(true) / n_found if n_found else (np.nan,) * 3,
         "recall": part_of(true, missed),
     }
-
-
-@validate_params(
-    {
-        "review": [pd.DataFrame],
-        "seconds": [pd.DataFrame, None],
-        "thresholds": ["array-like", None],
-        "level": [Interval(Real, 0, 1, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
-)
-def precision_by_threshold(
-    review: pd.DataFrame,
-    seconds: pd.DataFrame | None = None,
-    *,
-    thresholds: ArrayLike | None = None,
-    level: float = 0.9,
-) -> pd.DataFrame:
-    """Estimate the precision at each threshold from the clips that a person judged.
-
-    Parameters
-    ----------
-    review : DataFrame of shape (n_judgements, n_columns)
-        Output of :func:`read_review`: judgements of clips that :func:`select_clips` drew by "random" or "stratified".
-        Clips judged "unsure", or differently by two listeners, are left out.
-    seconds : DataFrame of shape (n_seconds, n_columns) or None, default=None
-        Timeline of all recordings, as given to :func:`select_clips`. A clip is then detected if at least half of its
-        seconds reach the threshold. With None it is detected if its mean score does, which the judgements hold.
-    thresholds : array-like of shape (n_thresholds,) or None, default=None
-        Thresholds from 0 to 1. None means the scores of the judged clips.
-    level : float, default=0.9
-        Confidence level of the intervals.
-
-    Returns
-    -------
-    DataFrame of shape (n_thresholds, 4)
-        Indexed by ``threshold``, ascending. ``precision``: share of crying among the clips that are detected, weighted
-        by the design; ``low`` and ``high``: its interval, see :func:`estimate_crying`; ``n_clips``:
-        number of judged clips that tell it. NaN where none does.
-
-    Raises
-    ------
-    ValueError
-        If a threshold is not from 0 to 1, or as :func:`estimate_crying`.
-
-    See Also
-    --------
-    threshold_for_precision : The threshold for a precision.
-    skcry.plotting.PrecisionDisplay : Draws the table.
-
-    Notes
-    -----
-    Each interval holds for its threshold alone, not for all of them together.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skcry.review import precision_by_threshold
-    >>> review = pd.DataFrame({"recording": "monday.wav", "onset": range(0, 300, 5), "score": [0.2, 0.6, 0.9] * 20})
-    >>> review["offset"], review["stratum"], review["probability"] = review["onset"] + 5, 0, 0.1
-    >>> review["judgement"] = ["not", "not", "cry", "not", "cry", "cry"] * 10
-    >>> precision_by_threshold(review).round(2)
-               precision   low  high  n_clips
-    threshold
-    0.2             0.50  0.43  0.57       60
-    0.6             0.75  0.64  0.83       40
-    0.9             1.00  0.87  1.00       20
-    """
-    judged = judged_clips(review)
-    if seconds is None:
-        scores = judged["score"].to_numpy(dtype=float)
-        if not ((scores >= 0) & (scores <= 1)).all():
-            raise ValueError(
-                "review: not all clips have a score from 0 to 1. Pass seconds, or the review as it was saved."
-            )
-    else:
-        clips = _all_clips(seconds, judged)
-        judged = _locate(judged, clips)
-        _check_strata(judged, clips)
-        scores = judged["reached"].to_numpy()
-    decided = judged["cry"].notna().to_numpy()
-    scores, judged = scores[decided], judged[decided]
-    cry, weight = judged["cry"].to_numpy(), judged["weight"].to_numpy()
-    values = np.unique(np.asarray(scores if thresholds is None else thresholds, dtype=float))
-    if not (len(values) and values[0] >= 0 and values[-1] <= 1):
-        raise ValueError(f"thresholds={thresholds!s:.60} must be numbers from 0 to 1. Pass some.")
-    if seconds is None:  # quarters of the judged clips stand for the bands
-        band = np.argsort(np.argsort(scores, kind="stable")) * N_BANDS // len(scores)
-    else:
-        band = judged["band"].to_numpy()
-    rows, z = [], norm.ppf((1 + level) / 2)
-    for value in values:
-        over = scores >= value
-        if seconds is None:
-            whole = np.bincount(band[over], weight[over], minlength=N_BANDS)
-        else:
-            whole = _sizes(clips["band"][clips["reached"] >= value])
-        found = np.array(total(cry[over], weight[over], band[over], whole, z))
-        rows.append([*(found / whole.sum() if whole.sum() else np.full(3, np.nan)), int(over.sum())])
-    columns = ["precision", "low", "high", "n_clips"]
-    return pd.DataFrame(rows, columns=columns, index=pd.Index(values, name="threshold"))
-
-
-@validate_params(
-    {
-        "review": [pd.DataFrame],
-        "precision": [Interval(Real, 0, 1, closed="right")],
-        "seconds": [pd.DataFrame, None],
-        "bound": [StrOptions({"value", "low"})],
-        "level": [Interval(Real, 0, 1, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
-)
-def threshold_for_precision(
-    review: pd.DataFrame,
-    precision: float,
-    seconds: pd.DataFrame | None = None,
-    *,
-    bound: Literal["value", "low"] = "value",
-    level: float = 0.9,
-) -> float:
-    """Find the lowest threshold with a stated precision, from the clips that a person judged.
-
-    Parameters
-    ----------
-    review : DataFrame of shape (n_judgements, n_columns)
-        Judgements as for :func:`precision_by_threshold`.
-    precision : float
-        Precision to reach, above 0 and at most 1.
-    seconds : DataFrame of shape (n_seconds, n_columns) or None, default=None
-        Timeline of all recordings, as for :func:`precision_by_threshold`. Pass it for a threshold of the detector.
-    bound : {"value", "low"}, default="value"
-        Whether the estimated precision reaches ``precision``, or the lower bound of its interval, which takes many more
-        clips.
-    level : float, default=0.9
-        Confidence level of the interval.
-
-    Returns
-    -------
-    float
-        The lowest score of a judged clip at which it is reached. Thresholds that fewer than five judged clips tell of
-        are not considered.
-
-    Raises
-    ------
-    ValueError
-        If no threshold reaches it, or as :func:`precision_by_threshold`.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skcry.review import threshold_for_precision
-    >>> review = pd.DataFrame({"recording": "monday.wav", "onset": range(0, 300, 5), "score": [0.2, 0.6, 0.9] * 20})
-    >>> review["offset"], review["stratum"], review["probability"] = review["onset"] + 5, 0, 0.1
-    >>> review["judgement"] = ["not", "not", "cry", "not", "cry", "cry"] * 10
-    >>> threshold_for_precision(review, 0.7)
-    0.6
-    """
-    table = precision_by_threshold(review, seconds, level=level)
-    table = table[table["n_clips"] >= LEAST_CLIPS]
-    values = table["precision" if bound == "value" else "low"]
-    reached = values.index[values >= precision]
-    if len(reached):
-        return float(reached[0])
-    most = (
-        f"the highest is {values.max():.3f}, at {values.idxmax():.3f}" if values.notna().any() else "nothing tells it"
-    )
-    raise ValueError(
-        f"precision={precision} is not reached at any threshold ({'estimate' if bound == 'value' else 'lower bound'}; "
-        f"{most}). Lower it, or judge more clips of high score."
-    )

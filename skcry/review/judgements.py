@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from .._clock import quote
 from .._compat import validate_params
 from .._similar import fold
 from .._typing import PathLike
 from .._warnings import warn
 from ..events import UNKNOWN, as_annotations, merge
-from ..io.columns import DECIMAL_COMMA, content, find_separator
+from ..io.columns import content, find_separator
 from ..io.text_files import is_number, list_names, read_lines, read_named_table, refuse_lines
 from .sounds import Sources, find_recordings
 
@@ -26,7 +28,9 @@ COLUMNS = ["recording", "onset", "offset", "judgement", "reviewer", "score", "st
 COLUMNS += ["stratum_size", "stratum_drawn"]
 NEEDED = COLUMNS[:4]
 NUMBERS = ["onset", "offset", "score", "stratum", "probability", "stratum_size", "stratum_drawn"]
+WHOLE = ["stratum", "stratum_size", "stratum_drawn"]
 CLIP = ["recording", "onset", "offset"]
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # spreadsheets write 7,8E-06
 
 
 @validate_params(
@@ -68,7 +72,7 @@ def read_review(paths: PathLike | Sequence[PathLike], *, recordings: Sources | N
     Warns
     -----
     UserWarning
-        If rows without judgement are left out, or times cannot be read.
+        If rows without judgement are left out, rows were deleted, or times cannot be read.
 
     Examples
     --------
@@ -133,12 +137,17 @@ def _read_one(path):
     for name in NUMBERS:
         texts = known[name].map(lambda text: text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text)
         least = name in NEEDED
-        refuse(~texts.map(is_number) & (least | (texts != "")), f"{name} must be a number. Correct it.")
+        refuse(
+            ~texts.map(is_number) & (least | (texts != "")),
+            f"{name} must be a number; spreadsheets make dates of some. Correct it, or save the judgements again.",
+        )
         known[name] = [float(text or "nan") for text in texts]
     bounds = (known["onset"] >= 0) & (known["onset"] < known["offset"]) & np.isfinite(known["offset"])
     refuse(~bounds, "0 <= onset < offset must hold, in seconds. Correct it.")
     for name in ("score", "probability"):
         refuse((known[name] < 0) | (known[name] > 1), f"{name} must be from 0 to 1. Correct it.")
+    for name in WHOLE:
+        refuse((known[name] < 0) | (known[name] % 1 != 0) & known[name].notna(), f"{name} must count. Correct it.")
     at = pd.to_datetime(known["at"].mask(known["at"] == "", None), format="ISO8601", utc=True, errors="coerce")
     strange = at.isna() & (known["at"] != "")
     if strange.any():
@@ -147,6 +156,14 @@ def _read_one(path):
             "written as by the page (2024-05-31T08:05:00Z), and are left out."
         )
     known["at"] = at.astype("datetime64[ns, UTC]")
+    # The page writes all its clips, also those that are not judged.
+    strata = known.drop_duplicates(CLIP).groupby("stratum")["stratum_drawn"].agg(["size", "max"])
+    n_gone = int((strata["max"] - strata["size"]).clip(lower=0).sum())
+    if n_gone:
+        warn(
+            f"{path.name}: {n_gone} clips that the page saved are not there. Estimates are wrong if these rows were "
+            "deleted for what was judged in them. Save the judgements from the page again."
+        )
     known["line"] = [f"{path.name}, line {line}" for line in known.index]
     return known
 
@@ -166,6 +183,40 @@ def _latest(table):
                 f"({places}). Delete all rows but one."
             )
     return table.drop_duplicates(keys, keep="last")
+
+
+def as_number(value):
+    """Return a number as float, and anything else as NaN."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def check_review(review, more=()):
+    """Refuse a table that is no output of :func:`read_review`; ``more`` are columns that are needed as well."""
+    remedy = "Pass the output of read_review."
+    missing = [name for name in [*NEEDED, *more] if name not in review]
+    if missing:
+        raise ValueError(f"review has columns {list(review.columns)!s:.100}, but no {missing[0]!r}. {remedy}")
+    twice = review.columns[review.columns.duplicated()]
+    if len(twice):
+        raise ValueError(f"review has two columns {twice[0]!r}. {remedy}")
+
+    def refuse(faulty, name, must):
+        if faulty.any():
+            raise ValueError(
+                f"review: {name} {quote(review[name][faulty].iloc[0]):.50} {must} ({int(faulty.sum())} of "
+                f"{len(review)} rows). Correct it, or drop the rows."
+            )
+
+    refuse(~review["judgement"].isin(JUDGEMENTS), "judgement", f"is not one of {', '.join(JUDGEMENTS)}")
+    refuse(review["recording"].isna(), "recording", "is no name")
+    for name in [one for one in NUMBERS if one in review]:
+        refuse(review[name].map(as_number).isna() & review[name].notna(), name, "is no number")
+    onset, offset = (review[name].astype(float) for name in ("onset", "offset"))
+    refuse(~((onset >= 0) & (onset < np.inf)), "onset", "must be 0 or more, in seconds")
+    refuse(~((offset > onset) & (offset < np.inf)), "offset", "must be above the onset, in seconds")
 
 
 @validate_params(
@@ -195,8 +246,8 @@ def review_annotations(
     Raises
     ------
     ValueError
-        If a column is missing, a judgement is another word, ``durations`` lacks a recording, or a clip begins after the
-        end of its recording.
+        If a column is missing, a judgement is another word, a time is none, ``durations`` lacks a recording, or a clip
+        begins after the end of its recording.
 
     See Also
     --------
@@ -206,6 +257,9 @@ def review_annotations(
     -----
     A clip that was judged as crying counts as crying throughout, although a listener says so from half of it on. Clips
     of 5 s are mostly all of it or none.
+
+    If the page asked for another class, by ``label`` of :func:`select_clips`, "cry" means that class, and "other" all
+    others: rename the labels before a detector of several classes learns from them.
 
     Examples
     --------
@@ -221,20 +275,13 @@ def review_annotations(
     3   40.0    45.0    other
     4   45.0    60.0  unknown
     """
-    missing = [name for name in NEEDED if name not in review]
-    if missing:
-        raise ValueError(
-            f"review has columns {list(review.columns)!s:.100}, but no {missing[0]!r}. Pass the output of read_review."
-        )
-    strange = review["judgement"][~review["judgement"].isin(JUDGEMENTS)]
-    if len(strange):
-        raise ValueError(
-            f"review: judgement {strange.iloc[0]!r:.50} is not one of {', '.join(JUDGEMENTS)} ({len(strange)} of "
-            f"{len(review)} rows). Correct it, or drop the rows."
-        )
+    check_review(review)
     if not isinstance(durations, (Mapping, pd.Series)):
         durations = dict(enumerate(durations))
-    lengths = {name: float(duration) for name, duration in durations.items()}
+    if isinstance(durations, pd.Series) and not durations.index.is_unique:
+        twice = durations.index[durations.index.duplicated()][0]
+        raise ValueError(f"durations: recording {quote(twice)} is there twice. Keep one length for each recording.")
+    lengths = {name: as_number(duration) for name, duration in durations.items()}
     foreign = [name for name in review["recording"].unique().tolist() if name not in lengths]
     if foreign:
         raise ValueError(
@@ -244,7 +291,9 @@ def review_annotations(
     result = {}
     for name, duration in lengths.items():
         if not 0 < duration < np.inf:
-            raise ValueError(f"durations: recording {name!r:.100} lasts {duration} s. Give its length in seconds.")
+            raise ValueError(
+                f"durations: recording {name!r:.100} lasts {durations[name]!r:.50} s. Give its length in seconds."
+            )
         ours = review[review["recording"] == name]
         late = ours[ours["onset"] >= duration]
         if len(late):

@@ -3,7 +3,7 @@
   const about = JSON.parse(document.getElementById("about").textContent);
   const { clips } = about;
   const element = (id) => document.getElementById(id);
-  const NAMES = { cry: "cry", not: "not crying", unsure: "unsure" };
+  const NAMES = { cry: about.said, not: about.saidNot, unsure: "unsure" };
 
   // Judgements of each listener: clip -> [judgement, time]; kept against closing under the digest of the clips.
   const KEY = `skcry review ${about.digest}`;

@@ -18,25 +18,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.signal
 import soundfile
 
 from .._compat import Interval, validate_params
 from .._typing import PathLike
 from ..io.audio import DEFAULT_SR
 from ..io.text_files import atomic_path
+from ..signal.lowpass import lowpass as remove_above
+from .clips import COLUMNS as CLIP_COLUMNS
 from .judgements import COLUMNS
-from .selection import COLUMNS as CLIP_COLUMNS
 from .sounds import Sources, find_recordings, read_spans
 
 TOP = 8000.0  # Hz, of spectrograms
 # Every browser plays MP3. At a variable bit rate it keeps the band up to 7 kHz and the length (at a constant 24 kbit/s,
 # 6 kHz, and 70 ms are added): 23 kB for 9 s of a home, 30 kB for 9 s of white noise.
 MP3 = {"format": "MP3", "subtype": "MPEG_LAYER_III", "compression_level": 0.5, "bitrate_mode": "VARIABLE"}
-N_TAPS = (
-    2001  # of the low-pass filter, which falls by 80 dB within 42 Hz: speech can be understood through shallow edges
-)
-KAISER_BETA = 8.0
 CONTEXT = 2.0
 
 
@@ -75,7 +71,9 @@ def write_review(
     Parameters
     ----------
     clips : DataFrame of shape (n_clips, n_columns)
-        Output of :func:`select_clips`, or a table with columns ``recording``, ``onset`` and ``offset`` in seconds.
+        Output of :func:`select_clips`, or a table with columns ``recording``, ``onset`` and ``offset`` in seconds. The
+        page asks for crying, or for the class that ``attrs["label"]`` names; "cry" in the file of judgements then
+        means that class.
     path : str or path-like, default="review.html"
         File to write.
     recordings : str, path-like, list or mapping
@@ -156,6 +154,7 @@ def write_review(
             "--force-reinstall soundfile, whose wheels bring one that does."
         )
     context = clips.attrs.get("context", CONTEXT) if context is None else context
+    words = _words(clips.attrs.get("label", "cry"))
     clips = _check_clips(clips)
     found = find_recordings(recordings, clips["recording"].unique().tolist(), "clips")
     digest = hashlib.sha256(clips.to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -186,10 +185,12 @@ def write_review(
         "top": TOP if lowpass is None else min(TOP, 2 * lowpass),
         "showScore": bool(show_score),
         "columns": COLUMNS,
+        "said": words["said"],
+        "saidNot": words["said_not"],
         "file": path.stem,
         "clips": shown.to_dict("records"),
     }
-    text = _fill_page(about, [sounds[row] for row in order], title or f"Review of {len(clips)} clips")
+    text = _fill_page(about, [sounds[row] for row in order], title or f"Review of {len(clips)} clips", words)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogatepass", newline="\n")
     return path
@@ -231,15 +232,24 @@ def _as_text(number):
 def _encode(y, lowpass):
     """Return sound, (n_timepoints,) at 16 kHz, as MP3 in the letters of base64."""
     if lowpass is not None:
-        taps = scipy.signal.firwin(N_TAPS, lowpass, window=("kaiser", KAISER_BETA), fs=DEFAULT_SR)
-        y = scipy.signal.fftconvolve(y, taps)[N_TAPS // 2 : N_TAPS // 2 + len(y)]
+        y = np.concatenate(list(remove_above([y], lowpass, DEFAULT_SR)))
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", DEFAULT_SR, 1, **MP3) as sound:
         sound.write(np.clip(y, -1, 1).astype(np.float32))
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _fill_page(about, sounds, title):
+def _words(label):
+    """Return the words by which the page asks for crying, or for another class or several."""
+    if label in ("cry", ["cry"]):
+        ask = {"heard": "the infant cries", "question": "Does the infant cry", "name": "Cry"}
+        return {**ask, "said": "cry", "said_not": "not crying"}
+    name = label if isinstance(label, str) else " or ".join(label)
+    ask = {"heard": f"you hear “{name}”", "question": f"Do you hear “{name}”", "name": name}
+    return {**ask, "said": name, "said_not": f"not {name}"}
+
+
+def _fill_page(about, sounds, title, words):
     """Put the parts of a page together; all names in it are escaped."""
     parts = {name: files(__package__).joinpath(f"page.{name}").read_text("utf-8") for name in ("html", "css", "js")}
 
@@ -251,6 +261,7 @@ def _fill_page(about, sounds, title):
         content = content.replace(letter, f"\\u{ord(letter):04x}")
     filled = {
         "title": html.escape(title),
+        **{name: html.escape(text) for name, text in words.items()},
         "n_clips": str(len(sounds)),
         "style": parts["css"],
         "script": parts["js"],

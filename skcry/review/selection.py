@@ -15,16 +15,12 @@ from sklearn.utils import check_random_state
 
 from .._clock import Clock, quote, read_clocks
 from .._compat import HasMethods, Interval, StrOptions, validate_params
-from .._typing import RandomState
+from .._typing import Labels, RandomState
 from .._warnings import warn
 from ..detector import CryDetector, Detection
-from ..summary import HOUR, blocks, flags
+from ..summary import HOUR
+from .clips import COLUMNS, LEAST_DRAWN, as_seconds, candidates, score_bands, threshold_in
 from .sounds import Sources, find_recordings
-
-COLUMNS = ["recording", "onset", "offset", "score", "stratum", "probability", "stratum_size", "stratum_drawn"]
-LEAST_SCORE = 0.01  # a score below says that crying is rare, not that there is none
-N_BANDS = 4  # of scores: two on each side of the threshold
-LEAST_DRAWN = 2  # clips of a stratum: a variance needs two
 
 
 @validate_params(
@@ -35,6 +31,7 @@ LEAST_DRAWN = 2  # clips of a stratum: a variance needs two
         "duration": [Interval(Integral, 1, 60, closed="both")],
         "context": [Interval(Real, 0, 60, closed="both")],
         "random_state": ["random_state"],
+        "label": [str, tuple, list, None],
         "detector": [HasMethods(["iter_detections"]), None],
     },
     prefer_skip_nested_validation=True,
@@ -47,6 +44,7 @@ def select_clips(
     duration: int = 5,
     context: float = 2.0,
     random_state: RandomState = None,
+    label: Labels | None = None,
     recordings: Sources | None = None,
     detector: CryDetector | None = None,
     start: Any = None,
@@ -77,12 +75,15 @@ def select_clips(
         Seconds of sound before and after a clip that the page plays as well.
     random_state : int, RandomState instance or None, default=None
         Seed of the draw. Pass an int for the same clips every time.
+    label : str, tuple of str or None, default=None
+        For a detector of more than two classes: the class to listen for, or several together, whose scores are summed.
+        :func:`write_review` asks for it by name.
     recordings : str, path-like, list, mapping or None, default=None
         The recordings of ``seconds``, for "diverse" alone: their folder, a list of files or arrays, or a mapping from
         name to recording.
     detector : CryDetector or None, default=None
-        Fitted; its ``threshold_`` divides the scores. With None, ``seconds`` tell it: the lowest score that counts as
-        crying or, if none does, the highest score.
+        Fitted; its ``threshold_`` divides the scores. With None, or with ``label``, ``seconds`` tell it: the lowest
+        score that counts as crying or, if none does, the highest score.
     start : str, dict, Series, list or None, default=None
         When each recording began, as in :func:`skcry.summarize`, so that strata are clock hours. With None they are
         hours since the start of each recording. Used by "stratified" alone.
@@ -94,14 +95,14 @@ def select_clips(
         ``onset`` and ``offset`` in seconds; ``score``: mean score; ``stratum``: number of the stratum, 0 without
         strata; ``probability``: probability with which the clip was drawn, exact for "random" and "stratified", NaN
         otherwise; ``stratum_size`` and ``stratum_drawn``: numbers of clips in the stratum, and of those drawn from it,
-        whose ratio is the probability. ``attrs`` holds ``strategy``, ``n``, ``duration``, ``context``, ``threshold``
-        and ``n_candidates``, the number of clips from which these were chosen.
+        whose ratio is the probability. ``attrs`` holds ``strategy``, ``n``, ``duration``, ``context``, ``threshold``,
+        ``n_candidates``, the number of clips from which these were chosen, and ``label``, if it was given.
 
     Raises
     ------
     ValueError
-        If ``seconds`` has no score from 0 to 1 in each usable second, no recording holds a whole clip of usable
-        seconds, or "diverse" lacks a recording.
+        If ``seconds`` has no score from 0 to 1 in each usable second, holds several classes and no ``label`` chooses,
+        no recording holds a whole clip of usable seconds, or "diverse" lacks a recording.
 
     Warns
     -----
@@ -141,12 +142,12 @@ def select_clips(
     2  monday.wav    100     105    0.9     0.333333
     3  monday.wav    110     115    0.9     0.333333
     """
-    table, threshold = _as_seconds(seconds)
-    if detector is not None:
+    table, threshold = as_seconds(seconds, label)
+    if detector is not None and label is None:
         threshold = detector.threshold_
-    clips = _candidates(table, duration)
+    clips = candidates(table, duration)
     if threshold is None:
-        threshold = _threshold_in(table)
+        threshold = threshold_in(table)
     if n > len(clips):
         warn(f"n={n} clips were asked for, but there are {len(clips)} of {duration} s. All of them are taken.")
         n = len(clips)
@@ -179,77 +180,9 @@ def select_clips(
         "threshold": float(threshold),
         "n_candidates": len(stratum),
     }
+    if label is not None:
+        clips.attrs["label"] = label if isinstance(label, str) else list(label)
     return clips
-
-
-def _as_seconds(seconds):
-    """Return the table of seconds, and the threshold if detections tell it."""
-    threshold = None
-    if not isinstance(seconds, pd.DataFrame):
-        detections = [one for one in seconds if not isinstance(one, Detection) or one.error is None]
-        strange = [type(one).__name__ for one in detections if not isinstance(one, Detection)]
-        if strange or not detections:
-            raise ValueError(
-                f"seconds is a list of {strange[0] if strange else 'no recording that could be read'}, but must be a "
-                "list of Detection, or the table that CryDetector.timeline or read_timelines returns."
-            )
-        thresholds = {one.threshold for one in detections}
-        if len(thresholds) > 1:
-            raise ValueError(f"seconds: detections with different thresholds, {sorted(thresholds)!s:.80}. Use one.")
-        names = [one.name for one in detections]
-        arrays = any(one.name == f"recordings[{one.recording}]" for one in detections)
-        if arrays or len(set(names)) < len(names):
-            names = [one.recording for one in detections]
-        tables = dict(zip(names, (one.timeline for one in detections), strict=True))
-        seconds, threshold = pd.concat(tables, names=["recording", "second"]), thresholds.pop()
-    if "score" not in seconds:
-        raise ValueError(
-            f"seconds has columns {list(seconds.columns)!s:.100}, but no 'score'. With more than two classes, choose "
-            "one: seconds.assign(score=seconds['cry'], cry=seconds['label'] == 'cry')."
-        )
-    return seconds, threshold
-
-
-def _candidates(seconds, duration):
-    """Return all clips that may be chosen: DataFrame with recording, onset, offset and score."""
-    recordings, first, second = blocks(seconds)
-    usable = flags(seconds, "usable") if "usable" in seconds else np.ones(len(seconds), dtype=bool)
-    score = seconds["score"].to_numpy(dtype=float)
-    faulty = usable & ~((score >= 0) & (score <= 1))
-    if faulty.any():
-        row = int(np.argmax(faulty))
-        raise ValueError(
-            f"seconds: the score of recording {quote(seconds.index[row][0])}, second {second[row]}, is {score[row]}, "
-            "but must be from 0 to 1. Pass the table that CryDetector.timeline or read_timelines returns."
-        )
-    tables = []
-    for name, begin, end in zip(recordings, first, np.append(first[1:], len(seconds)), strict=False):
-        begin += -second[begin] % duration  # seconds may not count from 0
-        n_clips = max(0, end - begin) // duration
-        rows = np.s_[begin : begin + n_clips * duration]
-        whole = usable[rows].reshape(n_clips, duration).all(axis=1)
-        mean = np.where(usable[rows], score[rows], 0).reshape(n_clips, duration).mean(axis=1)
-        onset = second[rows][::duration][whole]
-        tables.append(pd.DataFrame({"onset": onset, "offset": onset + duration, "score": mean[whole]}))
-        tables[-1].insert(0, "recording", name)
-    clips = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
-    if clips.empty:
-        raise ValueError(
-            f"seconds: none of {len(recordings)} recordings holds a clip of duration={duration} s that is usable "
-            "throughout. Lower duration."
-        )
-    return clips
-
-
-def _threshold_in(seconds):
-    """Return the lowest score that counts as crying or, if none does, the highest score."""
-    if "cry" not in seconds:
-        raise ValueError(
-            f"seconds has columns {list(seconds.columns)!s:.100}, but no 'cry' (bool), which tells the threshold. Pass "
-            "detector=."
-        )
-    cry = flags(seconds, "cry")
-    return seconds["score"][cry].min() if cry.any() else seconds["score"].max()
 
 
 def _log_odds(score):
@@ -277,7 +210,7 @@ def _hours_of_day(clock: Clock, second, zone):
 
 def _draw_from_strata(score, hour, threshold, n, rng):
     """Draw ``n`` clips from strata of score and hour; return their rows, and the stratum of all clips (n_clips,)."""
-    band = _bands(score, threshold, n)
+    band = score_bands(score, threshold, n)
     sizes = np.bincount(band)
     n_of_band = _allocate(n, np.ones(len(sizes)), sizes)
     stratum = np.zeros(len(score), dtype=int)
@@ -292,25 +225,6 @@ def _draw_from_strata(score, hour, threshold, n, rng):
             n_strata += 1
             chosen.append(rng.permutation(members)[:n_part])
     return np.concatenate(chosen), stratum
-
-
-def _bands(score, threshold, n):
-    """Return the band of each score (n_clips,), from 0; bands without clips are left out."""
-    n_bands = N_BANDS if n >= N_BANDS * LEAST_DRAWN else 2 if n >= 2 * LEAST_DRAWN else 1
-    band = np.zeros(len(score), dtype=int)
-    if n_bands > 1:
-        band += score >= threshold
-    if n_bands == N_BANDS:
-        p = np.clip(score, LEAST_SCORE, 1 - LEAST_SCORE)
-        uncertainty = np.sqrt(p * (1 - p))
-        upper = np.zeros(len(score), dtype=bool)
-        for side in (band == 0, band == 1):
-            if side.any():
-                order = np.flatnonzero(side)[np.argsort(score[side], kind="stable")]
-                summed = np.cumsum(uncertainty[order])
-                upper[side] = score[side] > score[order[np.searchsorted(summed, summed[-1] / 2)]]
-        band = 2 * band + upper
-    return np.unique(band, return_inverse=True)[1]
 
 
 def _parts(hour, n_parts):

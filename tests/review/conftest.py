@@ -5,8 +5,12 @@ import io
 import json
 import re
 
+import numpy as np
 import pytest
 import soundfile
+from judged import judge, make_seconds
+
+from skcry.review import select_clips
 
 
 @pytest.fixture
@@ -20,3 +24,13 @@ def parts_of():
         return about, [soundfile.read(io.BytesIO(base64.b64decode(sound)), dtype="float32")[0] for sound in sounds]
 
     return parts_of
+
+
+@pytest.fixture
+def seconds():
+    return make_seconds(np.random.default_rng(0))
+
+
+@pytest.fixture
+def review(seconds):
+    return judge(select_clips(seconds, 60, "stratified", random_state=0), seconds)

@@ -1,13 +1,18 @@
-"""The command ``skcry review``: from a folder of results to a page, and what it says if it cannot."""
+"""The commands ``review`` and ``estimate``: from results to a page, from judgements to numbers; what they refuse."""
 
 import re
 import shutil
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import soundfile
+from helpers import make_quick_detector
 
-from skcry import detect_files
+from skcry import detect_files, read_timelines
 from skcry.__main__ import main
+from skcry.review import estimate_crying, precision_by_threshold, read_review
 
 
 @pytest.fixture
@@ -80,3 +85,131 @@ def test_results_must_be_there(found, capsys):
     (found / "broken" / "home 0" / "a.wav.timeline.csv").write_text("second,score,cry,usable\n0,2,True,True\n")
     assert main(["review", "broken"]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.fixture
+def judge(found, parts_of, capsys):
+    """Function that writes a page of clips and judges them: by score, or as ``change`` makes of it."""
+
+    def judge(*options, results="found", name="ada", change=lambda judgement: judgement):
+        assert main(["review", results, "--n", "20", "--overwrite", *options]) == 0
+        about, _ = parts_of(found / "review.html")
+        clips = pd.DataFrame(about["clips"])
+        clips["judgement"] = change(np.where(clips["score"].astype(float) >= 0.4, "cry", "not"))
+        clips["reviewer"], clips["at"] = name, "2024-05-31T08:05:00.000Z"
+        clips[about["columns"]].to_csv(f"{name}.csv", index=False)
+        capsys.readouterr()
+        return f"{name}.csv"
+
+    return judge
+
+
+def test_crying_is_estimated_from_judged_clips(found, judge, capsys):
+    options = ["--strategy", "stratified"]
+    judge(*options)
+    assert main(["estimate", "found", "ada.csv"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("20 clips judged as cry or not, 0 unsure; from low to high: 90 % intervals\n")
+    assert "cry_minutes_per_hour" in out
+    assert "agree" not in out + err
+    assert main(["estimate", "found", "ada.csv", "--out", "table.csv"]) == 0
+    expected = estimate_crying(read_timelines("found"), read_review("ada.csv"))
+    written = pd.read_csv("table.csv", index_col="quantity")
+    pd.testing.assert_frame_equal(written, expected, rtol=1e-5, check_dtype=False)
+
+    Path("infants.csv").write_text("file;group\nhome 0/a.wav;ada\nhome 1/a.wav;ada\nhome 2/a.wav;ben\n")
+    assert main(["estimate", "found", "ada.csv", "--groups", "infants.csv", "--out", "table.csv"]) == 0
+    assert "fewer than 20 clips of" in capsys.readouterr().err
+    assert pd.read_csv("table.csv")["group"].unique().tolist() == ["all", "ada", "ben"]
+    Path("infants.csv").write_text("file,group\nhome 0/a.wav,ada\n")
+    assert main(["estimate", "found", "ada.csv", "--groups", "infants.csv"]) == 2
+    assert "nothing for recording 'home 1/a.wav'" in capsys.readouterr().err
+
+
+def test_precision_by_threshold_is_shown(found, judge, capsys):
+    judge("--strategy", "stratified")
+    assert main(["estimate", "found", "ada.csv", "--thresholds", "0.3", "0.6", "--out", "table.csv"]) == 0
+    expected = precision_by_threshold(read_review("ada.csv"), read_timelines("found"), thresholds=[0.3, 0.6])
+    pd.testing.assert_frame_equal(
+        pd.read_csv("table.csv", index_col="threshold"), expected, rtol=1e-5, check_dtype=False
+    )
+    assert main(["estimate", "found", "ada.csv", "--thresholds"]) == 0
+    assert re.search(r"^0\.9 ", capsys.readouterr().out, re.M)
+    assert main(["estimate", "found", "ada.csv", "--thresholds", "3"]) == 2
+    assert "must be numbers from 0 to 1" in capsys.readouterr().err
+    assert main(["estimate", "found", "ada.csv", "--thresholds", "--groups", "infants.csv"]) == 2
+
+
+def test_two_listeners_are_compared(found, judge, capsys):
+    judge("--strategy", "stratified")
+
+    def change(judgement):
+        judgement = judgement.astype(object)
+        judgement[:2] = "unsure"
+        judgement[2] = "not" if judgement[2] == "cry" else "cry"
+        return judgement
+
+    judge("--strategy", "stratified", name="ben", change=change)
+    assert main(["estimate", "found", "ada.csv", "ben.csv"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("17 clips judged as cry or not, 3 unsure")
+    assert re.search(
+        r"^ada and ben agree in 94 % of 18 clips that both judged as cry or not: kappa 0\.\d\d, AC1 0", out, re.M
+    )
+    for name, rows in (("ada", slice(0, 10)), ("ben", slice(10, None))):
+        table = pd.read_csv(f"{name}.csv", dtype=str)
+        table.iloc[np.r_[range(20)][rows], table.columns.get_loc("judgement")] = ""
+        table.to_csv(f"{name}.csv", index=False)
+    assert main(["estimate", "found", "ada.csv", "ben.csv"]) == 0
+    assert "ada and ben judged no clip in common as cry or not" in capsys.readouterr().out
+
+
+def test_judgements_of_something_else_are_explained(found, judge, capsys):
+    judge("--strategy", "uncertain")
+    assert main(["estimate", "found", "ada.csv"]) == 2
+    assert "have no probability" in capsys.readouterr().err
+    Path("other.csv").write_text("recording,onset,offset,judgement,stratum,probability\nzed.wav,0,5,cry,0,0.1\n")
+    assert main(["estimate", "found", "other.csv"]) == 2
+    assert "not clips of these seconds, such as recording 'zed.wav'" in capsys.readouterr().err
+    assert main(["estimate", "found", "nowhere.csv"]) == 2
+    assert "nowhere.csv: no such file" in capsys.readouterr().err
+    assert main(["estimate", "nowhere", "ada.csv"]) == 2
+    with pytest.raises(SystemExit):
+        main(["estimate", "found"])
+
+
+def test_strata_by_clock_hours_from_a_file(found, capsys):
+    names = [f"home {number}/a.wav" for number in range(3)]
+    Path("start.csv").write_text("file,start\n" + "".join(f"{name},2024-05-06 07:59:30\n" for name in names))
+    command = ["review", "found", "--n", "16", "--strategy", "stratified", "--start"]
+    assert main([*command, "start.csv"]) == 0
+    Path("start.csv").write_text(f"file,start\n{names[0]},2024-05-06 07:59:30\n")
+    assert main([*command, "start.csv", "--overwrite"]) == 2
+    assert "no time for recording 'home 1/a.wav'" in capsys.readouterr().err
+    assert main([*command, "nowhere.csv", "--overwrite"]) == 2
+    assert "nowhere.csv: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:review. . detected clips")
+def test_one_of_several_classes_is_listened_for(found, cry_data, judge, capsys):
+    recordings, annotations, infants = cry_data
+    annotations = [table.assign(label=["cry", "fuss"][i % 2]) for i, table in enumerate(annotations)]
+    detector = make_quick_detector(positive=None).fit(recordings, annotations, groups=infants)
+    detect_files(detector, "days", "several")
+    for command in (["review", "several"], ["estimate", "several", judge("--seed", "1", name="one")]):
+        assert main([*command, *(["--overwrite"] if command[0] == "review" else [])]) == 2
+        assert re.search(r"several classes, .*'fuss'.* with --label\.", capsys.readouterr().err)
+    judge("--label", "fuss", results="several", change=lambda judgement: np.r_[["cry", "not"], judgement[2:]])
+    page = Path("review.html").read_text(encoding="utf-8")
+    assert "<strong>you hear “fuss” for at least half of the marked part</strong>" in page
+    assert "Do you hear “fuss” for at least half" in page
+    assert "not fuss" in page
+    assert main(["estimate", "several", "ada.csv", "--label", "fuss", "--out", "table.csv"]) == 0
+    expected = estimate_crying(read_timelines("several"), read_review("ada.csv"), label="fuss")
+    pd.testing.assert_frame_equal(
+        pd.read_csv("table.csv", index_col="quantity"), expected, rtol=1e-5, check_dtype=False
+    )
+    assert main(["estimate", "several", "ada.csv", "--label", "cry"]) == 2
+    assert "not that of another detector" in capsys.readouterr().err
+    assert main(["review", "several", "--label", "fuzz", "--overwrite"]) == 2
+    assert "Choose among them" in capsys.readouterr().err

@@ -5,50 +5,12 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit, logit
+from judged import judge, make_seconds
 from scipy.stats import binomtest
 
-from skcry.review import (
-    estimate_crying,
-    precision_by_threshold,
-    read_review,
-    select_clips,
-    threshold_for_precision,
-)
-from skcry.review.estimates import part_of, total, wilson
-
-
-def make_seconds(rng, share=0.15, quality=3.0, n=7200, names=("ada.wav", "ben.wav")):
-    """Make a timeline, and the truth of its seconds, in bouts of 30 s on average."""
-    tables = {}
-    for name in names:
-        truth, place = np.zeros(n, dtype=bool), 0.0
-        while place < n:
-            place += rng.exponential(30 * (1 - share) / share)
-            length = rng.exponential(30) + 2
-            truth[int(place) : int(place + length)] = True
-            place += length
-        noise = np.repeat(rng.normal(size=n // 5), 5)
-        score = expit(quality * (quality * truth + noise - quality / 2) + logit(share))
-        tables[name] = pd.DataFrame({"score": score, "truth": truth})
-    seconds = pd.concat(tables, names=["recording", "second"])
-    seconds["cry"] = seconds["score"] >= seconds["score"].quantile(1 - share)
-    return seconds
-
-
-def judge(clips, seconds):
-    heard = [seconds["truth"].loc[row.recording].iloc[row.onset : row.offset].mean() for row in clips.itertuples()]
-    return clips.assign(judgement=np.where(np.array(heard) >= 0.5, "cry", "not"))
-
-
-@pytest.fixture
-def seconds():
-    return make_seconds(np.random.default_rng(0))
-
-
-@pytest.fixture
-def review(seconds):
-    return judge(select_clips(seconds, 60, "stratified", random_state=0), seconds)
+from skcry.review import estimate_crying, read_review, select_clips
+from skcry.review.estimates import part_of
+from skcry.review.sample import total, wilson
 
 
 def test_wilson_is_that_of_scipy():
@@ -147,12 +109,48 @@ def test_groups(seconds, review):
     assert together == pytest.approx(found.loc["all"].loc["cry_minutes", "value"], rel=0.3)
     with pytest.raises(ValueError, match=r"nothing for recording 'ben.wav'"):
         estimate_crying(seconds, review, groups={"ada.wav": "ada"})
+    with pytest.raises(ValueError, match=r"nothing for recording 'ben.wav'"):
+        estimate_crying(seconds, review, groups={"ada.wav": "ada", "ben.wav": None})
+    with pytest.raises(ValueError, match=r"recording 'ada.wav' is there twice"):
+        estimate_crying(seconds, review, groups=pd.Series(["ada", "ada", "ben"], ["ada.wav", "ada.wav", "ben.wav"]))
 
 
 def test_survives_files(seconds, review, tmp_path):
     review.assign(reviewer="", at="").to_csv(tmp_path / "review.csv", index=False)
     expected = estimate_crying(seconds, review)
     pd.testing.assert_frame_equal(estimate_crying(seconds, read_review(tmp_path / "review.csv")), expected)
+
+
+def test_probabilities_that_a_spreadsheet_rounded_change_nothing(seconds, review):
+    rounded = review.assign(probability=review["probability"].round(2))
+    pd.testing.assert_frame_equal(estimate_crying(seconds, rounded), estimate_crying(seconds, review))
+
+
+def test_one_of_several_classes(seconds, review):
+    several = seconds.rename(columns={"score": "cry", "cry": "found"})
+    several["fuss"] = (1 - several["cry"]) / 4
+    several["other"] = (1 - several["cry"]) / 2
+    several["laugh"] = (1 - several["cry"]) / 4
+    several["label"] = np.where(several.pop("found"), "cry", "fuss")
+    several = several.drop(columns="truth")
+    clips = select_clips(several, 60, "stratified", random_state=0, label="cry")
+    pd.testing.assert_frame_equal(clips, review.drop(columns="judgement"))
+    assert clips.attrs["label"] == "cry"
+    for label in ("cry", ["cry"]):
+        found = estimate_crying(several, review, label=label)
+        pd.testing.assert_frame_equal(found, estimate_crying(seconds, review))
+    one = several.assign(score=several["cry"], cry=several["label"] == "cry")  # chosen by hand
+    pd.testing.assert_frame_equal(estimate_crying(one, review), estimate_crying(seconds, review))
+    for function in (select_clips, lambda table: estimate_crying(table, review)):
+        with pytest.raises(ValueError, match=r"several classes, 'cry', 'fuss', 'other', 'laugh'\. Choose .* label="):
+            function(several)
+    with pytest.raises(ValueError, match=r"the classes of the timeline are .*'fuss'"):
+        select_clips(several, label="fuzz")
+    both = select_clips(several, 60, label=["fuss", "other"], random_state=0)
+    assert both["score"].max() <= 1
+    assert both.attrs["label"] == ["fuss", "other"]
+    with pytest.raises(ValueError, match="not that of another detector"):
+        estimate_crying(several, review, label="fuss")
 
 
 def test_only_usable_seconds_count(seconds):
@@ -187,7 +185,18 @@ def test_nothing_detected(seconds):
         (lambda review: review.assign(judgement="perhaps"), "judgement 'perhaps'"),
         (lambda review: review.drop(columns="stratum"), "no 'stratum'"),
         (lambda review: review.iloc[:0], "no judgement"),
-        (lambda review: review.assign(stratum_size=review["stratum_size"] * 2), "were drawn from 5760"),
+        (
+            lambda review: review.assign(
+                stratum_size=review["stratum_size"] * 2, probability=review["probability"] / 2
+            ),
+            "were drawn from 5760",
+        ),
+        (lambda review: review.assign(probability=0.5), "not stratum_drawn / stratum_size, such as 0.5 instead of 0.0"),
+        (lambda review: review.assign(stratum=np.nan), "60 of 60 clips have no stratum"),
+        (lambda review: review.assign(score="high"), "score 'high' is no number"),
+        (lambda review: review.assign(stratum_size="many"), "stratum_size 'many' is no number"),
+        (lambda review: review.assign(recording=7), "recording 7 from .* The seconds are of 'ada.wav', 'ben.wav'"),
+        (lambda review: pd.concat([review, review[["score"]]], axis=1), "two columns 'score'"),
         (lambda review: review.assign(stratum_drawn=1), "more judged clips than were drawn"),
         (lambda review: review.assign(probability=np.linspace(0.1, 0.9, 60)), "differ in 'probability'"),
         (lambda review: review[review["score"] > 0.5], "no clip below the threshold"),
@@ -220,39 +229,3 @@ def test_band_without_judged_clips_is_uncertain():
     assert value == pytest.approx(75)
     assert low < 40
     assert high > 100
-
-
-# Thresholds
-
-
-def test_precision_by_threshold(seconds, review):
-    table = precision_by_threshold(review, seconds)
-    assert table.index.is_monotonic_increasing
-    assert ((table["low"] <= table["precision"]) & (table["precision"] <= table["high"])).all()
-    threshold = seconds["score"][seconds["cry"]].min()
-    at = precision_by_threshold(review, seconds, thresholds=[threshold]).iloc[0]
-    found = estimate_crying(seconds, review).loc["precision"]
-    assert at[["precision", "low", "high"]].tolist() == pytest.approx(found[["value", "low", "high"]].tolist())
-
-
-def test_precision_of_clips_is_weighted(review):
-    table = precision_by_threshold(review, thresholds=[0.0])
-    weight, cry = 1 / review["probability"], review["judgement"] == "cry"
-    assert table["precision"].iloc[0] == pytest.approx(weight[cry].sum() / weight.sum())
-    assert table["n_clips"].iloc[0] == 60
-
-
-def test_precision_above_all_scores_is_unknown(seconds, review):
-    assert precision_by_threshold(review, seconds, thresholds=[1.0]).iloc[0, :3].isna().all()
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        precision_by_threshold(review, thresholds=[2.0])
-
-
-def test_threshold_for_precision(seconds, review):
-    table = precision_by_threshold(review, seconds)
-    for bound, column in (("value", "precision"), ("low", "low")):
-        threshold = threshold_for_precision(review, 0.6, seconds, bound=bound)
-        assert table.loc[threshold, column] >= 0.6
-        assert (table.loc[table.index < threshold, column] < 0.6).all()
-    with pytest.raises(ValueError, match=r"precision=1.0 is not reached .* the highest is 0\.\d+"):
-        threshold_for_precision(review, 1.0, seconds, bound="low")

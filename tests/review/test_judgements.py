@@ -11,9 +11,9 @@ from skcry.review import read_review, review_annotations
 
 HEADER = "recording,onset,offset,judgement,reviewer,score,stratum,probability,at,stratum_size,stratum_drawn"
 ROWS = [
-    "b.wav,20,25,cry,AB,0.91,2,0.25,2024-05-31T08:05:00.000Z,40,10",
-    "a.wav,10,15,not,AB,0.02,0,0.015625,2024-05-31T08:05:05.000Z,640,10",
-    "a.wav,5,10,unsure,AB,0.4,1,0.1,2024-05-31T08:05:09.000Z,100,10",
+    "b.wav,20,25,cry,AB,0.91,2,0.25,2024-05-31T08:05:00.000Z,4,1",
+    "a.wav,10,15,not,AB,0.02,0,0.015625,2024-05-31T08:05:05.000Z,64,1",
+    "a.wav,5,10,unsure,AB,0.4,1,0.1,2024-05-31T08:05:09.000Z,10,1",
 ]
 
 
@@ -36,7 +36,7 @@ def test_the_file_of_the_page_is_read(write):
         ["b.wav", 20.0, 25.0, "cry"],
     ]
     assert review["probability"].tolist() == [0.1, 0.015625, 0.25]
-    assert review["stratum_size"].tolist() == [100, 640, 40]
+    assert review["stratum_size"].tolist() == [10, 64, 4]
     assert review["at"].iloc[2] == pd.Timestamp("2024-05-31 08:05", tz="UTC")
     assert set(review["reviewer"]) == {"AB"}
 
@@ -66,6 +66,12 @@ def test_spreadsheets_of_another_locale_change_nothing(write):
     pd.testing.assert_frame_equal(read_review(spaced), review)
 
 
+def test_small_numbers_of_spreadsheets_are_read(write):
+    rows = [row.replace(",", ";").replace("0.02", "7,8E-06").replace("0.91", "9,1e-1") for row in ROWS]
+    review = read_review(write(rows, HEADER.replace(",", ";")))
+    assert review["score"].tolist() == [0.4, 7.8e-6, 0.91]
+
+
 def test_four_columns_are_enough(write):
     review = read_review(write(["a.wav,5,10,cry", "a.wav,10.5,15,not"], "recording,onset,offset,judgement"))
     assert review["onset"].tolist() == [5, 10.5]
@@ -93,6 +99,10 @@ def test_four_columns_are_enough(write):
         ([ROWS[0] + ",x"], HEADER, "more fields here"),
         ([], HEADER, "none of 0 clips"),
         ([row.replace("cry", "").replace("not", "").replace("unsure", "") for row in ROWS], HEADER, "none of 3 clips"),
+        ([ROWS[0].replace(",4,", ",1.2,")], HEADER, "stratum_size must count"),
+        ([ROWS[0].replace(",4,", ",inf,")], HEADER, "stratum_size must count"),
+        ([ROWS[0].replace(",2,0.25", ",-2,0.25")], HEADER, "stratum must count"),
+        ([ROWS[0].replace(",20,", ",20. Mai,")], HEADER, "spreadsheets make dates of some"),
         (ROWS, "sep=,\r\n" + HEADER, "Delete that line"),
     ],
 )
@@ -112,6 +122,12 @@ def test_half_finished_files_say_how_much_is_missing(write):
     rows = [ROWS[0], ROWS[1].replace("not,AB", ",AB").replace("2024-05-31T08:05:05.000Z", ""), ROWS[2]]
     with pytest.warns(UserWarning, match="1 of 3 clips are not judged"):
         assert len(read_review(write(rows))) == 2
+
+
+def test_deleted_rows_are_told(write):
+    rows = [ROWS[0][:-1] + "3", *ROWS[1:]]
+    with pytest.warns(UserWarning, match=r"review\.csv: 2 clips that the page saved are not there"):
+        read_review(write(rows))
 
 
 def test_judgements_of_other_recordings_are_refused(write, tmp_path):
@@ -194,6 +210,19 @@ def test_bad_reviews_are_refused(write):
         review_annotations(review.drop(columns="judgement"), {"a.wav": 60, "b.wav": 60})
     with pytest.raises(ValueError, match="'maybe' is not one of"):
         review_annotations(review.replace("cry", "maybe"), {"a.wav": 60, "b.wav": 60})
+    for name, value, message in (
+        ("onset", "early", "onset 'early' is no number"),
+        ("onset", np.nan, "onset nan must be 0 or more"),
+        ("offset", 1.0, "offset 1.0 must be above the onset"),
+        ("recording", None, "is no name"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            review_annotations(review.assign(**{name: value}), {"a.wav": 60, "b.wav": 60})
+    for wrong in ("long", None):
+        with pytest.raises(ValueError, match=f"recording 'b.wav' lasts {wrong!r} s"):
+            review_annotations(review, {"a.wav": 60, "b.wav": wrong})
+    with pytest.raises(ValueError, match="'b.wav' is there twice"):
+        review_annotations(review, pd.Series([60, 60, 60], ["a.wav", "b.wav", "b.wav"]))
 
 
 def test_a_detector_learns_from_judgements(quick_detector, cry_data):
