@@ -11,8 +11,8 @@ or listening takes more than 1 % of real time on one core.
 
 Last numbers, of November 2026, on one core of a busy server (AMD EPYC), 24 hours in 8 minutes: 0.09 % of real time, in
 blocks of 0.1 s 0.75 % (with AVX2 alone, for one hour: 0.08 and 0.73 %), of the finished file 0.07 %. Resident after
-half an hour 515 MB, at the end 524 MB, in between 502 to 524 MB; 333 and 341 MB of these are not shared with files. Largest
-difference of 86400 scores: 5.8e-07.
+half an hour 515 MB, at the end 524 MB, in between 502 to 524 MB; 333 and 341 MB of these are not shared with files. The
+largest difference of 86400 scores is 5.8e-07.
 """
 
 import argparse

@@ -193,6 +193,12 @@ def _parser():
     review.add_argument(
         "--lowpass", type=float, metavar="HZ", help="remove the sound above, which makes speech harder to understand"
     )
+    review.add_argument(
+        "--max-speech",
+        type=float,
+        metavar="SCORE",
+        help="leave out clips whose score of adult speech is above, such as 0.5; some speech stays",
+    )
     review.add_argument("--show-score", action="store_true", help="show the score before a clip is judged")
 
     estimate = command("estimate", "estimate crying, and errors of the detector, from clips that a person judged")

@@ -20,6 +20,7 @@ THRESHOLDS = [round(0.1 * step, 1) for step in range(1, 10)]
 OPTIONS = {name: f"--{name}" for name in ("channel", "features", "label", "negative", "overwrite", "positive", "start")}
 OPTIONS |= {name: f"--{name}" for name in ("format", "ignore", "recording", "recordings", "strategy", "lowpass", "n")}
 OPTIONS |= {"n_jobs": "--jobs", "on_error": "--on-error", "random_state": "--seed", "tier": "--tier"}
+OPTIONS["max_speech"] = "--max-speech"
 OPTIONS["trusted"] = "--trusted"
 
 
@@ -469,10 +470,11 @@ def review(options):
     if options.start is not None and not is_pattern(options.start):
         about["start"] = read_start(Path(options.start))
     clips = select_clips(read_timelines(options.results), random_state=options.seed, recordings=recordings, **about)
-    about = {name: getattr(options, name) for name in ("channel", "lowpass", "show_score", "overwrite")}
+    about = {name: getattr(options, name) for name in ("channel", "lowpass", "max_speech", "show_score", "overwrite")}
     write_review(clips, options.out, recordings=recordings, **about)
     minutes = (clips["offset"] - clips["onset"] + 2 * options.context).sum() / 60
-    print(f"{len(clips)} clips of {clips['recording'].nunique()} recordings, {minutes:.1f} min to listen to")
+    most = "" if options.max_speech is None else "at most "
+    print(f"{len(clips)} clips of {clips['recording'].nunique()} recordings, {most}{minutes:.1f} min to listen to")
     print(f"Written to {options.out}, {options.out.stat().st_size / 1e6:.1f} MB: open it in a browser")
     print("It holds sound of the recordings: share and delete it as you would these")
 

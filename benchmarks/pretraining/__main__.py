@@ -8,7 +8,9 @@ The steps, each of which goes on where it was stopped:
 - "apart": train a network without the groups of DATA (see ``groups_of``), to measure on DATA;
 - "shipped": train the network that ships in the same way on all groups;
 - "measure": fit the detector that ships around "apart", and score it and the default pipeline on DATA;
-- "package": fit the detector that ships around "shipped", and write both into the package.
+- "package": fit the detector that ships around "shipped", and write both into the package;
+- "speech": fit the plane that tells adult speech on embeddings of the network in the package, measure it, and write it
+  into the package.
 """
 
 import argparse
@@ -24,8 +26,9 @@ import torch
 
 import skcry
 from skcry.nn.cry_cnn import CryCNN
-from skcry.pretrained import FOLDER, write_weights
+from skcry.pretrained import FOLDER, write_speech_plane, write_weights
 
+from . import speech
 from .credits import make_credits
 from .detector import fit_detector
 from .measure import QUICK, measure_clips, measure_fitted, measure_untrained, weights_of
@@ -36,7 +39,7 @@ from .teacher import Teacher
 from .train import train
 
 LOG = logging.getLogger("pretraining")
-STEPS = ("scenes", "apart", "shipped", "measure", "package")
+STEPS = ("scenes", "apart", "shipped", "measure", "package", "speech")
 HOURS = {"apart": 24.0, "all": 24.0, "apart_held": 1.5, "all_held": 2.5}
 N_STEPS, SEED = 6500, 0  # of training
 N_FITTED = 300  # scenes that the detector is fitted to
@@ -60,17 +63,22 @@ def main(arguments=None):
             globals()[f"run_{step}"](args)
 
 
-def choose(args, name):
-    """Return the sources of a set of scenes: with or without the groups of the measuring data, to train on or held."""
+def all_sources(args):
+    """Return all sources, which are read once."""
     kept = args.out / "sources.pickle"
     if not kept.exists():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # clips that are clipped
             kept.write_bytes(pickle.dumps(read_sources(args.sound, Teacher(args.teacher))))
-    sources, shared = pickle.loads(kept.read_bytes()), groups_of(args.measure)
+    return pickle.loads(kept.read_bytes())
+
+
+def choose(args, name):
+    """Return the sources of a set of scenes: with or without the groups of the measuring data, to train on or held."""
+    shared = groups_of(args.measure)
     return [
         one
-        for one in sources
+        for one in all_sources(args)
         if is_held(one.group) == name.endswith("held") and ("all" in name or one.group not in shared)
     ]
 
@@ -149,6 +157,20 @@ def run_package(args):
         skcry.save(_fit(args, "all_held"), FOLDER / "detector.skcry", notes=_notes(args))
     (FOLDER / "CREDITS.md").write_text(make_credits(pd.read_csv(args.sound)))
     LOG.info('Set SHA256 = "%s" in skcry/pretrained/__init__.py', checksum)
+
+
+def run_speech(args):
+    """Fit, measure and write the plane that tells adult speech."""
+    sources = all_sources(args)
+    folds = speech.make_folds(sources, args.teacher, args.jobs)
+    rows, plane = speech.measure(folds), speech.fit_plane(folds)
+    thresholds = [one["threshold"] for one in rows.values() if isinstance(one, dict)]
+    heard = {one.group for one in sources}
+    rows["clips without speech"] = speech.measure_clips(args.measure / "clips.csv", heard, *plane, thresholds)
+    rows["soundscapes"] = speech.measure_soundscapes(args.measure / "soundscapes", *plane, thresholds)
+    write_speech_plane(*plane)
+    (args.out / "speech.json").write_text(json.dumps(rows, indent=1))
+    LOG.info("speech: %s", json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":

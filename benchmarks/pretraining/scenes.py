@@ -121,12 +121,13 @@ def _ambience(cast, rng):
 
 
 def _event(cast, rng):
-    kinds = [("clip", 0.5 if cast.clips else 0.0), ("speech", 0.2), ("music", 0.08), ("made", 0.22)]
-    shares = np.array([share for _, share in kinds])
-    kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())][0]
+    sources = {"clip": cast.clips, "speech": cast.speech, "music": cast.music, "made": [None]}
+    kinds = [("clip", 0.5), ("speech", 0.2), ("music", 0.08), ("made", 0.22)]
+    shares = np.array([share if sources[kind] else 0.0 for kind, share in kinds])
+    kind, _ = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
     if kind == "made":
         return _made(rng)
-    sources = {"clip": cast.clips, "speech": cast.speech, "music": cast.music}[kind]
+    sources = sources[kind]
     return _faded(_speed(_piece(sources[rng.integers(len(sources))].y, int(SR * rng.uniform(0.5, 5)), rng), rng))
 
 

@@ -271,7 +271,8 @@
     element("undo").disabled = mine.undo.length === 0;
     element("unsaved").textContent = mine.unsaved ? `${mine.unsaved} not saved to a file yet` : "";
     draw();
-    if (mine.place + 1 < clips.length) setTimeout(() => mine && decode(mine.place + 1).catch(() => {}), 50);
+    const next = mine.place + 1; // the place may change before the timer ends
+    if (next < clips.length) setTimeout(() => decode(next).catch(() => {}), 50);
   }
 
   function tell(text) {
@@ -326,6 +327,12 @@
       const [judgement, at] = mine.judged[place] || ["", ""];
       return about.columns.map((name) => ({ ...clip, judgement, at, reviewer: state.listener })[name]);
     });
+    // Clips that were left out are unsure from when the listener has come to their place.
+    const heard = 1 + Math.max(-1, ...clips.map((_, place) => (mine.judged[place] ? place : -1)));
+    for (const clip of about.leftOut) {
+      const judgement = clip.after < heard || heard === clips.length ? "unsure" : "";
+      rows.push(about.columns.map((name) => ({ ...clip, judgement, at: "", reviewer: state.listener })[name]));
+    }
     const text = [about.columns, ...rows].map((row) => `${row.map(quote).join(",")}\r\n`).join("");
     const link = document.createElement("a");
     // With the mark, spreadsheets know that it is UTF-8.

@@ -187,6 +187,33 @@ def test_ten_clips_are_judged_by_keys(browse, page, clips):
     assert "All 12 clips are judged. Save" in browser.text("told")
 
 
+def test_clips_with_speech_are_saved_as_unsure(browse, clips, tmp_path, rng, sr, monkeypatch):
+    monkeypatch.setattr("skcry.review.page.speech_score", lambda y: float(np.abs(y).max() > 0.9))
+    y = 0.1 * rng.normal(size=60 * sr)
+    y[28 * sr :] *= 9
+    recordings = {"a.wav": y, HOSTILE: y[: 20 * sr]}
+    with pytest.warns(UserWarning, match="6 of 12 clips score above"):
+        page = write_review(clips, tmp_path / "review.html", recordings=recordings, max_speech=0.5)
+    browser = browse(page)
+    browser.enter("Zoë")
+    assert browser.text("place") == "Clip 1 of 6"
+    left_out = browser.run("return JSON.parse(document.getElementById('about').textContent).leftOut")
+    browser.press("c", "n", "s")
+    among = [clip["onset"] for clip in left_out if clip["after"] < 2]  # of those that came so far
+    with pytest.warns(UserWarning, match=f"{10 - len(among)} of 12 clips are not judged"):
+        review = read_review(browser.read_saved("review-Zoë.csv"))
+    found = review.set_index("onset")["judgement"]
+    assert 0 < len(among) < 6
+    assert sorted(found.index[found == "unsure"]) == sorted(among)
+    assert len(found) == 2 + len(among)
+    browser.press("c", "c", "c", "c", "s")
+    review = read_review(browser.read_saved("review-Zoë (1).csv"))
+    assert review["judgement"].value_counts().to_dict() == {"unsure": 6, "cry": 5, "not": 1}
+    assert sorted(review["onset"]) == sorted(clips["onset"])
+    assert set(review["reviewer"]) == {"Zoë"}
+    assert browser.messages() == []
+
+
 def test_a_second_listener_begins_anew(browse, page):
     browser = browse(page)
     browser.enter("__proto__")

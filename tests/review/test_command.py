@@ -49,6 +49,18 @@ def test_a_page_is_written_from_results(found, capsys, parts_of):
     assert all(4.5 <= len(y) / 16000 <= 5 for y in sounds)
 
 
+def test_clips_with_speech_are_left_out(found, capsys, parts_of, monkeypatch):
+    scores = iter([0.6, 0.5, 0.4, 0.6])
+    monkeypatch.setattr("skcry.review.page.speech_score", lambda y: next(scores))
+    assert main(["review", "found", "--n", "4", "--max-speech", "0.5"]) == 0
+    out, err = capsys.readouterr()
+    assert "0.6 min to listen to" in out
+    assert "at most" in out
+    assert "2 of 4 clips score above --max-speech 0.5 and are left out" in err
+    about, sounds = parts_of(found / "review.html")
+    assert len(sounds) == len(about["leftOut"]) == 2
+
+
 def test_recordings_that_were_moved_are_named(found, capsys):
     (found / "days").rename(found / "elsewhere")
     assert main(["review", "found", "--n", "4"]) == 2
@@ -66,6 +78,7 @@ def test_recordings_that_were_moved_are_named(found, capsys):
     [
         (["--n", "0"], "'n' parameter"),
         (["--lowpass", "20"], "'lowpass' parameter"),
+        (["--max-speech", "1.5"], "'max_speech' parameter"),
         (["--duration", "90"], "'duration' parameter"),
         (["--strategy", "stratified", "--start", "name"], "holds no such time"),
         (["--channel", "2"], "--channel 2 must be from 0 to 0"),

@@ -138,6 +138,38 @@ def test_five_hundred_clips_of_noise_fit_in_20_mb(page, rng, sr):
     assert 500 * np.mean([len(sound) for sound in sounds]) + rest < 20e6
 
 
+def test_clips_with_speech_are_left_out(page, sr, parts_of, monkeypatch):
+    heard = []
+
+    def speech_score(y):
+        heard.append(len(y) / sr)
+        return 0.9 if max(seconds_of(y)) > 40 else 0.5
+
+    monkeypatch.setattr("skcry.review.page.speech_score", speech_score)
+    clips = make_clips(*(("a", onset, onset + 5) for onset in range(0, 60, 5)), context=1)
+    recordings = {"a": steps(sr)}
+    write_review(clips, page, recordings=recordings)
+    assert not heard
+    whole, _ = parts_of(page)
+    assert not whole["leftOut"]
+    message = r'4 of 12 clips score above max_speech=0\.5 .* "unsure" .* unsure_not and unsure_cry of estimate_crying'
+    with pytest.warns(UserWarning, match=message):
+        write_review(clips, page, recordings=recordings, max_speech=0.5, overwrite=True)
+    assert heard == [6, *[7] * 10, 6]  # all that is played
+    about, kept = parts_of(page)
+    assert "Review of 8 clips" in page.read_text(encoding="utf-8")
+    assert max(second for y in kept for second in seconds_of(y)) == 40
+    # The same order as without, and places that tell how many others come before.
+    order = [clip["onset"] for clip in whole["clips"]]
+    assert [clip["onset"] for clip in about["clips"]] == [onset for onset in order if onset < 40]
+    assert [(clip["onset"], clip["after"]) for clip in about["leftOut"]] == [
+        (onset, sum(other < 40 for other in order[:place])) for place, onset in enumerate(order) if onset >= 40
+    ]
+    assert about["digest"] != whole["digest"]  # under which the browser keeps judgements by place
+    with pytest.raises(ValueError, match=r"All 12 clips score above max_speech=0\.2"):
+        write_review(clips, page, recordings=recordings, max_speech=0.2, overwrite=True)
+
+
 def test_lowpass_removes_what_is_above(page, rng, sr, parts_of):
     y = rng.normal(scale=0.1, size=20 * sr)
     clips = make_clips((0, 5, 10))
@@ -223,7 +255,7 @@ def test_files_are_not_replaced_unasked(page, sr, tmp_path):
         write_review(clips, tmp_path / "none" / "review.html", recordings=recordings)
     with pytest.raises(FileNotFoundError):
         write_review(make_clips(("a.wav", 0, 5)), tmp_path / "b.html", recordings={"a.wav": tmp_path / "a.wav"})
-    for name, value in {"lowpass": 20, "context": -1, "channel": -1, "show_score": "no"}.items():
+    for name, value in {"lowpass": 20, "max_speech": 1, "context": -1, "channel": -1, "show_score": "no"}.items():
         with pytest.raises(ValueError, match=name):
             write_review(clips, page, recordings=recordings, overwrite=True, **{name: value})
 
