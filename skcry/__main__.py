@@ -26,7 +26,7 @@ def _parser():
         prog=prog, description="Detect infant crying in long recordings.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"skcry {__version__}")
-    names = ("train", "evaluate", "detect", "report", "export", "review", "card")
+    names = ("train", "evaluate", "detect", "report", "export", "review", "correct", "card")
     commands = parser.add_subparsers(required=True, metavar=f"{{{','.join(names)}}}", dest="command")
 
     def command(name, help):
@@ -157,8 +157,24 @@ def _parser():
     )
     review.add_argument("--show-score", action="store_true", help="show the score before a clip is judged")
 
+    correct = command("correct", "correct the level of a detector by the clips that a person judged")
+    correct.add_argument("results", type=_path, help="folder that detect wrote, from which review drew the clips")
+    correct.add_argument("reviews", type=_path, nargs="+", metavar="review", help="CSV files that the page saved")
+    correct.add_argument(
+        "--out", type=_path, default="home.skcry", help="file for the corrected detector (default: %(default)s)"
+    )
+    correct.add_argument(
+        "--detector", type=_path, help="the one that found the results (default: the one that comes with skcry)"
+    )
+    correct.add_argument("--recordings", type=_path, help="folder of the recordings (default: where detect read them)")
+    correct.add_argument("--channel", type=int, help="channel that detect read, from 0 (default: mix them down)")
+    correct.add_argument(
+        "--trusted", nargs="+", default=[], metavar="TYPE", help="further types that the detector may hold"
+    )
+
     what = {train: "an existing detector", detect: "all results, and begin anew", export: "existing files"}
     what[review] = "an existing page; judgements stay in the browser"
+    what[correct] = "an existing detector"
     for one, replaced in what.items():
         one.add_argument("--overwrite", action="store_true", help=f"replace {replaced}")
 
