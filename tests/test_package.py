@@ -118,7 +118,8 @@ def test_readme_code_runs(tmp_path):
     (tmp_path / "days").mkdir()
     soundfile.write(tmp_path / "days" / "monday.wav", recordings[2], 16000)
     soundfile.write(tmp_path / "days" / "tuesday.flac", recordings[3], 16000)
-    (tmp_path / "review.csv").write_text("recording,onset,offset,judgement\nmonday.wav,5,10,cry\ntuesday.flac,0,5,not\n")
+    judged = "recording,onset,offset,judgement\nmonday.wav,5,10,cry\ntuesday.flac,0,5,not\n"
+    (tmp_path / "review.csv").write_text(judged)
     (tmp_path / "start.csv").write_text("file,start\nmonday.wav,2024-05-06 07:30\ntuesday.flac,2024-05-07 08:05\n")
 
     readme = (ROOT / "README.md").read_text()

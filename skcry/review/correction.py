@@ -47,7 +47,8 @@ def compare_found(seconds, clips, threshold, level=0.0):
     for one, crying in zip(rows, clips["crying"], strict=True):
         votes[int(crying), one] = True
     known = heard & (votes[0] != votes[1])
-    before, after = [], []
+    before: list[bool] = []
+    after: list[bool] = []
     for one in rows:
         others = known.copy()
         others[one] = False
