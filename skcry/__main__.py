@@ -216,6 +216,20 @@ def _parser():
         help="print the precision at these scores instead (without scores: at 0.1 to 0.9)",
     )
     estimate.add_argument("--out", type=_path, help="CSV file for the table (default: print it)")
+    correct = command("correct", "correct the level of a detector by the clips that a person judged")
+    correct.add_argument("results", type=_path, help="folder that detect wrote, from which review drew the clips")
+    correct.add_argument("reviews", type=_path, nargs="+", metavar="review", help="CSV files that the page saved")
+    correct.add_argument(
+        "--out", type=_path, default="home.skcry", help="file for the corrected detector (default: %(default)s)"
+    )
+    correct.add_argument(
+        "--detector", type=_path, help="the one that found the results (default: the one that comes with skcry)"
+    )
+    correct.add_argument("--recordings", type=_path, help="folder of the recordings (default: where detect read them)")
+    correct.add_argument("--channel", type=int, help="channel that detect read, from 0 (default: mix them down)")
+    correct.add_argument(
+        "--trusted", nargs="+", default=[], metavar="TYPE", help="further types that the detector may hold"
+    )
     export_model = command("export-model", "write a detector as a model of ONNX, for small devices")
     export_model.add_argument("detector", type=_path, nargs="?", help=detector)
     export_model.add_argument(
@@ -229,6 +243,7 @@ def _parser():
     what[listen] = "all results, and begin anew"
     what[export_model] = "an existing file"
     what[review] = "an existing page; judgements stay in the browser"
+    what[correct] = "an existing detector"
     for one, replaced in what.items():
         one.add_argument("--overwrite", action="store_true", help=f"replace {replaced}")
 

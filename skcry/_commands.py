@@ -103,6 +103,27 @@ def _load(path, trusted=()):
     return detector
 
 
+def _write(detector, path):
+    """Write a detector, as a pickle if the name ends like one."""
+    import joblib
+
+    from . import save
+    from .io.text_files import atomic_path
+
+    if path.suffix in PICKLES:
+        with atomic_path(path) as temporary:
+            joblib.dump(detector, temporary)
+    else:
+        save(detector, path)
+
+
+def _set_channel(detector, channel):
+    """Have a detector read this channel; None leaves it as it is."""
+    if channel is not None:
+        for part in filter(None, (detector.windower_, detector.gate_)):
+            part.set_params(channel=channel)
+
+
 def _annotated(options):
     """Load a folder of annotated recordings, and tell how many there are."""
     from .datasets import load_annotated
@@ -119,11 +140,8 @@ def _annotated(options):
 
 def train(options):
     """Fit a detector."""
-    import joblib
-
-    from . import CryDetector, EnergyGate, Windower, make_cry_pipeline, save
+    from . import CryDetector, EnergyGate, Windower, make_cry_pipeline
     from ._progress import Stages
-    from .io.text_files import atomic_path
 
     if options.out.exists() and not options.overwrite:
         raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
@@ -146,11 +164,7 @@ def train(options):
     )
     with Stages():
         detector.fit(data.recordings, data.annotations, groups=data.groups)
-    if options.out.suffix in PICKLES:
-        with atomic_path(options.out) as temporary:
-            joblib.dump(detector, temporary)
-    else:
-        save(detector, options.out)
+    _write(detector, options.out)
     (scores,) = (paragraphs for heading, paragraphs in detector.card().sections if heading == "Scores on left-out data")
     for paragraph in scores:
         lines = [f"  {name}: {value}" for name, value in paragraph.items()] if isinstance(paragraph, dict) else None
@@ -170,9 +184,7 @@ def detect(options):
     if not names:
         raise ValueError(f"{path} is a detector. Name recordings, or a folder of recordings, after it.")
     detector = _load(path, options.trusted)
-    if options.channel is not None:
-        for part in filter(None, (detector.windower_, detector.gate_)):
-            part.set_params(channel=options.channel)
+    _set_channel(detector, options.channel)
     recordings = names[0]
     if len(names) > 1:
         recordings = [path for one in names for path in list_recordings(one, options.out)[0]]
@@ -446,6 +458,18 @@ def export(options):
     print(f"Events of {len(targets)} recordings written to {options.out}")
 
 
+def _sources(manifest):
+    """Return the paths of recordings by name, from (rows of) a manifest; refuse them if one is gone."""
+    recordings = dict(zip(manifest["file"], manifest["source"], strict=True))
+    gone = [path for path in recordings.values() if not Path(path).exists()]
+    if gone:
+        raise ValueError(
+            f"{gone[0]} is no longer there ({len(gone)} of {len(recordings)} recordings). Name their folder with "
+            "--recordings."
+        )
+    return recordings
+
+
 def review(options):
     """Write a page in which a person judges clips of recordings in which crying was detected."""
     from ._clock import is_pattern
@@ -455,16 +479,7 @@ def review(options):
 
     if options.out.exists() and not options.overwrite:
         raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
-    recordings = options.recordings
-    if recordings is None:
-        manifest = read_manifest(options.results)
-        recordings = dict(zip(manifest["file"], manifest["source"], strict=True))
-        gone = [path for path in recordings.values() if not Path(path).exists()]
-        if gone:
-            raise ValueError(
-                f"{gone[0]} is no longer there ({len(gone)} of {len(recordings)} recordings). Name their folder with "
-                "--recordings."
-            )
+    recordings = options.recordings or _sources(read_manifest(options.results))
     about = {name: getattr(options, name) for name in ("n", "strategy", "duration", "context", "label")}
     about["start"] = options.start
     if options.start is not None and not is_pattern(options.start):
@@ -526,6 +541,62 @@ def _compared(judged, one, other):
         f"{names} agree in {values['percent_agreement']:.0f} % of {n_both} clips that both judged as cry or not: "
         f"kappa {values['cohen_kappa']:.2f}, AC1 {values['gwet_ac1']:.2f}"
     )
+
+
+def correct(options):
+    """Correct the level of a detector by clips that a person judged."""
+    from .files import read_manifest, read_timelines
+    from .files.manifest import describe, is_of
+    from .review import read_review
+    from .review.correction import agreed_clips, compare_found, level_annotations
+    from .review.sounds import find_recordings
+
+    if options.out.exists() and not options.overwrite:
+        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
+    manifest = read_manifest(options.results)
+    manifest = manifest[manifest["status"] != "error"]
+    review = read_review(options.reviews, recordings=dict.fromkeys(manifest["file"]))
+    clips = agreed_clips(review)
+    n_clips = len(review.drop_duplicates(["recording", "onset", "offset"]))
+    if clips.empty:
+        raise ValueError(
+            f"Nothing can be learned from these {n_clips} clips: each is judged unsure, or differently by two "
+            "listeners. Judge more."
+        )
+    detector = _load(options.detector, options.trusted)
+    if detector.positive_index_ is None:
+        names = ", ".join(map(repr, detector.classes_.tolist()))
+        raise ValueError(
+            f"{options.detector} tells several classes apart, {names}, and a level is of crying alone. Train with "
+            "--positive naming the labels that are crying."
+        )
+    _set_channel(detector, options.channel)
+    if not is_of(options.results, describe(detector)):
+        raise ValueError(
+            f"{options.results} holds results of another detector than {options.detector or 'the one of skcry'}. Name "
+            "the one that found them with --detector, and the channel that it read with --channel; or detect again, "
+            "into another folder."
+        )
+    ours = manifest[manifest["file"].isin(review["recording"])]
+    names = ours["file"].tolist()
+    paths = find_recordings(options.recordings or _sources(ours), names, "judgements")
+    label = detector.crying_labels_ if isinstance(detector.crying_labels_, str) else detector.crying_labels_[0]
+    annotations = level_annotations(review, dict(zip(names, ours["duration"], strict=True)), label)
+    seconds = read_timelines(options.results, names)
+    compared = compare_found(seconds, clips, detector.threshold_, detector.level_)
+
+    print(f"Listening to {len(names)} recordings, {ours['duration'].sum() / 3600:.2f} h ...", file=sys.stderr)
+    detector.calibrate(list(paths.values()), [annotations[name] for name in names])
+    _write(detector, options.out)
+    left = n_clips - len(clips)
+    more = f"; left out, because unsure or judged differently: {left}" if left else ""
+    print(f"{len(clips)} clips, {clips['crying'].sum()} of them crying{more}")
+    print(compared.round(2).to_string())
+    print("Corrected: each clip is told by what the other clips teach, so that none is its own judge")
+    if compared["F1"]["corrected"] < compared["F1"]["before"]:
+        print("On these clips the correction is no gain. Judge more, or keep the detector that you have")
+    print(f"The level is {detector.level_:+.2f}: it is added to the log-odds of crying")
+    print(f"Written to {options.out}; next: skcry detect {options.out} RECORDINGS --out corrected")
 
 
 def export_model(options):

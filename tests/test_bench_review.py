@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from helpers import make_quick_detector, make_timeline, write_annotated
 
+from skcry import save
 from skcry.datasets import make_cry_recordings
 
 
@@ -33,6 +34,29 @@ def test_strategies(bench, tmp_path, monkeypatch, capsys):
     assert out.read_text() == capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_correction_of_a_detector(bench, tmp_path, monkeypatch):
+    recordings, annotations, _ = make_cry_recordings(4, 60, random_state=0)
+    (tmp_path / "data").mkdir()
+    write_annotated(tmp_path / "data", recordings, annotations)
+    save(make_quick_detector().fit(recordings, annotations), tmp_path / "own.skcry")
+    monkeypatch.setattr(bench, "DRAWS", {"together": (4, 8), "each home": (2,)})
+    arguments = ["--data", str(tmp_path / "data"), "--detector", str(tmp_path / "own.skcry"), "--seeds", "2"]
+    table = bench.main(arguments)["corrected"]
+    assert table["clips"].tolist() == [4, 8, 2]
+    assert table[["before", "after"]].ge(0).all(axis=None)
+    assert table[["before", "after"]].le(1).all(axis=None)
+    assert ((table["low"] <= table["gain"]) & (table["gain"] <= table["high"])).all()
+    assert (table["worst draw"] <= table["gain"] + 0.05).all()
+
+
+def test_scores_only_what_is_far_from_judged_clips(bench):
+    index = make_timeline({"a": [0.5] * 30, "b": [0.5] * 3}).index
+    clips = pd.DataFrame({"recording": ["a"], "onset": [10], "offset": [15]})
+    far = bench.unheard(index, clips)
+    assert far.tolist() == [True] * 5 + [False] * 15 + [True] * 10 + [True] * 3
+
+
 def test_judges_by_half(bench):
     truth = {0: pd.Series([True, True, True, False, False, False, False, True, True, False])}
     clips = pd.DataFrame({"recording": [0, 0], "onset": [0, 5], "offset": [5, 10]})
@@ -53,7 +77,15 @@ def test_simulation(bench):
     assert (table[[f"width of {name}" for name in bench.TRIED]] > 0).all(axis=None)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [([], "name --data"), (["--simulate", "5", "--out", "a/b"], "Make")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name --data"),
+        (["--simulate", "5", "--out", "a/b"], "Make"),
+        (["--simulate", "5", "--detector", "a.skcry"], "with --data"),
+        (["--data", ".", "--network", "."], "with --detector"),
+    ],
+)
 def test_refuses(bench, capsys, arguments, message):
     with pytest.raises(SystemExit):
         bench.main(arguments)

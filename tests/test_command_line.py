@@ -93,7 +93,7 @@ def test_module_runs():
         [sys.executable, "-m", "skcry", "--help"], capture_output=True, text=True, cwd=Path(__file__).parents[1]
     )
     assert shown.returncode == 0
-    assert "{train,evaluate,detect,listen,report,export,review,estimate,export-model,card}" in shown.stdout
+    assert "{train,evaluate,detect,listen,report,export,review,estimate,correct,export-model,card}" in shown.stdout
 
 
 def test_evaluate(here, data, capsys):

@@ -98,7 +98,10 @@ def test_wheel_and_source_hold_weights_credits_and_page(tmp_path):
         sizes = {one.filename: one.file_size for one in file.infolist()}
     with tarfile.open(source) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
-    data = {f"skcry/pretrained/{name}" for name in ("cry_cnn.safetensors", "detector.skcry", "CREDITS.md")}
+    data = {
+        f"skcry/pretrained/{name}"
+        for name in ("cry_cnn.safetensors", "speech.safetensors", "detector.skcry", "CREDITS.md")
+    }
     page = {f"skcry/review/page.{suffix}" for suffix in ("html", "css", "js")}
     assert data | page | {"skcry/py.typed", "skcry/__init__.pyi"} <= sizes.keys()
     assert data | page <= names
@@ -135,7 +138,7 @@ def test_readme_code_runs(tmp_path):
     blocks = re.findall(r"```python\n(.+?)```", readme, re.S)
     assert len(blocks) == 8
     commands = re.findall(r"^\$ skcry (.+)$", readme, re.M)
-    assert len(commands) == 7
+    assert len(commands) == 8
     last = "\nfrom skcry.__main__ import main\n"
     for command in commands:
         last += JUDGE if command.startswith("estimate") else ""

@@ -38,8 +38,12 @@ made by code. All recordings were cut, filtered, changed in level and mixed. The
 network, and no sound.
 
 The network learned to tell which parts of the mixtures are crying, and to give the scores and embeddings that YAMNet, a
-tagger of sounds by Google (Apache License 2.0), gives for them. A linear classifier of adult speech on its embeddings
-was fitted to mixtures of the same speech and other sounds.
+tagger of sounds by Google (Apache License 2.0), gives for them.
+
+## Adult speech
+
+A linear classifier of adult speech on the embeddings of this network was fitted to mixtures of the same speech and
+other sounds.
 
 ## Teacher
 

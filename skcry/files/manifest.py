@@ -226,7 +226,7 @@ def read_rows(out, description, appended=False):
     """
     if not Path(out, MANIFEST).exists():
         return {}
-    if not _is_same(description, read_description(out)):
+    if not is_of(out, description):
         raise ValueError(
             f"{out} holds results of another detector, or of another version of it (see {DETECTOR}). Give another "
             "folder, or pass overwrite=True to compute everything again."
@@ -260,8 +260,9 @@ def describe(detector):
     }
 
 
-def _is_same(one, other):
-    """Tell whether two descriptions are of the same detector, whatever the versions."""
+def is_of(out, one):
+    """Tell whether a folder of results is of the detector of a description, whatever the versions."""
+    other = read_description(out)
     try:
         probe = np.asarray(other.get("probe"), dtype=float)
     except (TypeError, ValueError):

@@ -1,18 +1,21 @@
-"""The commands ``review`` and ``estimate``: from results to a page, from judgements to numbers; what they refuse."""
+"""The commands ``review``, ``estimate`` and ``correct``: page, numbers, detector; what they refuse."""
 
 import re
 import shutil
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from helpers import make_quick_detector
+from helpers import make_quick_detector, make_timeline
+from scipy.special import logit
 
-from skcry import detect_files, read_timelines
+from skcry import detect_files, load, metrics, read_timelines, save
 from skcry.__main__ import main
-from skcry.review import estimate_crying, precision_by_threshold, read_review
+from skcry.review import estimate_crying, precision_by_threshold, read_review, select_clips
+from skcry.review.correction import agreed_clips, compare_found
 
 
 @pytest.fixture
@@ -226,3 +229,102 @@ def test_one_of_several_classes_is_listened_for(found, cry_data, judge, capsys):
     assert "not that of another detector" in capsys.readouterr().err
     assert main(["review", "several", "--label", "fuzz", "--overwrite"]) == 2
     assert "Choose among them" in capsys.readouterr().err
+
+
+@pytest.fixture
+def judged(found, quick_detector, cry_data):
+    """The folder of ``found`` with ``own.skcry``, and judgements of all of its clips by the truth in ``review.csv``."""
+    save(quick_detector, found / "own.skcry")
+    seconds = read_timelines("found")
+    names = seconds.index.unique("recording")
+    truth = metrics.second_truth(
+        dict(zip(names, cry_data[1], strict=False)),
+        seconds,
+        durations=dict.fromkeys(names, len(cry_data[0][0]) / 16000),
+    )
+    clips = select_clips(seconds, 12, random_state=0)
+    cry = [truth.loc[clip.recording].iloc[clip.onset : clip.offset].mean() >= 0.5 for clip in clips.itertuples()]
+    clips.assign(judgement=np.where(cry, "cry", "not"), reviewer="a").to_csv(found / "review.csv", index=False)
+    return found
+
+
+CORRECT = ["correct", "found", "review.csv", "--detector", "own.skcry"]
+
+
+def test_a_detector_is_corrected(judged, quick_detector, capsys):
+    assert main([*CORRECT, "--out", "home.skcry"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^12 clips, \d+ of them crying$", out, re.M)
+    assert re.search(r"^before +\d+ +\d+ +\d+ +\d\.\d+$", out, re.M)
+    assert "next: skcry detect home.skcry RECORDINGS --out corrected" in out
+    home = load("home.skcry")
+    assert f"The level is {home.level_:+.2f}" in out
+    assert home.level_ != 0 == quick_detector.level_
+    assert f"{home.level_:+.2f} on the log-odds" in str(home.card())
+    before, after = (logit(one.timeline(["days/home 0/a.wav"])["score"]) for one in (quick_detector, home))
+    np.testing.assert_allclose(after - before, home.level_, atol=1e-6)
+
+    assert main([*CORRECT, "--out", "home.skcry"]) == 2
+    assert "home.skcry exists. Give another name, or pass --overwrite." in capsys.readouterr().err
+    assert main([*CORRECT, "--out", "home.joblib"]) == 0
+    assert joblib.load("home.joblib").level_ == home.level_
+
+    # A corrected detector is corrected from where it was fitted, not from where it was.
+    assert main(["detect", "home.skcry", "days", "--out", "again"]) == 0
+    again = ["correct", "again", "review.csv", "--detector", "home.skcry", "--out", "second.skcry"]
+    assert main(again) == 0
+    assert load("second.skcry").level_ == pytest.approx(home.level_)
+
+
+def test_labels_of_the_detector_and_several_listeners(judged, cry_data, quick_detector, capsys):
+    recordings, annotations, infants = cry_data
+    other = [[(*row[:2], {"cry": "wail"}.get(row[2], "rest")) for row in np.array(one, object)] for one in annotations]
+    named = type(quick_detector)(**quick_detector.get_params(deep=False)).set_params(positive="wail", negative="rest")
+    save(named.fit(recordings, other, groups=infants), "named.skcry")
+    table = pd.read_csv("review.csv")
+    table.assign(reviewer="b", judgement=["unsure", *table["judgement"][1:]]).to_csv("b.csv", index=False)
+    arguments = ["correct", "found", "review.csv", "b.csv", "--detector", "named.skcry"]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert "Warning" not in err
+    assert re.search(r"^11 clips, \d+ of them crying; left out, because unsure or judged differently: 1$", out, re.M)
+
+
+def test_moved_recordings_are_corrected_by_their_folder(judged, capsys):
+    (judged / "days").rename(judged / "elsewhere")
+    assert main(CORRECT) == 2
+    assert "Name their folder with --recordings." in capsys.readouterr().err
+    assert main([*CORRECT, "--recordings", "elsewhere"]) == 0
+
+
+def test_what_cannot_be_corrected_is_explained(judged, capsys):
+    table = pd.read_csv("review.csv")
+    table.assign(judgement="unsure").to_csv("unsure.csv", index=False)
+    table[:1].assign(recording="other.wav").to_csv("other.csv", index=False)
+    for arguments, message in [
+        (CORRECT[:3], "found holds results of another detector than the one of skcry. Name the one that found them"),
+        ([*CORRECT, "--channel", "0"], "and the channel that it read with --channel"),
+        (["correct", "found", "unsure.csv"], "Nothing can be learned from these 12 clips"),
+        (["correct", "found", "other.csv"], "judgements name 1 recordings"),
+        (["correct", "found", "none.csv"], "none.csv"),
+        (["correct", "nowhere", "review.csv"], "Pass the folder that results were written to"),
+    ]:
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
+    assert not (judged / "home.skcry").exists()
+
+
+def test_no_clip_judges_itself():
+    """With a single clip, nothing is learned from it: before and corrected are the same."""
+    seconds = make_timeline({"a": [0.52] * 10 + [0.2] * 10})
+    review = pd.DataFrame(
+        [("a", 0, 5, "not"), ("a", 5, 10, "not"), ("a", 10, 15, "not")],
+        columns=["recording", "onset", "offset", "judgement"],
+    )
+    alone = compare_found(seconds, agreed_clips(review[:1]), 0.5)
+    assert alone["false alarms"].tolist() == [1, 1]
+    others = compare_found(seconds, agreed_clips(review), 0.5)
+    assert others["false alarms"].tolist() == [2, 0]
+    assert others.dtypes.tolist() == [int, int, int, float]
+    louder = compare_found(seconds, agreed_clips(review), 0.5, level=1.0)  # told as with the level that it has
+    assert louder.loc["before"].equals(others.loc["before"])
