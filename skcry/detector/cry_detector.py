@@ -467,7 +467,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         0.5 around 0; three seconds count as one. On 8 real soundscapes (5 runs), two to three minutes of annotations
         raised the F1 of the remaining seconds from 0.72 to 0.74 (oracle threshold per home: 0.81); half a minute made
         no difference, and a threshold learned anew lost 0.07. For a detector like the one that ships, which had heard
-        none of this sound, 50 clips of 5 s from all of them raised F1 from 0.72 to 0.77
+        none of this sound, 50 clips of 5 s from all of them raised F1 from 0.73 to 0.77
         (``benchmarks/bench_review.py``).
 
         Without annotations the lower decile of the log-odds is moved towards that of left-out training recordings, half
