@@ -17,6 +17,7 @@ from .detect import write_results
 WRITE_DURATION = 600  # s of sound after which the results so far are written
 JOURNAL = ".{}.live.jsonl"  # seconds of the recording that is being written, by its name; survives a kill
 NAME = "%Y%m%d_%H%M%S"  # of a recording, by the clock time at which it began; `report --start name` reads it
+LIVE = "live"  # column `source` of the manifest, in place of the path of a file
 MAX_PROBLEMS = 20  # of a recording
 
 
@@ -93,7 +94,7 @@ class LiveResults(contextlib.AbstractContextManager):
 
     def _write(self, name, heard):
         found = heard.as_detection(self._detector, name)
-        about = {"n_bytes": -1, "modified": -1, "source": "live"}
+        about = {"n_bytes": -1, "modified": -1, "source": LIVE}
         row, error = write_results(self._out, name, about, found)
         if error is not None:
             raise error

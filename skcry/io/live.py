@@ -20,7 +20,7 @@ import numpy as np
 from .._compat import Interval, StrOptions, validate_params
 from .._typing import PathLike
 from .audio import CLIPPED_SHARE, DEFAULT_SR, FULL_SCALE, LOUDEST, PLAUSIBLE_SR, as_floating
-from .streams import KNOWN_CHUNKS, STREAMED_SIZES
+from .streams import KNOWN_CHUNKS, STREAMED_SIZES, WAV_MAGIC
 
 PIPE_LENGTH = 2**20  # bytes that are read at a time, and that a pipe may hold
 MAX_HEADER = 2**20  # bytes of a WAV file before its samples
@@ -284,7 +284,7 @@ def read_pipe(
         if not more:
             break
         content += more
-    if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
+    if _is_wav(content):
         content, found, channels, dtype, _ = _read_header(content, read)
         if sr not in (None, found):
             raise ValueError(f"sr={sr} Hz contradicts the header of the pipe, {found} Hz. Leave sr out.")
@@ -304,6 +304,10 @@ def _widen(file):
 
         with contextlib.suppress(OSError, ValueError, AttributeError):  # no pipe, or not allowed
             fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, PIPE_LENGTH)
+
+
+def _is_wav(content):
+    return content[:4] != b"RIFX" and WAV_MAGIC.match(content) is not None  # RIFX is big-endian
 
 
 def _read_header(content, read):
@@ -408,7 +412,7 @@ def follow_wav(path: PathLike, *, timeout: float = 10.0) -> SoundBlocks:
     growing = _GrowingFile(Path(path), timeout)
     try:
         content = growing.read(12)
-        if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+        if not _is_wav(content):
             raise ValueError(
                 f"{path} begins with {content!r}, which is no WAV file. Only WAV files can be followed while they "
                 "grow; detect reads all formats of finished files."

@@ -200,6 +200,14 @@ def test_events_are_printed(model, sound, tmp_path, monkeypatch, capsys):
     assert "Listening to day.wav at 16000 Hz, from 2024-05-06 07:30:00 on" in captured.err
 
 
+def test_sound_that_was_not_kept_cannot_be_judged(quick_detector, sound, tmp_path, capsys):
+    with LiveResults(quick_detector, tmp_path / "found", 0.0) as results:
+        for second in quick_detector.listen([sound]):
+            results.push(second)
+    assert main(["review", str(tmp_path / "found"), "--out", str(tmp_path / "review.html")]) == 2
+    assert "1 of 1 recordings were heard live, and their sound was not kept" in capsys.readouterr().err
+
+
 def test_lines_of_json(model, sound, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     soundfile.write("day.wav", sound, SR)

@@ -78,6 +78,7 @@ def test_a_wav_file_in_a_pipe(sound, subtype, dtype):
     [
         (b"fLaC" + bytes(100), None, ValueError, "which is no WAV file. For raw samples, pass sr"),
         (b"", None, ValueError, "which is no WAV file"),
+        (b"RIFX" + bytes(4) + b"WAVE", None, ValueError, "which is no WAV file"),
         (b"RIFF\0\0\0\0WAVE", None, ValueError, "ends in its header"),
         (b"RIFF\0\0\0\0WAVEdata\0\0\0\0", None, ValueError, "no chunk 'fmt '"),
         (b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\x7f", None, ValueError, "ends in its header"),
@@ -86,6 +87,15 @@ def test_a_wav_file_in_a_pipe(sound, subtype, dtype):
 def test_pipes_without_sound(content, sr, error, message):
     with pytest.raises(error, match=message):
         read_pipe(io.BytesIO(content), sr)
+
+
+def test_long_files(sound, tmp_path):
+    """RF64 has a length of 64 bits in a chunk before the others."""
+    start = b"RF64\xff\xff\xff\xffWAVEds64" + (28).to_bytes(4, "little") + bytes(28)
+    content = start + wav_bytes(sound, 2**32 - 1)[12:]
+    np.testing.assert_array_equal(heard(read_pipe(io.BytesIO(content))), sound)
+    (tmp_path / "day.wav").write_bytes(content)
+    np.testing.assert_array_equal(heard(follow_wav(tmp_path / "day.wav", timeout=0)), sound)
 
 
 def test_other_wrong_pipes(sound):
