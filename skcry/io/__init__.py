@@ -3,7 +3,9 @@
 from .annotations import read_annotations, write_annotations
 from .audio import read_audio
 from .lena import read_its_clock
-from .live import Gap, follow_wav, microphone, read_pipe
+from .live import Gap
+from .pipes import follow_wav, read_pipe
+from .recorder import microphone
 
 __all__ = [
     "Gap",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from skcry.io import Gap, follow_wav, live, microphone, read_pipe
+from skcry.io import Gap, follow_wav, microphone, pipes, read_pipe, recorder
 
 SR = 16000
 
@@ -27,7 +27,7 @@ def heard(blocks):
 # Pipes
 
 
-@pytest.mark.parametrize("dtype", list(live.DTYPES))
+@pytest.mark.parametrize("dtype", list(pipes.DTYPES))
 def test_raw_samples(sound, dtype):
     if dtype == "uint8":
         content, expected = ((sound >> 8) + 128).astype(np.uint8).tobytes(), ((sound >> 8) + 128).astype(np.uint8)
@@ -36,7 +36,7 @@ def test_raw_samples(sound, dtype):
         content = wide.reshape(-1, 1).view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
         expected = sound.astype(np.int32) << 16
     else:
-        expected = sound.astype(live.DTYPES[dtype][1])
+        expected = sound.astype(pipes.DTYPES[dtype][1])
         content = expected.tobytes()
     blocks = read_pipe(io.BytesIO(content + b"x"), SR, channels=2, dtype=dtype)  # killed within a sample
     assert blocks.sr == SR
@@ -212,7 +212,7 @@ class FakeStream:
 def fake(monkeypatch):
     module = SimpleNamespace(InputStream=FakeStream, PortAudioError=RuntimeError)
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    monkeypatch.setattr(live, "SILENT_DURATION", 0.05)
+    monkeypatch.setattr(recorder, "SILENT_DURATION", 0.05)
     return module
 
 
@@ -232,13 +232,13 @@ def test_a_microphone(fake, monkeypatch):
 def test_a_slow_consumer_gets_a_gap(fake, monkeypatch):
     n = 1000  # blocks, of which a minute waits
     monkeypatch.setattr(FakeStream, "blocks", [(0.1 * i, False) for i in range(n)])
-    recorder = live._Recorder(SR)
+    queue = recorder._Recorder(SR)
     about = {"samplerate": SR, "blocksize": 1600, "device": None, "channels": 1, "dtype": "int16"}
-    blocks = recorder.blocks(FakeStream(**about, callback=recorder.record))
+    blocks = queue.blocks(FakeStream(**about, callback=queue.record))
     first = [next(blocks) for _ in range(599)]
     assert not any(isinstance(one, Gap) for one in first)
     late = SimpleNamespace(inputBufferAdcTime=100.0)
-    recorder.record(np.zeros((1600, 1)), 1600, late, SimpleNamespace(input_overflow=False))
+    queue.record(np.zeros((1600, 1)), 1600, late, SimpleNamespace(input_overflow=False))
     gap, _ = next(blocks), next(blocks)
     assert gap.duration == pytest.approx(0.1 * (n - 599))
     assert "too slow to listen" in gap.reason
