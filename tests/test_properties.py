@@ -6,7 +6,8 @@ import string
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, example, given, settings
+from helpers import checked
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from skcry import Windower
@@ -16,14 +17,6 @@ from skcry.io.annotations import FORMATS
 from skcry.io.audio import AudioFile
 from skcry.windows import Windows
 
-# The same examples each time, and few of them: what they find once is to be found in every run, and soon.
-checked = settings(
-    derandomize=True,
-    deadline=None,
-    max_examples=60,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 SR = 16000
 
 

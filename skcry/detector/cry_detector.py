@@ -556,11 +556,11 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         options = {"gate": self.gate_, "on_error": "raise" if on_error == "raise" else "skip", "progress": progress}
         return score_recordings(self._scorer(self.estimator_, self._method), self.windower_, X, **options)
 
-    def _detection(self, recording, scores):
+    def _detection(self, recording, probabilities):
         return Detection(
             recording=recording.number,
             name=recording.name,
-            probabilities=self.operating_point_.predict_proba(scores),
+            probabilities=probabilities,
             classes=self.classes_,
             positive_index=self.positive_index_,
             event_classes=self.operating_point_.roles.interesting,
@@ -631,7 +631,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
                     if recording.error is not None:
                         warn(f"{recording.name} is left out: {recording.error}")
                         continue
-                yield self._detection(recording, scores)
+                yield self._detection(recording, self.operating_point_.predict_proba(scores))
 
     def timeline(
         self, X: Recordings, *, on_error: Literal["raise", "warn"] = "raise", progress: bool = False
@@ -690,7 +690,7 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         X = as_recordings(X)
         keys = keys_of(X)
         found = self.iter_detections(X, on_error=on_error, progress=progress)
-        none = self._detection(Recording(0, "", self.windower_.sr), np.empty((0, 1))).events
+        none = self._detection(Recording(0, "", self.windower_.sr), np.empty((0, len(self.classes_)))).events
         tables = [one.events.assign(recording=keys[one.recording]) for one in found]
         tables = [table for table in tables if len(table)]
         return pd.concat(tables, ignore_index=True) if tables else none

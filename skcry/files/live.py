@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..detector import Detection
+from ..detector.blocks import Recording
 from . import manifest
 from .detect import write_results
 
@@ -117,18 +117,6 @@ class _Heard:
 
     def as_detection(self, detector, name):
         """Return them as :class:`skcry.Detection`."""
-        return Detection(
-            recording=0,
-            name=name,
-            probabilities=np.array(self._probabilities).reshape(len(self.usable), -1),
-            classes=detector.classes_,
-            positive_index=detector.positive_index_,
-            event_classes=detector.operating_point_.roles.interesting,
-            threshold=detector.threshold_,
-            merge_gap=detector.merge_gap,
-            min_duration=detector.min_duration,
-            duration=self._duration,
-            usable=np.frombuffer(bytes(self.usable), dtype=bool),
-            problems=self._problems,
-            error=None,
-        )
+        sr, usable = detector.windower_.sr, np.frombuffer(bytes(self.usable), dtype=bool)
+        recording = Recording(0, name, sr, round(self._duration * sr), usable, problems=self._problems)
+        return detector._detection(recording, np.array(self._probabilities).reshape(len(usable), -1))

@@ -2,8 +2,8 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import fast, make_quick_detector
-from hypothesis import HealthCheck, given, settings
+from helpers import checked, fast, make_quick_detector
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
@@ -15,13 +15,6 @@ from skcry.events import find_events
 from skcry.io import Gap
 
 SR = 16000
-checked = settings(
-    derandomize=True,
-    deadline=None,
-    max_examples=60,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 
 def cut(y, *places):
