@@ -50,7 +50,7 @@ from sklearn.pipeline import make_pipeline
 
 from skcry import CryDetector, StatFeatures, detect_files
 from skcry.datasets import make_cry_recordings
-from skcry.files.detect import _detect_one, _write_results
+from skcry.files.detect import _detect_one, write_results
 from skcry.files.workers import _work, spread
 
 SR = 16000
@@ -118,7 +118,8 @@ def main(arguments=None):
         back = len(pickle.dumps((state, found))) / duration * 3600
         began = time.perf_counter()
         pickle.loads(pickle.dumps((state, found)))
-        _write_results(Path(folder, "written"), path.name, path, state, found)
+        about = {"n_bytes": state[0], "modified": state[1], "source": str(path)}
+        write_results(Path(folder, "written"), path.name, about, found)
         parent = (time.perf_counter() - began) / duration * 3600
 
         print("| workers | seconds per hour of sound | faster than here | empty task |\n|---|---|---|---|")

@@ -120,12 +120,6 @@ class RunningPool:
         self._start, self._scores = np.empty(0, dtype=int), np.empty((0, 0))
         self._n_done = 0  # seconds
 
-    @property
-    def latency(self):
-        """Seconds of sound after a second without which it has no score, at most."""
-        scorer = self._scorer
-        return (scorer.window_length - self._side - self._target) / scorer.sr + self._half
-
     def push(self, start, scores, length=None):
         """Add windows; return the scores (n_seconds, n_scores) of the next seconds.
 
@@ -143,7 +137,9 @@ class RunningPool:
             # A second is known once windows cover it, and the next one begins after it.
             covered = self._start[-1] + self._side + self._target
             after = self._start[-1] + self._hop + self._side
-            n_known = max(self._n_done, min(after // sr, -(-covered // sr)) - self._half)
+            known = min(after // sr, -(-covered // sr)) - self._half
+            # Short windows tell of a second before its sound has ended; and one stays for the end of the events.
+            n_known = max(self._n_done, min(known, (length - 1) // sr))
         origin = max(0, self._n_done - self._half)
         pooled = self._scorer.pool(self._scores, self._start - origin * sr, length - origin * sr)
         pooled = pooled[self._n_done - origin : n_known - origin]
@@ -175,7 +171,7 @@ class EventTracker:
             self._onset, self._sum, self._n = float(second), 0.0, 0
         self._sum += score
         self._n += 1
-        self._offset, self._mean = second + duration, self._sum / (self._n)
+        self._offset, self._mean = second + duration, self._sum / self._n
         if self._told or self._offset - self._onset < self._min_duration - 1e-9:
             return None
         self._told = True
@@ -213,6 +209,7 @@ def listen(detector, blocks, rate, channel) -> Iterator[LiveSecond]:
     """Score blocks of sound at ``rate`` Hz: yield each second as soon as its score is final."""
     windower, point = detector.windower_, detector.operating_point_
     sr, classes, positive = windower.sr, detector.classes_, detector.positive_index_
+    threshold = detector.threshold_  # as the rest, not of a fit that comes meanwhile
     scorer = detector._scorer(detector.estimator_, detector._method)
     pool = RunningPool(scorer, windower.hop_length_)
     rules = detector.merge_gap, detector.min_duration
@@ -237,7 +234,7 @@ def listen(detector, blocks, rate, channel) -> Iterator[LiveSecond]:
             usable, level = waiting.popleft()
             winner = int(probabilities.argmax())
             if positive is not None:
-                winner = positive if probabilities[positive] >= detector.threshold_ else 1 - positive
+                winner = positive if probabilities[positive] >= threshold else 1 - positive
             events = [tracker.push(second, winner == i, probabilities[i], duration) for i, tracker in trackers.items()]
             if length is not None and len(waiting) == 0:
                 events += [tracker.finish(length / sr) for tracker in trackers.values()]

@@ -51,6 +51,7 @@ def test_scores_are_those_of_the_file_at_any_blocking(quick_detector, recordings
         ({"target_duration": None}, {"window_duration": 2, "hop_duration": 3}),
         ({"target_duration": 1.0, "smooth_duration": 1}, {"window_duration": 2.5, "hop_duration": 1.3, "last": "pad"}),
         ({"merge_gap": 2.5, "min_duration": 3}, {"last": "pad"}),
+        ({"target_duration": None, "smooth_duration": 1}, {"window_duration": 0.3, "hop_duration": 2}),
     ],
 )
 def test_other_windows(recordings, annotations, infants, parameters, windower):
