@@ -41,9 +41,9 @@ def listen(options):
             for problem in one.problems:
                 print(f"{CLEAR if meter else ''}Warning: {problem}", file=sys.stderr)
             if options.jsonl:
-                fields = ("second", "score", "cry", "label", "usable", "level", "problems")
-                line = {name: getattr(one, name) for name in fields}
-                line["label"] = str(line["label"])
+                line = {name: getattr(one, name) for name in ("second", "score", "cry", "usable", "level", "problems")}
+                if one.cry is None:  # of several classes
+                    line["label"] = str(one.label)
                 print(json.dumps({"time": _clock(start, one.second), **line}), flush=True)
             for event in one.events:
                 if options.jsonl:

@@ -767,9 +767,9 @@ class CryDetector(ChainDisplayMixin, CallbackSupportMixin, ClassifierMixin, Base
         own = getattr(source, "sr", None)
         if None not in (sr, own) and sr != own:
             raise ValueError(f"sr={sr} Hz contradicts the rate of the source, {own} Hz. Leave sr out.")
-        rate = sr or own or self.windower_.sr
+        rate = next(one for one in (sr, own, self.windower_.sr) if one is not None)
         if not isinstance(rate, numbers.Integral) or not PLAUSIBLE_SR[0] <= int(rate) <= PLAUSIBLE_SR[1]:
-            raise ValueError(f"sr={rate} Hz must be a whole number from {PLAUSIBLE_SR[0]} to {PLAUSIBLE_SR[1]}.")
+            raise ValueError(f"sr={rate!r} Hz must be a whole number from {PLAUSIBLE_SR[0]} to {PLAUSIBLE_SR[1]}.")
         return listen(self, source, rate, self.windower_.channel if channel is None else channel)
 
     def decision_function(self, X: Recordings) -> np.ndarray:

@@ -10,7 +10,10 @@ import numpy as np
 
 from .audio import CLIPPED_SHARE, FULL_SCALE, LOUDEST, as_floating
 
+LONGEST_GAP = 7 * 86400  # s; longer ones are probably in other units
+MOST_CHANNELS = 64
 ZEROS_DURATION = 60  # s of a gap that are filled at a time
+LEAST_UNSCALED = 10.0  # no float of a recorder, however far above full scale, is as high
 CHECK_DURATION = 60  # s of sound that are checked together for clipping and silence
 SAY_AGAIN_DURATION = 3600  # s of sound until the same problem is told again
 
@@ -24,8 +27,8 @@ class Gap:
     Parameters
     ----------
     duration : float
-        Length in seconds, 0 if it is not known. All seconds of which any is missing are not usable; what is missing is
-        scored as silence.
+        Length in seconds, at most a week, 0 if it is not known. All seconds of which any is missing are not usable;
+        what is missing is scored as silence.
     reason : str, default="the source lost sound"
         What happened, for the message.
 
@@ -131,8 +134,11 @@ class BlockSource:
         return np.empty(0, dtype=np.float32)
 
     def _skip(self, gap):
-        if not 0 <= gap.duration < np.inf:
-            raise ValueError(f"A gap of {gap.duration} s must last 0 s or more.")
+        if not 0 <= gap.duration <= LONGEST_GAP:
+            raise ValueError(
+                f"A gap of {gap.duration} s must last from 0 to {LONGEST_GAP} s (a week). After a longer one, listen "
+                "anew."
+            )
         n, now = round(gap.duration * self._rate), self._n_read / self._rate
         self._n_zeros = n
         self.gaps.append((now, now + n / self._rate))
@@ -142,15 +148,22 @@ class BlockSource:
 
     def _mix(self, block):
         y, place = as_floating(np.asarray(block)), f"at {self._n_read / self._rate:.3f} s"
-        if isinstance(block, (bytes, bytearray, memoryview)) or y.dtype.kind not in "fiub" or y.ndim not in (1, 2):
+        if isinstance(block, (bytes, bytearray, memoryview)) or y.dtype.kind not in "fiu" or y.ndim not in (1, 2):
             raise TypeError(
                 f"The source gave a {type(block).__name__} of dtype {y.dtype} and shape {y.shape} {place}, but must "
                 "give arrays of numbers of shape (n_timepoints,) or (n_timepoints, n_channels), or Gap. For bytes, use "
-                "skcry.io.read_pipe."
+                "skcry.io.read_pipe; of a single array make a list, [sound]."
             )
         n_channels = 1 if y.ndim == 1 else y.shape[1]
         if y.size and n_channels != (self._n_channels or n_channels):
-            raise ValueError(f"The source gave {n_channels} channels {place}, but {self._n_channels} before.")
+            raise ValueError(
+                f"The source gave {n_channels} channels {place}, but {self._n_channels} before. Keep their number."
+            )
+        if n_channels > MOST_CHANNELS:
+            raise ValueError(
+                f"The source gave a block of shape {y.shape} {place}, which is (n_timepoints, n_channels), with at "
+                f"most {MOST_CHANNELS} channels. Transpose it."
+            )
         if y.size and self._channel is not None and not 0 <= self._channel < n_channels:
             raise ValueError(
                 f"channel={self._channel} must be from 0 to {n_channels - 1}: the source has {n_channels} channels. "
@@ -178,7 +191,9 @@ class BlockSource:
         if self._n_checked < CHECK_DURATION * self._rate:
             return
         share = self._n_clipped / self._n_checked
-        if share >= CLIPPED_SHARE:
+        if (peak := max(self._high, -self._low)) > LEAST_UNSCALED:
+            self._tell("unscaled", f"values reach {peak:.4g}, where full scale is 1. Divide them, such as by 32768.")
+        elif share >= CLIPPED_SHARE:
             self._tell("clipped", f"{share:.0%} of the values of a minute are at full scale. Lower the gain.")
         if self._low == self._high:
             self._tell("silent", "a minute held digital silence only. Check microphone and source.")

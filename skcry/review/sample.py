@@ -176,8 +176,9 @@ def _locate(judged, clips):
         row = moved.iloc[0]
         raise ValueError(
             f"review: recording {quote(row['recording'])} from {row['onset']:g} s scored {row['score_then']:.3f}, "
-            f"but {row['score']:.3f} in seconds. Pass the table of seconds that select_clips was given, not that of "
-            "another detector; or save the judgements again, if a spreadsheet has rounded them."
+            f"but {row['score']:.3f} in the results. Name the results from which the clips were drawn (the table of "
+            "seconds that select_clips was given), not that of another detector; or save the judgements "
+            "again, if a spreadsheet has rounded them."
         )
     return found.drop(columns=["_merge", "score_then"])
 

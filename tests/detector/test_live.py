@@ -200,6 +200,12 @@ def test_clipping_is_told_once_an_hour(quick_detector):
     assert "4% of the values of a minute are at full scale" in problem
 
 
+def test_integers_that_were_made_floats_are_told(quick_detector, recordings):
+    found = quick_detector.listen(np.tile(recordings[0], 2)[np.newaxis] * 32768)
+    (problem,) = [problem for one in found for problem in one.problems]
+    assert "where full scale is 1. Divide them, such as by 32768." in problem
+
+
 def test_a_gap_keeps_the_times_and_is_not_usable(quick_detector, recordings):
     y = recordings[0] + np.float32(1e-4) * (np.arange(len(recordings[0])) % 2)  # without digital silence
     blocks = [y[: 10 * SR + 4000], Gap(130.5, "the network was down"), y[10 * SR + 4000 :], Gap(0.0)]
@@ -234,8 +240,11 @@ def test_a_source_that_fails_loses_nothing(quick_detector, recordings):
         (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\) at 1.000 s"),
         (np.array(["a"]), "must give arrays of numbers"),
         (np.zeros((100, 2)), "2 channels at 1.000 s, but 1 before"),
-        (Gap(-1.0), "must last 0 s or more"),
-        (Gap(np.inf), "must last 0 s or more"),
+        (np.float32(0.5), r"of a single array make a list"),
+        (np.ones(100, dtype=bool), "must give arrays of numbers"),
+        (Gap(-1.0), r"must last from 0 to 604800 s \(a week\)"),
+        (Gap(1e9), "After a longer one, listen anew"),
+        (Gap(np.nan), "A gap of nan s must last"),
     ],
 )
 def test_blocks_that_are_no_sound(quick_detector, rng, block, message):
@@ -251,9 +260,11 @@ def test_sources_that_are_none(quick_detector):
             quick_detector.listen(source)
     with pytest.raises(ValueError, match="ended before it gave any sound"):
         list(quick_detector.listen([]))
-    for rate in (10, 16000.5, "16000"):
+    for rate in (0, 10, 16000.5, "16000"):
         with pytest.raises((ValueError, TypeError), match="must be a whole number from 1000"):
             quick_detector.listen([], sr=rate)
+    with pytest.raises(ValueError, match=r"block of shape \(2, 16000\) at 0.000 s, .* Transpose it"):
+        list(quick_detector.listen([np.ones((2, SR))]))
     with pytest.raises(ValueError, match="channel=1 must be from 0 to 0"):
         list(quick_detector.listen([np.ones(SR)], channel=1))
 

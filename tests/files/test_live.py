@@ -216,7 +216,7 @@ def test_lines_of_json(model, sound, tmp_path, monkeypatch, capsys):
     seconds, events = ([line for line in lines if name in line] for name in ("second", "event"))
     assert [line["second"] for line in seconds] == list(range(120))
     assert {line["event"] for line in events} == {"began", "ended"}
-    assert set(seconds[0]) == {"time", "second", "score", "cry", "label", "usable", "level", "problems"}
+    assert set(seconds[0]) == {"time", "second", "score", "cry", "usable", "level", "problems"}
 
 
 @pytest.mark.parametrize(
