@@ -4,7 +4,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from .shared import PICKLES, is_detector, load_detector, show, write_detector
+from .shared import PICKLES, is_detector, load_detector, refuse_existing, show, write_detector
 
 N_RESAMPLES = 200
 
@@ -14,8 +14,7 @@ def train(options):
     from .. import CryDetector, EnergyGate, Windower, make_cry_pipeline
     from .._progress import Stages
 
-    if options.out.exists() and not options.overwrite:
-        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
+    refuse_existing(options)
     options.out.parent.mkdir(parents=True, exist_ok=True)  # rather now than after the training
     data, size = _annotated(options)
     print(f"Training on {size}")
@@ -149,8 +148,7 @@ def export_model(options):
     """Write a detector as a model of ONNX."""
     from .. import export_onnx
 
-    if options.out.exists() and not options.overwrite:
-        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
+    refuse_existing(options)
     export_onnx(load_detector(options.detector), options.out, dtype=options.dtype, overwrite=options.overwrite)
     print(f"Written to {options.out}, {options.out.stat().st_size / 1e6:.1f} MB, {options.dtype}")
 

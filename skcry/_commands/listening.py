@@ -20,8 +20,8 @@ def listen(options):
 
     *paths, name = options.names
     detector = load_detector(Path(paths[0]) if paths else None, options.trusted)
-    source, before = _open_source(options, name)
-    start = time.time() - before if options.start is None else options.start
+    source = _open_source(options, name)
+    start = time.time() - source.recorded if options.start is None else options.start
     stop = _Stop()
     with contextlib.ExitStack() as stack:
         stack.callback(source.close)
@@ -84,27 +84,25 @@ class _Stop:
 
 
 def _open_source(options, name):
-    """Open what to listen to; return it, and the seconds that were recorded before."""
+    """Open what to listen to."""
     from ..io import follow_wav, microphone, read_pipe
 
     raw = {"sr": options.sr, "channels": options.channels}
     given = [f"--{key}" for key, value in {**raw, "dtype": options.dtype}.items() if value is not None]
     raw["channels"] = 1 if options.channels is None else options.channels
     if name == "-":
-        return read_pipe(sys.stdin.buffer, dtype=options.dtype or "int16", **raw), 0.0
+        return read_pipe(sys.stdin.buffer, dtype=options.dtype or "int16", **raw)
     if name == "microphone":
         if options.dtype is not None:
             raise ValueError("--dtype has no meaning for a microphone. Leave it out.")
         device = int(options.device) if (options.device or "").isdigit() else options.device
-        return microphone(device, **raw | {"sr": options.sr or 16000}), 0.0
+        return microphone(device, **raw | {"sr": options.sr or 16000})
     if given:
         raise ValueError(f"{', '.join(given)}: the header of {name} tells this. Leave it out.")
-    source = follow_wav(name, timeout=options.timeout)
-    return source, source.recorded
+    return follow_wav(name, timeout=options.timeout)
 
 
 def _clock(start, second):
-
     return f"{datetime.datetime.fromtimestamp(start + second):%Y-%m-%d %H:%M:%S}"
 
 

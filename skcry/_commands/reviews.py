@@ -5,7 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from .shared import load_detector, set_channel, show, sources_of, write_detector
+from .shared import load_detector, refuse_existing, set_channel, show, sources_of, write_detector
 
 LEVEL = 0.9  # of intervals of estimates
 THRESHOLDS = [round(0.1 * step, 1) for step in range(1, 10)]
@@ -18,8 +18,7 @@ def review(options):
     from ..files.report import read_start
     from ..review import select_clips, write_review
 
-    if options.out.exists() and not options.overwrite:
-        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
+    refuse_existing(options)
     recordings = options.recordings or sources_of(read_manifest(options.results))
     about = {name: getattr(options, name) for name in ("n", "strategy", "duration", "context", "label")}
     about["start"] = options.start
@@ -92,8 +91,7 @@ def correct(options):
     from ..review.correction import agreed_clips, compare_found, level_annotations
     from ..review.sounds import find_recordings
 
-    if options.out.exists() and not options.overwrite:
-        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
+    refuse_existing(options)
     manifest = read_manifest(options.results)
     manifest = manifest[manifest["status"] != "error"]
     review = read_review(options.reviews, recordings=dict.fromkeys(manifest["file"]))

@@ -92,6 +92,12 @@ def load_detector(path, trusted=()):
     return detector
 
 
+def refuse_existing(options):
+    """Refuse to write to a file that exists, unless it may be replaced."""
+    if options.out.exists() and not options.overwrite:
+        raise ValueError(f"{options.out} exists. Give another name, or pass --overwrite.")
+
+
 def write_detector(detector, path):
     """Write a detector, as a pickle if the name ends like one."""
     import joblib

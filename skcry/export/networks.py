@@ -9,7 +9,7 @@ import numpy as np
 import scipy.signal
 
 from ..features.mel import AMIN, MelSpectrogram
-from ..nn.cry_cnn import FLOOR_DB, LEVEL_FRAMES, SCALE_DB, SPECTROGRAM, TRUNK_FRAMES, TRUNK_STRIDE, CryCNN
+from ..nn.cry_cnn import FLOOR_DB, LEVEL_FRAMES, SCALE_DB, SPECTROGRAM, TRUNK_STRIDE, CryCNN, n_beside
 from ..nn.frame_cnn import STEM, TIME_POOLING, FrameCNN
 from ..nn.pretrained_embedding import SPAN
 from .graph import Graph
@@ -138,8 +138,7 @@ class CryCNNEmbedding:
 
     def _pool(self, graph, x, n_outputs):
         """Average over the middle, and take the maximum; see :meth:`CryCNN.pool`."""
-        wanted = self.net.middle * (n_outputs + TRUNK_FRAMES / TRUNK_STRIDE - 1)
-        side = min(max(0, round((n_outputs - wanted) / 2)), (n_outputs - 1) // 2)
+        side = n_beside(n_outputs, self.net.middle)
         middle = graph("Slice", x, [side], [n_outputs - side], [2])
         parts = graph("ReduceMean", middle, axes=[2], keepdims=0), graph("ReduceMax", x, axes=[2], keepdims=0)
         return graph("Concat", *parts, axis=1)

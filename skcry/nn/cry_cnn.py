@@ -41,6 +41,13 @@ def stretches(n_frames):
     return np.arange(TRUNK_FRAMES // 2, n_frames - TRUNK_FRAMES // 2, TRUNK_STRIDE)
 
 
+def n_beside(n_outputs, middle):
+    """Return how many of the outputs of a window lie on each side of its middle, a share of the window."""
+    # The outputs are fewer than the window has strides, because each depends on 77 frames.
+    wanted = middle * (n_outputs + TRUNK_FRAMES / TRUNK_STRIDE - 1)
+    return min(max(0, round((n_outputs - wanted) / 2)), (n_outputs - 1) // 2)
+
+
 class CryCNN(SavedModule):
     """Classify each quarter of a second of a spectrogram, relative to the level around it.
 
@@ -195,9 +202,7 @@ class CryCNN(SavedModule):
             short cries in clips.
         """
         n_outputs = outputs.shape[-1]
-        # The outputs are fewer than the window has strides, because each depends on 77 frames.
-        wanted = self.middle * (n_outputs + TRUNK_FRAMES / TRUNK_STRIDE - 1)
-        side = min(max(0, round((n_outputs - wanted) / 2)), (n_outputs - 1) // 2)
+        side = n_beside(n_outputs, self.middle)
         return torch.cat([outputs[..., side : n_outputs - side].mean(dim=-1), outputs.amax(dim=-1)], dim=1)
 
     def embed(self, x: Tensor) -> Tensor:

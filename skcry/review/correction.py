@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from ..detector.pooling import EPSILON
 from ..detector.threshold import annotated_level
 from ..summary import blocks, flags
 from .judgements import CLIP, review_annotations
-
-LEAST = 1e-12  # of a score, and of what it lacks to 1
 
 
 def level_annotations(review, durations, label):
@@ -38,7 +37,7 @@ def compare_found(seconds, clips, threshold, level=0.0):
     ``F1``, NaN if nothing is crying or found.
     """
     score = seconds["score"].to_numpy(dtype=float)
-    odds = logit(np.clip(score, LEAST, 1 - LEAST)) - level  # as fitted
+    odds = logit(np.clip(score, EPSILON, 1 - EPSILON)) - level  # as fitted
     heard = score > 0  # a gate closes the others
     if "usable" in seconds:
         heard &= flags(seconds, "usable")
